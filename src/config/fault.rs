@@ -1,0 +1,175 @@
+//! Faults: what is wrong with the file, where, and what would mend it.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Where a key or value stands: `route.chat.pipeline[1]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyPath {
+    steps: Vec<Step>,
+}
+
+/// One step of a [`KeyPath`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// Into a table, by key.
+    Key(String),
+    /// Into an array, by index from 0.
+    Index(usize),
+}
+
+impl KeyPath {
+    /// The table `[kind.name]`.
+    pub fn table(kind: &str, name: &str) -> Self {
+        Self { steps: vec![Step::Key(kind.to_owned()), Step::Key(name.to_owned())] }
+    }
+
+    /// This path, and then a key of the table it leads to.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.then(Step::Key(key.to_owned()))
+    }
+
+    /// This path, and then an element of the array it leads to.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.then(Step::Index(index))
+    }
+
+    fn then(&self, step: Step) -> Self {
+        let mut steps = self.steps.clone();
+        steps.push(step);
+        Self { steps }
+    }
+
+    /// The steps, outermost first.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The kind and the name of the table this path begins in; empty where it has fewer steps.
+    pub fn kind_and_name(&self) -> (&str, &str) {
+        let key = |at: usize| match self.steps.get(at) {
+            Some(Step::Key(key)) => key.as_str(),
+            _ => "",
+        };
+        (key(0), key(1))
+    }
+}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Key(key) if at == 0 => write!(f, "{key}")?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a fault stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the value of a key; resolved to a span when it is rendered.
+    Value(KeyPath),
+    /// At a key itself.
+    Key(KeyPath),
+    /// At a range of bytes of the n-th source.
+    Span(usize, Range<usize>),
+}
+
+impl From<KeyPath> for Place {
+    fn from(path: KeyPath) -> Self {
+        Self::Value(path)
+    }
+}
+
+/// Whether the file is refused for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The file is refused.
+    Fault,
+    /// The file is taken; an operator would want to know.
+    Warning,
+}
+
+/// One thing wrong with the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong: a lower-case clause, no full stop.
+    pub message: String,
+    /// What would mend it.
+    pub hint: Option<String>,
+    /// Other places it concerns, with a word on each.
+    pub also: Vec<(Place, String)>,
+    /// Whether the file is refused for it.
+    pub severity: Severity,
+}
+
+impl Fault {
+    /// A fault at this place.
+    pub fn new(place: impl Into<Place>, message: impl Into<String>) -> Self {
+        Self { place: place.into(), message: message.into(), hint: None, also: Vec::new(), severity: Severity::Fault }
+    }
+
+    /// A warning at this place.
+    pub fn warning(place: impl Into<Place>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::new(place, message) }
+    }
+
+    /// Says what would mend it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Points at another place it concerns.
+    #[must_use]
+    pub fn also(mut self, place: impl Into<Place>, word: impl Into<String>) -> Self {
+        self.also.push((place.into(), word.into()));
+        self
+    }
+}
+
+/// Every fault found, in the order they were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl Faults {
+    /// Adds one.
+    pub fn push(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    /// Whether the file is refused: any of them is more than a warning.
+    pub fn refuse(&self) -> bool {
+        self.0.iter().any(|fault| fault.severity == Severity::Fault)
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
+    }
+}
+
+impl Extend<Fault> for Faults {
+    fn extend<I: IntoIterator<Item = Fault>>(&mut self, faults: I) {
+        self.0.extend(faults);
+    }
+}
+
+impl IntoIterator for Faults {
+    type Item = Fault;
+    type IntoIter = std::vec::IntoIter<Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}

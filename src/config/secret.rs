@@ -1,0 +1,128 @@
+//! Secrets: where they come from, and a value that never prints.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A secret's value. Its `Debug` and its serialised form are a mask.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+const MASK: &str = "********";
+
+impl Secret {
+    /// Takes a value in.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself: for keys, never for messages.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+/// Where a secret comes from, as the file writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// Written in the file itself: allowed, with a warning.
+    Literal(Secret),
+    /// `{ env = "NAME", default = "..." }`.
+    Env {
+        /// The variable.
+        name: String,
+        /// For local trials: a fault where any listener of its routes is not loopback.
+        default: Option<Secret>,
+    },
+    /// `{ file = "path" }`; one trailing newline is trimmed.
+    File {
+        /// The file, relative to the config's folder.
+        path: PathBuf,
+    },
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Source;
+        impl<'de> Visitor<'de> for Source {
+            type Value = SecretSource;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a secret: { env = \"NAME\" }, { file = \"path\" } or a string")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<SecretSource, E> {
+                Ok(SecretSource::Literal(Secret::new(value)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SecretSource, A::Error> {
+                #[derive(Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Table {
+                    env: Option<String>,
+                    file: Option<PathBuf>,
+                    default: Option<String>,
+                }
+                let table = Table::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                match (table.env, table.file) {
+                    (Some(name), None) => Ok(SecretSource::Env { name, default: table.default.map(Secret::new) }),
+                    (None, Some(_)) if table.default.is_some() => Err(de::Error::custom("`default` stands beside `env` only")),
+                    (None, Some(path)) => Ok(SecretSource::File { path }),
+                    (Some(_), Some(_)) => Err(de::Error::custom("a secret comes from `env` or from `file`, not both")),
+                    (None, None) => Err(de::Error::custom("a secret needs `env` or `file`")),
+                }
+            }
+        }
+        deserializer.deserialize_any(Source)
+    }
+}
+
+impl Serialize for SecretSource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        match self {
+            Self::Literal(_) => serializer.serialize_str(MASK),
+            Self::Env { name, default } => {
+                let mut map = serializer.serialize_map(None)?;
+                map.serialize_entry("env", name)?;
+                if default.is_some() {
+                    map.serialize_entry("default", MASK)?;
+                }
+                map.end()
+            }
+            Self::File { path } => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry("file", path)?;
+                map.end()
+            }
+        }
+    }
+}
+
+impl JsonSchema for SecretSource {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "oneOf": [
+                { "type": "string" },
+                { "type": "object", "additionalProperties": false, "required": ["env"],
+                  "properties": { "env": { "type": "string" }, "default": { "type": "string" } } },
+                { "type": "object", "additionalProperties": false, "required": ["file"],
+                  "properties": { "file": { "type": "string" } } },
+            ]
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! Time: accepts connections, conducts each through its pipeline, ends it.

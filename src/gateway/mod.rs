@@ -1,0 +1,1 @@
+//! Shape to snapshot: compiles a config into one immutable value.

@@ -1,0 +1,3 @@
+//! The `wsgate` command: arguments, signals, exit codes.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Facts: typed events, and where they are written.

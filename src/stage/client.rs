@@ -1,0 +1,109 @@
+//! The facts of one connection that stages judge by.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use super::traffic::{Message, Side};
+
+/// What is known of a connection before its request is read.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The socket's other end.
+    pub address: SocketAddr,
+    /// The client's address that every stage, log and header goes by; an IPv4-mapped IPv6 address is unmapped.
+    pub ip: IpAddr,
+    /// Our end of the socket.
+    pub local: SocketAddr,
+    /// The listener's name, without its kind.
+    pub listener: Arc<str>,
+    /// When it was accepted.
+    pub accepted: SystemTime,
+}
+
+/// One connection as stages see it. It outlives the handshake, so it holds copies of what is needed and nothing of the request's buffers.
+#[derive(Debug)]
+pub struct Client {
+    /// The connection's id, the same in all its log lines.
+    pub id: u64,
+    /// Addresses and listener.
+    pub peer: Peer,
+    /// The route's name, without its kind.
+    pub route: Arc<str>,
+    /// The host asked for, lower case, without port.
+    pub host: Box<str>,
+    /// The path asked for, normalised, without query.
+    pub path: Box<str>,
+    /// The `Origin` header, as sent.
+    pub origin: Option<Box<str>>,
+    /// The named segments of the route's host and path.
+    pub params: Box<[(Arc<str>, Box<str>)]>,
+    /// Who it is, once a stage has authenticated it.
+    pub identity: Option<Box<Identity>>,
+    /// What has passed so far.
+    pub counters: Counters,
+    /// The request, until it is answered: what will go to the backend. A stage that takes a credential out of it removes it here.
+    pub request: Option<Box<http::request::Parts>>,
+    /// The message a stage asked for with [`FirstMessage`](super::FirstMessage), while the handshake is judged again.
+    pub first_message: Option<Message>,
+}
+
+/// A proven identity.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The stage that proved it, as the file names it.
+    pub by: Arc<str>,
+    /// The user's name, from the first of the stage's `user` claims that is there.
+    pub user: Option<Box<str>>,
+    /// The verified claims, as JSON text of at most 4 KiB.
+    pub claims: Box<str>,
+    /// When the identity ends: the token's `exp` plus the stage's `grace`.
+    pub expires: Option<SystemTime>,
+    /// Which key verified it: the SHA-256 of the key, shortened, or its `kid`.
+    pub key: Box<str>,
+    /// The signature algorithm, as in the token's header.
+    pub algorithm: &'static str,
+}
+
+/// Messages and bytes that a connection has passed on. One writer, any reader.
+#[derive(Debug, Default)]
+pub struct Counters {
+    client: Tally,
+    upstream: Tally,
+}
+
+/// Messages and bytes from one side.
+#[derive(Debug, Default)]
+pub struct Tally {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Counters {
+    /// What came from this side.
+    pub fn from(&self, side: Side) -> &Tally {
+        match side {
+            Side::Client => &self.client,
+            Side::Upstream => &self.upstream,
+        }
+    }
+}
+
+impl Tally {
+    /// Counts messages and payload bytes; called by the connection's own task only, so a load and a store do.
+    pub fn add(&self, messages: u64, bytes: u64) {
+        self.messages.store(self.messages.load(Ordering::Relaxed) + messages, Ordering::Relaxed);
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
+    }
+
+    /// Messages so far; a message counts at its first frame.
+    pub fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Payload bytes of data frames so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,216 @@
+//! The one table of outcomes: what each refusal or ending is called, answered and logged as.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How loudly an outcome is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Somebody must act.
+    Error,
+    /// Something was refused or retried.
+    Warn,
+    /// Nothing is wrong.
+    Info,
+}
+
+/// One row of the table: what a connection is told when the gateway refuses or ends it.
+///
+/// A plugin adds rows of its own as `static`s, most easily from one of ours:
+/// `Outcome { id: "tenant_blocked", reason: "tenant blocked", ..FORBIDDEN }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The stable name, the same in the response, the log and the metric.
+    pub id: &'static str,
+    /// HTTP status while the upgrade is not answered, 400..=599 (RFC 9110 §15).
+    pub status: Option<u16>,
+    /// Close code for the client after the upgrade (RFC 6455 §7.4).
+    pub code: Option<u16>,
+    /// Close code for the backend of a connection that ends so.
+    pub upstream_code: u16,
+    /// What the client is told unless an `errors` stage words it otherwise; at most 123 bytes.
+    pub reason: &'static str,
+    /// How loudly it is logged.
+    pub level: Level,
+    /// When it happens, for `wsgate errors`.
+    pub summary: &'static str,
+}
+
+/// Writes the rows as constants and the list of them all.
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $name:ident = $id:literal, $status:expr, $code:expr, $upstream:literal, $level:ident, $reason:literal, $summary:literal;)*) => {
+        $(
+            #[doc = $summary]
+            pub const $name: Outcome = Outcome {
+                id: $id, status: $status, code: $code, upstream_code: $upstream,
+                reason: $reason, level: Level::$level, summary: $summary,
+            };
+        )*
+        /// Every outcome the gateway itself can make, in the order `wsgate errors` prints them.
+        pub const TABLE: &[Outcome] = &[$($name),*];
+    };
+}
+
+outcomes! {
+    BAD_HANDSHAKE = "bad_handshake", Some(400), None, 1001, Warn, "bad handshake", "the request is not a well-formed HTTP/1.1 WebSocket handshake";
+    HANDSHAKE_TIMEOUT = "handshake_timeout", Some(408), None, 1001, Warn, "handshake timed out", "the request head did not arrive within `handshake_timeout`";
+    UPGRADE_REQUIRED = "upgrade_required", Some(426), None, 1001, Warn, "this address speaks WebSocket", "an ordinary HTTP request reached a WebSocket route";
+    BAD_VERSION = "bad_version", Some(426), None, 1001, Warn, "WebSocket version 13 is required", "the client asked for a WebSocket version other than 13";
+    HEAD_TOO_LARGE = "head_too_large", Some(431), None, 1001, Warn, "request head too large", "the request head exceeds `max_head` or `max_headers`";
+    URI_TOO_LONG = "uri_too_long", Some(414), None, 1001, Warn, "request target too long", "the request line alone exceeds `max_head`";
+    NO_ROUTE = "no_route", Some(404), None, 1001, Warn, "no such route", "no route covers this listener, host and path";
+    TOKEN_MISSING = "token_missing", Some(401), Some(3000), 1001, Warn, "Authentication required", "no credential stood in any of the configured sources";
+    TOKEN_INVALID = "token_invalid", Some(401), Some(3000), 1001, Warn, "Invalid token", "the token is malformed, wrongly signed, or a claim does not hold";
+    TOKEN_EXPIRED = "token_expired", Some(401), Some(3000), 1001, Warn, "Token Expired", "the token has expired, at the handshake or under the live connection";
+    AUTH_TIMEOUT = "auth_timeout", None, Some(3008), 1001, Warn, "Authentication timed out", "the first message with the credential did not arrive in time";
+    AUTH_UNAVAILABLE = "auth_unavailable", Some(503), Some(1013), 1001, Error, "authentication unavailable", "a key set or an authentication service cannot be reached";
+    SCOPE_INSUFFICIENT = "scope_insufficient", Some(403), Some(3003), 1001, Warn, "insufficient scope", "the identity is known but lacks a right the route asks for";
+    FORBIDDEN = "forbidden", Some(403), Some(3003), 1001, Warn, "forbidden", "a stage forbids this connection";
+    IP_DENIED = "ip_denied", Some(403), Some(3003), 1001, Warn, "forbidden", "a firewall denies the client's address";
+    ORIGIN_DENIED = "origin_denied", Some(403), Some(3003), 1001, Warn, "origin not allowed", "the page's origin is not allowed here";
+    REVOKED = "revoked", Some(403), Some(3003), 1001, Warn, "revoked", "the credential has been revoked";
+    KICKED = "kicked", Some(403), Some(3003), 1001, Warn, "disconnected by an operator", "an operator ended the connection";
+    RATE_LIMITED = "rate_limited", Some(429), Some(1008), 1001, Warn, "too many requests", "a rate limit is used up";
+    TOO_MANY_CONNECTIONS = "too_many_connections", Some(429), Some(1008), 1001, Warn, "too many connections", "a limit on concurrent connections is used up";
+    SESSION_REPLACED = "session_replaced", Some(429), Some(1008), 1001, Warn, "signed in elsewhere", "a newer connection took this one's place";
+    OVERLOADED = "overloaded", Some(503), Some(1013), 1001, Error, "try again later", "the gateway or listener is at `max_connections`";
+    UPSTREAM_REFUSED = "upstream_refused", Some(502), Some(1011), 1001, Error, "backend unavailable", "no server of the upstream could be reached";
+    UPSTREAM_BAD_HANDSHAKE = "upstream_bad_handshake", Some(502), Some(1011), 1001, Error, "backend answered badly", "the backend's answer to the upgrade is not one RFC 6455 allows";
+    UPSTREAM_TIMEOUT = "upstream_timeout", Some(504), Some(1011), 1001, Error, "backend timed out", "the backend did not accept, or did not answer the upgrade, in time";
+    UPSTREAM_LOST = "upstream_lost", None, Some(1011), 1001, Error, "backend lost", "the backend's connection ended without a Close frame";
+    UPSTREAM_PROTOCOL_ERROR = "upstream_protocol_error", None, Some(1011), 1002, Error, "backend broke the protocol", "the backend sent a frame RFC 6455 forbids";
+    UPSTREAM_MESSAGE_TOO_LARGE = "upstream_message_too_large", None, Some(1011), 1009, Error, "backend message too large", "the backend sent a message over `max_message`";
+    PROTOCOL_ERROR = "protocol_error", None, Some(1002), 1001, Error, "protocol error", "the client sent a frame RFC 6455 forbids";
+    TYPE_NOT_ALLOWED = "type_not_allowed", None, Some(1003), 1001, Warn, "message type not allowed", "the message is of a type the route does not take";
+    NOT_UTF8 = "not_utf8", None, Some(1007), 1001, Error, "text is not UTF-8", "a text message is not valid UTF-8";
+    MESSAGE_TOO_LARGE = "message_too_large", None, Some(1009), 1001, Warn, "message too large", "the client sent a message over `max_message`";
+    TOO_MANY_FRAGMENTS = "too_many_fragments", None, Some(1009), 1001, Warn, "too many fragments", "a message came in more fragments than are kept";
+    IDLE = "idle", None, Some(3008), 1001, Info, "idle", "no message passed for longer than `idle`";
+    NO_PONG = "no_pong", None, Some(1011), 1001, Warn, "no answer to ping", "a peer did not answer a ping within `pong`";
+    SLOW_CONSUMER = "slow_consumer", None, Some(1013), 1001, Warn, "reading too slowly", "a peer took no byte for 30 s while data waited for it";
+    LIFETIME = "lifetime", None, Some(1001), 1001, Info, "connection lifetime reached", "the connection is as old as `lifetime` allows";
+    SHUTTING_DOWN = "shutting_down", Some(503), Some(1001), 1001, Info, "shutting down", "the gateway is stopping";
+    INTERNAL = "internal", Some(500), Some(1011), 1011, Error, "internal error", "a fault of the gateway itself";
+    CLIENT_LOST = "client_lost", None, None, 1001, Warn, "client lost", "the client's connection ended without a Close frame";
+    CLOSED = "closed", None, None, 1001, Info, "", "a peer closed the connection with a Close frame; its own code and reason are passed on";
+}
+
+/// A stage's, or the gateway's, no: which row of the table, and what this client is told of it.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The row of the table.
+    pub outcome: Outcome,
+    /// What the client is told; cut to 123 bytes where it goes into a Close frame.
+    pub reason: Cow<'static, str>,
+    /// Close code for the client, where it differs from the row's (`errors.codes`).
+    pub code: Option<u16>,
+    /// When to try again, for `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// Which stage decided, as the file names it (`"firewall.office"`); the pipeline fills it in.
+    pub stage: Option<Arc<str>>,
+    /// Which rule of that stage decided, for the log; never told to the client.
+    pub rule: Option<Box<str>>,
+    /// A would-be refusal of a rule in `mode = "report"`: logged and counted, not enforced.
+    pub report: bool,
+    /// How the client is told; `errors` stages change it.
+    pub telling: Telling,
+}
+
+/// The form in which a refused client is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// The body of an HTTP refusal.
+    pub body: Body,
+    /// A text message sent on the socket before the Close frame.
+    pub notify: Option<String>,
+    /// Accept the upgrade and close at once, where the row has a close code.
+    pub accept_close: bool,
+}
+
+/// The form of an HTTP refusal's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Body {
+    /// One line of plain text.
+    #[default]
+    Text,
+    /// A JSON object with `error` and `message`.
+    Json,
+}
+
+impl Refusal {
+    /// A refusal by this row, in its own words.
+    pub fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            reason: Cow::Borrowed(outcome.reason),
+            code: None,
+            retry_after: None,
+            stage: None,
+            rule: None,
+            report: false,
+            telling: Telling::default(),
+        }
+    }
+
+    /// Names the rule that decided, for the log.
+    #[must_use]
+    pub fn rule(mut self, rule: impl Into<Box<str>>) -> Self {
+        self.rule = Some(rule.into());
+        self
+    }
+
+    /// Marks it as a would-be refusal: logged and counted, not enforced.
+    #[must_use]
+    pub fn reported(mut self) -> Self {
+        self.report = true;
+        self
+    }
+
+    /// The close code the client gets, where this refusal can be told in a Close frame.
+    pub fn close_code(&self) -> Option<u16> {
+        self.code.or(self.outcome.code)
+    }
+}
+
+/// What a stage answers: pass, or a refusal. Boxed so that the passing case stays one word.
+pub type Verdict = Result<(), Box<Refusal>>;
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// The client.
+    Client,
+    /// The backend.
+    Upstream,
+    /// The gateway itself.
+    Gateway,
+}
+
+impl Party {
+    /// The word for it in logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// How a connection ended, and who ended it.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Who ended it.
+    pub by: Party,
+    /// The row of the table.
+    pub outcome: Outcome,
+    /// The close code that went over the wire or would have; 1005 where a Close carried none, 1006 where there was no Close (RFC 6455 §7.1.5).
+    pub code: u16,
+    /// The reason that went with it.
+    pub reason: Box<str>,
+    /// Which stage decided, as the file names it.
+    pub stage: Option<Arc<str>>,
+    /// Which rule of that stage decided.
+    pub rule: Option<Box<str>>,
+}

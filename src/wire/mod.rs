@@ -1,0 +1,1 @@
+//! Bytes: WebSocket over a stream. Knows no config.
