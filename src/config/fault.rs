@@ -36,10 +36,24 @@ impl KeyPath {
         self.then(Step::Index(index))
     }
 
-    fn then(&self, step: Step) -> Self {
+    /// This path, and then one step more.
+    #[must_use]
+    pub fn then(&self, step: Step) -> Self {
         let mut steps = self.steps.clone();
         steps.push(step);
         Self { steps }
+    }
+
+    /// This path without its last step; the empty path of the empty path.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let steps = self.steps.split_last().map_or(&[][..], |(_, steps)| steps);
+        Self { steps: steps.to_vec() }
+    }
+
+    /// Whether this path begins with all of the other.
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.steps.starts_with(&other.steps)
     }
 
     /// The steps, outermost first.
@@ -122,6 +136,14 @@ impl Fault {
         Self { severity: Severity::Warning, ..Self::new(place, message) }
     }
 
+    /// A fault whose text is written as `what is wrong; what would mend it`.
+    pub fn said(place: impl Into<Place>, text: &str) -> Self {
+        match text.split_once("; ") {
+            Some((message, hint)) => Self::new(place, message).hint(hint),
+            None => Self::new(place, text),
+        }
+    }
+
     /// Says what would mend it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -137,6 +159,9 @@ impl Fault {
     }
 }
 
+/// The most faults that are looked for in one table, and that one report shows.
+pub const MAX_FAULTS: usize = 100;
+
 /// Every fault found, in the order they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);
@@ -145,6 +170,22 @@ impl Faults {
     /// Adds one.
     pub fn push(&mut self, fault: Fault) {
         self.0.push(fault);
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.0.iter()
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many refuse the file, and how many only warn.
+    pub fn counts(&self) -> (usize, usize) {
+        let faults = self.0.iter().filter(|fault| fault.severity == Severity::Fault).count();
+        (faults, self.0.len() - faults)
     }
 
     /// Whether the file is refused: any of them is more than a warning.
@@ -165,11 +206,44 @@ impl Extend<Fault> for Faults {
     }
 }
 
+impl<'a> IntoIterator for &'a Faults {
+    type Item = &'a Fault;
+    type IntoIter = std::slice::Iter<'a, Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 impl IntoIterator for Faults {
     type Item = Fault;
     type IntoIter = std::vec::IntoIter<Fault>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_prints_as_an_operator_would_say_it() {
+        let path = KeyPath::table("route", "chat").key("pipeline").index(1);
+        assert_eq!(path.to_string(), "route.chat.pipeline[1]");
+        assert_eq!(path.parent().parent(), KeyPath::table("route", "chat"));
+        assert_eq!(path.kind_and_name(), ("route", "chat"));
+        assert!(path.starts_with(&path.parent()) && !path.parent().starts_with(&path));
+    }
+
+    #[test]
+    fn only_more_than_a_warning_refuses_the_file() {
+        let mut faults = Faults::from(Fault::warning(KeyPath::default(), "odd"));
+        assert!(!faults.refuse());
+        faults.push(Fault::said(KeyPath::default(), "wrong; do this; or that"));
+        assert!(faults.refuse());
+        assert_eq!(faults.counts(), (1, 1));
+        assert_eq!(faults.0[1].hint.as_deref(), Some("do this; or that"));
     }
 }

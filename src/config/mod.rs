@@ -1,5 +1,32 @@
 //! Text to shape: reads `gateway.toml` and reports its faults. Knows TOML; no stage, no socket.
+//!
+//! ```text
+//! text ─▶ Document (tree with places) ─▶ structure ─▶ values ─▶ reader ─▶ Config (typed tables)
+//!              └── syntax faults            └── traps   └── ${}, secrets  └── wrong, unknown, missing
+//! ```
 
+pub mod document;
+pub mod dom;
+mod environment;
+mod failure;
 pub mod fault;
+mod mask;
+pub mod nearest;
+mod part;
+mod reader;
+pub mod reference;
+mod render;
 pub mod secret;
+mod shape;
+mod structure;
+mod syntax;
+pub mod table;
 pub mod units;
+mod values;
+
+pub use document::Document;
+pub use environment::Lookup;
+pub use part::{Mode, Part};
+pub use render::render;
+pub use shape::Config;
+pub use structure::FRAME_KINDS;

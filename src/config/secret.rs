@@ -58,7 +58,7 @@ impl<'de> Deserialize<'de> for SecretSource {
             type Value = SecretSource;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a secret: { env = \"NAME\" }, { file = \"path\" } or a string")
+                f.write_str("a secret: { env = \"NAME\" }, { file = \"PATH\" } or a string")
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<SecretSource, E> {
@@ -124,5 +124,44 @@ impl JsonSchema for SecretSource {
                   "properties": { "file": { "type": "string" } } },
             ]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize, Serialize)]
+    struct Table {
+        secret: SecretSource,
+    }
+
+    fn read(written: &str) -> Result<SecretSource, String> {
+        toml::from_str::<Table>(&format!("secret = {written}")).map(|table| table.secret).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_secret_comes_from_one_place() {
+        let env = |default: Option<&str>| SecretSource::Env { name: "KEY".to_owned(), default: default.map(Secret::new) };
+        for (written, source) in [
+            ("\"hunter2\"", SecretSource::Literal(Secret::new("hunter2"))),
+            ("{ env = \"KEY\" }", env(None)),
+            ("{ env = \"KEY\", default = \"hunter2\" }", env(Some("hunter2"))),
+            ("{ file = \"key\" }", SecretSource::File { path: "key".into() }),
+        ] {
+            assert_eq!(read(written), Ok(source));
+        }
+        for written in ["{}", "{ env = \"A\", file = \"b\" }", "{ file = \"b\", default = \"c\" }", "{ environment = \"A\" }", "5"] {
+            assert!(read(written).is_err(), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_secret_never_prints() {
+        for written in ["\"hunter2\"", "{ env = \"KEY\", default = \"hunter2\" }"] {
+            let secret = read(written).unwrap();
+            assert!(!format!("{secret:?}").contains("hunter2"));
+            assert!(!toml::to_string(&Table { secret }).unwrap().contains("hunter2"));
+        }
     }
 }

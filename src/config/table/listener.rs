@@ -1,0 +1,93 @@
+//! `[listener.NAME]`: an address that connections are accepted on.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Table;
+use crate::config::fault::{Fault, Faults, KeyPath};
+use crate::config::reference::StageRef;
+use crate::config::units::{Address, Count, Interval, Many, Size, Switch, written_as_string};
+
+/// `[listener.NAME]`: an address that connections are accepted on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTable {
+    /// Where to listen: one `"host:port"` or a list. Port 0 is one that the system picks.
+    pub address: Many<Address>,
+    /// The stages that judge every connection of this listener, before those of its route.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pipeline: Vec<StageRef>,
+    /// How many connections this listener may hold; one more is refused with `overloaded`. `"off"`: as many as the gateway.
+    #[serde(default = "ListenerTable::max_connections")]
+    pub max_connections: Switch<Count>,
+    /// How long a client may take to send its request head.
+    #[serde(default = "ListenerTable::handshake_timeout")]
+    pub handshake_timeout: Interval,
+    /// The largest request head, 1KiB to 64KiB; a larger one is refused with `head_too_large`.
+    #[serde(default = "ListenerTable::max_head")]
+    pub max_head: HeadSize,
+    /// The most headers of a request, up to 1024; one more is refused with `head_too_large`.
+    #[serde(default = "ListenerTable::max_headers")]
+    pub max_headers: Count<1024>,
+}
+
+impl ListenerTable {
+    /// The default of `max_connections`.
+    pub const fn max_connections() -> Switch<Count> {
+        Switch::Off
+    }
+
+    /// The default of `handshake_timeout`.
+    pub const fn handshake_timeout() -> Interval {
+        Interval::seconds(10)
+    }
+
+    /// The default of `max_head`.
+    pub const fn max_head() -> HeadSize {
+        HeadSize(Size::bytes(16 << 10))
+    }
+
+    /// The default of `max_headers`.
+    pub const fn max_headers() -> Count<1024> {
+        Count::of(64)
+    }
+}
+
+impl Table for ListenerTable {
+    fn check(&self, at: &KeyPath, faults: &mut Faults) {
+        if self.address.is_empty() {
+            faults.push(Fault::new(at.key("address"), "a listener needs an address").hint("write \"127.0.0.1:8080\""));
+        }
+    }
+}
+
+/// The size of a request head, 1KiB to 64KiB: below, ordinary browsers would be refused; above, a target no longer fits into a URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeadSize(Size);
+
+impl HeadSize {
+    /// In bytes.
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl FromStr for HeadSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size: Size = text.parse()?;
+        if (1 << 10..=64 << 10).contains(&size.get()) { Ok(Self(size)) } else { Err(format!("{size} is not between 1KiB and 64KiB")) }
+    }
+}
+
+impl fmt::Display for HeadSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+written_as_string!(HeadSize, "HeadSize", "a number of bytes: \"16KiB\"");

@@ -1,0 +1,218 @@
+//! `[upstream.NAME]`: servers of a backend, and how they are dialled.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Table;
+use crate::config::fault::{Fault, Faults, KeyPath};
+use crate::config::nearest::nearest;
+use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
+
+/// `[upstream.NAME]`: servers of a backend, and how they are dialled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamTable {
+    /// The servers: one `"ws://host:port"` or a list.
+    pub servers: Many<Server>,
+    /// How a server is chosen for a new connection.
+    #[serde(default)]
+    pub balance: Balance,
+    /// How long a server may take to accept the connection.
+    #[serde(default = "UpstreamTable::connect_timeout")]
+    pub connect_timeout: Interval,
+    /// How long a server may take to answer the upgrade.
+    #[serde(default = "UpstreamTable::handshake_timeout")]
+    pub handshake_timeout: Interval,
+    /// How many servers are tried for one client, 1 to 10: each takes up to `connect_timeout` of its patience.
+    #[serde(default = "UpstreamTable::tries")]
+    pub tries: Count<10>,
+    /// The beginning of the path that the servers do not see: with `"/chat"` a request for `/chat/room` asks them for `/room`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strip_prefix: Option<Prefix>,
+    /// The `Host` header the servers see: the client's, the server's own, or a host written here.
+    #[serde(default)]
+    pub host_header: HostHeader,
+}
+
+impl UpstreamTable {
+    /// The default of `connect_timeout`.
+    pub const fn connect_timeout() -> Interval {
+        Interval::seconds(3)
+    }
+
+    /// The default of `handshake_timeout`.
+    pub const fn handshake_timeout() -> Interval {
+        Interval::seconds(5)
+    }
+
+    /// The default of `tries`.
+    pub const fn tries() -> Count<10> {
+        Count::of(2)
+    }
+
+    /// An upstream of this one server, with every default.
+    pub fn of(url: ServerUrl) -> Self {
+        Self {
+            servers: Many(vec![Server { url }]),
+            balance: Balance::default(),
+            connect_timeout: Self::connect_timeout(),
+            handshake_timeout: Self::handshake_timeout(),
+            tries: Self::tries(),
+            strip_prefix: None,
+            host_header: HostHeader::default(),
+        }
+    }
+}
+
+impl Table for UpstreamTable {
+    fn check(&self, at: &KeyPath, faults: &mut Faults) {
+        if self.servers.is_empty() {
+            faults.push(Fault::new(at.key("servers"), "an upstream needs a server").hint("write \"ws://127.0.0.1:9001\""));
+        }
+        for (index, server) in self.servers.iter().enumerate() {
+            if self.servers.iter().take(index).any(|earlier| earlier == server) {
+                faults.push(Fault::new(at.key("servers").index(index), format!("{} is there twice", server.url)));
+            }
+        }
+    }
+}
+
+/// The beginning of a path: `/` and at least one character more, without one at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl Prefix {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim_end_matches('/') {
+            "" => Err(format!("{text:?} strips nothing; leave it out")),
+            prefix if prefix.starts_with('/') => Ok(Self(prefix.to_owned())),
+            prefix => Err(format!("{text:?} is not the beginning of a path; write \"/{prefix}\"")),
+        }
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"");
+
+/// A server of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is.
+    pub url: ServerUrl,
+}
+
+impl<'de> Deserialize<'de> for Server {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = Server;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a server: \"ws://127.0.0.1:9001\" or { url = \"ws://127.0.0.1:9001\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Server, E> {
+                value.parse().map(|url| Server { url }).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Server, A::Error> {
+                #[derive(Deserialize)]
+                #[serde(deny_unknown_fields)]
+                struct Table {
+                    url: ServerUrl,
+                }
+                Table::deserialize(de::value::MapAccessDeserializer::new(map)).map(|table| Server { url: table.url })
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+impl Serialize for Server {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.url.serialize(serializer)
+    }
+}
+
+impl JsonSchema for Server {
+    fn schema_name() -> Cow<'static, str> {
+        "Server".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let url = generator.subschema_for::<ServerUrl>();
+        let table = json_schema!({ "type": "object", "additionalProperties": false, "required": ["url"], "properties": { "url": url } });
+        json_schema!({ "anyOf": [url, table] })
+    }
+}
+
+/// How a server is chosen for a new connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// The one with the fewest connections of this gateway.
+    #[default]
+    LeastConn,
+    /// One after the other.
+    RoundRobin,
+    /// By chance.
+    Random,
+}
+
+/// The `Host` header that servers see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The client's own.
+    #[default]
+    Client,
+    /// The host and port of the server's URL.
+    Server,
+    /// This one.
+    Literal(String),
+}
+
+impl FromStr for HostHeader {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words = ["client", "server"];
+        match (text, nearest(text, words)) {
+            ("client", _) => Ok(Self::Client),
+            ("server", _) => Ok(Self::Server),
+            (_, Some(word)) => Err(format!("{text:?} is neither \"client\" nor \"server\"; did you mean \"{word}\"?")),
+            _ if text.parse::<http::uri::Authority>().is_ok_and(|host| !host.as_str().contains('@')) => Ok(Self::Literal(text.to_owned())),
+            _ => Err(format!("{text:?} is not a host; write \"client\", \"server\" or a host as \"chat.example.com\"")),
+        }
+    }
+}
+
+impl fmt::Display for HostHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Server => "server",
+            Self::Literal(host) => host,
+        })
+    }
+}
+
+written_as_string!(HostHeader, "HostHeader", "\"client\", \"server\" or a host");
