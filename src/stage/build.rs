@@ -1,10 +1,11 @@
 //! What a stage is given while it is built: its place in the file, files, secrets and state cells.
 
 use std::any::Any;
+use std::env::VarError;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use crate::config::fault::{Fault, KeyPath};
+use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::secret::{Secret, SecretSource};
 
 use super::cells::Cells;
@@ -16,12 +17,16 @@ pub struct Build<'a> {
     cells: &'a Cells,
     /// The files this part was read from, for the watch.
     pub files: Vec<PathBuf>,
+    /// Where a secret has a `default`, taken or not: a fault behind a listener that is not loopback, lest an unset variable open it.
+    pub defaulted: Vec<KeyPath>,
+    /// What an operator would want to know of a table that is taken all the same.
+    pub warnings: Faults,
 }
 
 impl<'a> Build<'a> {
     /// Builds the part whose table stands at `at` in a file in `folder`.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
-        Self { at, folder, cells, files: Vec::new() }
+        Self { at, folder, cells, files: Vec::new(), defaulted: Vec::new(), warnings: Faults::default() }
     }
 
     /// Where the part's table stands: `kind.name`.
@@ -45,20 +50,28 @@ impl<'a> Build<'a> {
         read
     }
 
-    /// Resolves a secret the table names at `at`.
+    /// Resolves a secret, or a text that may stand outside the file as one does, that the table names at `at`.
     ///
     /// # Errors
     /// A fault at that key when the variable is unset or the file cannot be read.
     pub fn secret(&mut self, at: KeyPath, source: &SecretSource) -> Result<Secret, Fault> {
         match source {
             SecretSource::Literal(secret) => Ok(secret.clone()),
-            SecretSource::Env { name, default } => match (std::env::var(name), default) {
-                (Ok(value), _) => Ok(Secret::new(value)),
-                (Err(_), Some(default)) => Ok(default.clone()),
-                (Err(error), None) => {
-                    Err(Fault::new(at, format!("{name}: {error}")).hint(format!("set {name}, or give a `default` for local trials")))
+            SecretSource::Env { name, default } => {
+                if default.is_some() {
+                    self.defaulted.push(at.clone());
                 }
-            },
+                match (std::env::var(name), default) {
+                    (Ok(value), _) => Ok(Secret::new(value)),
+                    (Err(VarError::NotPresent), Some(default)) => Ok(default.clone()),
+                    // Not UTF-8: the variable is set, so the default is not meant. The error would print its bytes.
+                    (Err(VarError::NotUnicode(_)), _) => Err(Fault::new(at, format!("the environment variable {name} is not UTF-8 text"))),
+                    (Err(VarError::NotPresent), None) => {
+                        let fault = Fault::new(at, format!("the environment variable {name} is not set"));
+                        Err(fault.hint(format!("set {name}, or give a `default` for local trials")))
+                    }
+                }
+            }
             SecretSource::File { path } => {
                 let bytes = self.read(at.clone(), path)?;
                 let text = String::from_utf8(bytes).map_err(|_| Fault::new(at, format!("{} is not UTF-8 text", path.display())))?;
@@ -72,5 +85,31 @@ impl<'a> Build<'a> {
     pub fn cell<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         let (kind, name) = self.at.kind_and_name();
         self.cells.cell(kind, name, make)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_is_recorded_with_its_place_whether_or_not_its_variable_is_set() {
+        let cells = Cells::default();
+        let path = std::env::var("PATH").unwrap();
+        for (variable, value) in [("WSGATE_TEST_NEVER_SET", "for trials"), ("PATH", &path)] {
+            let mut build = Build::new(KeyPath::table("jwt", "users"), FilePath::new("."), &cells);
+            let at = build.at().key("secret");
+            let source = SecretSource::Env { name: variable.into(), default: Some(Secret::new("for trials")) };
+            assert_eq!(build.secret(at.clone(), &source).unwrap().expose(), value);
+            assert_eq!(build.defaulted, [at], "{variable}");
+        }
+    }
+
+    #[test]
+    fn a_secret_without_a_default_is_not_recorded() {
+        let cells = Cells::default();
+        let mut build = Build::new(KeyPath::table("jwt", "users"), FilePath::new("."), &cells);
+        build.secret(build.at().key("secret"), &SecretSource::Env { name: "PATH".into(), default: None }).unwrap();
+        assert_eq!(build.defaulted, []);
     }
 }

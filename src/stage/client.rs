@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use serde_json::{Map, Value};
+
 use super::traffic::{Message, Side};
 
 /// What is known of a connection before its request is read.
@@ -60,10 +62,30 @@ pub struct Identity {
     pub claims: Box<str>,
     /// When the identity ends: the token's `exp` plus the stage's `grace`.
     pub expires: Option<SystemTime>,
-    /// Which key verified it: the SHA-256 of the key, shortened, or its `kid`.
+    /// Which key verified it: a name for the log that is safe to print and changes when the key does.
     pub key: Box<str>,
     /// The signature algorithm, as in the token's header.
     pub algorithm: &'static str,
+}
+
+impl Client {
+    /// A verified claim, by its name or by the dotted path to it; none before a stage has authenticated the client.
+    ///
+    /// It reads the kept text anew each time: for handshakes and reviews, not for messages.
+    pub fn claim(&self, name: &str) -> Option<Value> {
+        let identity = self.identity.as_ref()?;
+        let claims: Map<String, Value> = serde_json::from_str(&identity.claims).ok()?;
+        claim(&claims, name).cloned()
+    }
+}
+
+/// The claim of this name, or at this dotted path. A claim whose own name has dots, as `"https://example.com/role"`, is found too.
+pub fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if let Some(value) = claims.get(name) {
+        return Some(value);
+    }
+    let (first, rest) = name.split_once('.')?;
+    claim(claims.get(first)?.as_object()?, rest)
 }
 
 /// Messages and bytes that a connection has passed on. One writer, any reader.
@@ -105,5 +127,26 @@ impl Tally {
     /// Payload bytes of data frames so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_found_by_its_name_or_by_its_dotted_path() {
+        let claims = serde_json::json!({ "sub": "alice", "realm": { "roles": ["a"], "x.y": 1 }, "https://example.com/role": "admin" });
+        for (name, found) in [
+            ("sub", Some("\"alice\"")),
+            ("realm.roles", Some("[\"a\"]")),
+            ("realm.x.y", Some("1")),
+            ("https://example.com/role", Some("\"admin\"")),
+            ("realm.missing", None),
+            ("sub.sub", None),
+            ("", None),
+        ] {
+            assert_eq!(claim(claims.as_object().unwrap(), name).map(Value::to_string).as_deref(), found, "{name}");
+        }
     }
 }

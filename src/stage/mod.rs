@@ -5,20 +5,31 @@
 pub mod build;
 pub mod cells;
 pub mod client;
+pub mod errors;
+pub mod firewall;
+pub mod jwt;
+pub mod pipeline;
 pub mod refusal;
+#[cfg(test)]
+pub(crate) mod sample;
+pub mod slots;
+pub mod template;
 pub mod traffic;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::config::Part;
 use crate::config::fault::Faults;
 
 pub use build::Build;
 pub use client::{Client, Identity, Peer};
+pub use pipeline::{Findings, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
 pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Side};
 
@@ -102,4 +113,110 @@ pub trait Configure: Stage + Sized {
     /// # Errors
     /// Every fault of the table that its shape alone does not show.
     fn configure(table: Self::Table, build: &mut Build<'_>) -> Result<Self, Faults>;
+}
+
+/// Every stage that is built in. To add one: write its file, its `mod` line above, and its entry here.
+pub const STAGES: &[StageKind] = &[StageKind::of::<errors::Errors>(), StageKind::of::<firewall::Firewall>(), StageKind::of::<jwt::Jwt>()];
+
+/// Makes a stage from its table.
+pub type MakeStage = fn(&Part, &mut Build<'_>) -> Result<Arc<dyn Stage>, Faults>;
+
+/// One kind of stage: what the file calls it, and how it is made.
+#[derive(Clone, Copy, Debug)]
+pub struct StageKind {
+    /// [`Configure::KIND`].
+    pub kind: &'static str,
+    /// [`Configure::BARE`].
+    pub bare: bool,
+    /// [`Configure::AUTHENTICATES`].
+    pub authenticates: bool,
+    /// Makes the stage from its table, which is without `mode`.
+    pub build: MakeStage,
+    /// The JSON Schema of its table.
+    pub schema: fn() -> Schema,
+}
+
+impl StageKind {
+    /// The entry of this stage.
+    pub const fn of<S: Configure>() -> Self {
+        Self {
+            kind: S::KIND,
+            bare: S::BARE,
+            authenticates: S::AUTHENTICATES,
+            build: |part, build| Ok(Arc::new(S::configure(part.read()?, build)?)),
+            schema: || schema_for!(S::Table),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::cells::Cells;
+    use super::*;
+    use crate::config::Config;
+    use crate::config::document::Document;
+
+    /// The stages' tables in a text.
+    fn parts(text: &str) -> Vec<Part> {
+        let kinds: Vec<_> = STAGES.iter().map(|stage| stage.kind).chain(["authenticated", "echo"]).collect();
+        let (config, _) = Config::read(&Document::parse("test", text, "."), &kinds);
+        config.unwrap().parts.into_values().collect()
+    }
+
+    fn build(stage: &StageKind, part: &Part, folder: &Path) -> (Option<Faults>, Faults) {
+        let cells = Cells::default();
+        let mut build = Build::new(part.at(), folder, &cells);
+        let built = (stage.build)(part, &mut build);
+        (built.err(), build.warnings)
+    }
+
+    #[test]
+    fn every_stage_has_a_name_of_its_own() {
+        let kinds: BTreeSet<_> = STAGES.iter().map(|stage| stage.kind).collect();
+        assert_eq!(kinds.len(), STAGES.len());
+        assert!(kinds.iter().all(|kind| kind.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+    }
+
+    #[test]
+    fn a_key_no_stage_knows_is_refused_by_every_one() {
+        for stage in STAGES {
+            let part = parts(&format!("[{}.x]\nno_such_key = 1", stage.kind)).remove(0);
+            let faults = build(stage, &part, Path::new(".")).0.unwrap();
+            assert!(faults.0[0].message.contains("no_such_key"), "{}: {faults:?}", stage.kind);
+        }
+    }
+
+    #[test]
+    fn a_stage_is_complete_without_keys_where_it_may_stand_bare_and_only_there() {
+        for stage in STAGES {
+            let (faults, _) = build(stage, &Part::bare(stage.kind), Path::new("."));
+            assert_eq!(faults.is_none(), stage.bare, "{}", stage.kind);
+        }
+    }
+
+    #[test]
+    fn every_stage_has_an_example_whose_tables_it_takes() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configs");
+        for stage in STAGES {
+            let text = std::fs::read_to_string(folder.join(stage.kind).with_extension("toml")).unwrap();
+            let tables: Vec<_> = parts(&text).into_iter().filter(|part| part.kind == stage.kind).collect();
+            assert!(!tables.is_empty(), "no [{}.*] in its example", stage.kind);
+            for part in tables {
+                assert_eq!(build(stage, &part, &folder), (None, Faults::default()), "{}", part.at());
+            }
+        }
+    }
+
+    #[test]
+    fn every_schema_closes_its_table_and_describes_its_keys() {
+        for stage in STAGES {
+            let schema = (stage.schema)();
+            assert_eq!(schema.get("additionalProperties"), Some(&false.into()), "{}", stage.kind);
+            let keys = schema.get("properties").and_then(|keys| keys.as_object()).unwrap();
+            assert!(keys.values().all(|key| key.get("description").is_some()), "{}: {keys:?}", stage.kind);
+        }
+    }
 }

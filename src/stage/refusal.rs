@@ -4,6 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::template::Template;
+
 /// How loudly an outcome is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -77,6 +82,7 @@ outcomes! {
     OVERLOADED = "overloaded", Some(503), Some(1013), 1001, Error, "try again later", "the gateway or listener is at `max_connections`";
     UPSTREAM_REFUSED = "upstream_refused", Some(502), Some(1011), 1001, Error, "backend unavailable", "no server of the upstream could be reached";
     UPSTREAM_BAD_HANDSHAKE = "upstream_bad_handshake", Some(502), Some(1011), 1001, Error, "backend answered badly", "the backend's answer to the upgrade is not one RFC 6455 allows";
+    UPSTREAM_DECLINED = "upstream_declined", None, Some(1011), 1001, Warn, "backend declined", "the backend answered the upgrade with a refusal of its own: passed on over HTTP, a Close after the 101";
     UPSTREAM_TIMEOUT = "upstream_timeout", Some(504), Some(1011), 1001, Error, "backend timed out", "the backend did not accept, or did not answer the upgrade, in time";
     UPSTREAM_LOST = "upstream_lost", None, Some(1011), 1001, Error, "backend lost", "the backend's connection ended without a Close frame";
     UPSTREAM_PROTOCOL_ERROR = "upstream_protocol_error", None, Some(1011), 1002, Error, "backend broke the protocol", "the backend sent a frame RFC 6455 forbids";
@@ -122,14 +128,15 @@ pub struct Refusal {
 pub struct Telling {
     /// The body of an HTTP refusal.
     pub body: Body,
-    /// A text message sent on the socket before the Close frame.
-    pub notify: Option<String>,
+    /// The text message sent on the socket before the Close frame; see [`Refusal::notification`].
+    pub notify: Option<Arc<Template>>,
     /// Accept the upgrade and close at once, where the row has a close code.
     pub accept_close: bool,
 }
 
 /// The form of an HTTP refusal's body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Body {
     /// One line of plain text.
     #[default]
@@ -170,6 +177,12 @@ impl Refusal {
     /// The close code the client gets, where this refusal can be told in a Close frame.
     pub fn close_code(&self) -> Option<u16> {
         self.code.or(self.outcome.code)
+    }
+
+    /// The text message to send on the socket before the Close frame, with this refusal's final reason and code; none where it has
+    /// no close code, as nothing is sent on a socket then.
+    pub fn notification(&self) -> Option<String> {
+        Some(self.telling.notify.as_ref()?.fill(self.outcome.id, &self.reason, self.close_code()?))
     }
 }
 

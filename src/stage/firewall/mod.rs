@@ -1,0 +1,241 @@
+//! `firewall`: which addresses may connect. Deny always wins, and the order of rules never matters.
+
+mod files;
+mod ranges;
+mod rule;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::fault::{Fault, Faults, KeyPath};
+use crate::config::units::{Cidr, Many};
+
+use super::pipeline::Mode;
+use super::refusal::{IP_DENIED, Refusal, Verdict};
+use super::{Build, Client, Configure, Peer, Stage};
+
+use ranges::{Collect, Ranges};
+pub use rule::Rule;
+
+/// `[firewall.NAME]`: which addresses may connect. Deny always wins, and the order of rules never matters.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Who may connect: networks, addresses, and rules with more to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Many<Rule>>,
+    /// Who may not, in the same form; it wins over every `allow`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Option<Many<Rule>>,
+    /// Files of networks that may connect: one a line, `#` begins a comment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_files: Option<Many<PathBuf>>,
+    /// Files of networks that may not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny_files: Option<Many<PathBuf>>,
+    /// What becomes of everybody else: said where there are both kinds of rules, known where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<Otherwise>,
+}
+
+/// What becomes of an address that no rule names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Otherwise {
+    /// It may connect.
+    Allow,
+    /// It may not.
+    Deny,
+}
+
+/// Judges addresses: when they become known, and again whenever the config or time has changed.
+#[derive(Debug)]
+pub struct Firewall {
+    allow: Rules,
+    deny: Rules,
+    report: Rules,
+    otherwise: Otherwise,
+}
+
+/// Rules of one effect. Those without an end are one table; those with one are few, and each is a table of its own.
+#[derive(Debug, Default)]
+struct Rules {
+    lasting: Ranges,
+    timed: Box<[Timed]>,
+    /// What each source of a range is called in the log.
+    names: Box<[Box<str>]>,
+}
+
+#[derive(Debug)]
+struct Timed {
+    ranges: Ranges,
+    expires: SystemTime,
+}
+
+impl Rules {
+    /// The name of a rule that covers the address at this time.
+    fn find(&self, ip: IpAddr, now: SystemTime) -> Option<&str> {
+        let timed = || self.timed.iter().filter(|rule| now < rule.expires).find_map(|rule| rule.ranges.find(ip));
+        let source = self.lasting.find(ip).or_else(timed)?;
+        // A name is only for the log: a missing one must not let anybody in.
+        Some(usize::try_from(source).ok().and_then(|source| self.names.get(source)).map_or("unnamed", |name| name))
+    }
+}
+
+impl Firewall {
+    fn judge(&self, ip: IpAddr, now: SystemTime) -> Verdict {
+        let ip = ip.to_canonical();
+        let denied = |rule: &str| Refusal::new(IP_DENIED).rule(rule);
+        if let Some(rule) = self.deny.find(ip, now) {
+            return Err(Box::new(denied(rule)));
+        }
+        if self.otherwise == Otherwise::Deny && self.allow.find(ip, now).is_none() {
+            return Err(Box::new(denied("no allow rule names the address")));
+        }
+        match self.report.find(ip, now) {
+            Some(rule) => Err(Box::new(denied(rule).reported())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Stage for Firewall {
+    fn connect(&self, peer: &Peer) -> Verdict {
+        self.judge(peer.ip, SystemTime::now())
+    }
+
+    fn review(&self, client: &Client, now: SystemTime) -> Verdict {
+        self.judge(client.peer.ip, now)
+    }
+
+    fn next_change(&self, now: SystemTime) -> Option<SystemTime> {
+        let timed = [&self.allow, &self.deny, &self.report].into_iter().flat_map(|rules| rules.timed.iter());
+        timed.map(|rule| rule.expires).filter(|expires| *expires > now).min()
+    }
+}
+
+impl Configure for Firewall {
+    const KIND: &'static str = "firewall";
+    type Table = Table;
+
+    fn configure(table: Table, build: &mut Build<'_>) -> Result<Self, Faults> {
+        let at = build.at().clone();
+        let mut faults = Faults::default();
+        let has_allow = table.allow.is_some() || table.allow_files.is_some();
+        let has_deny = table.deny.is_some() || table.deny_files.is_some();
+        let otherwise = table.default.or(match (has_allow, has_deny) {
+            (true, false) => Some(Otherwise::Deny),
+            (false, true) => Some(Otherwise::Allow),
+            _ => None,
+        });
+        if !has_allow && !has_deny {
+            let fault = Fault::new(at.clone(), format!("{} has no rule: it judges nothing", build.name()));
+            faults.push(fault.hint("give it `allow`, `deny`, `allow_files` or `deny_files`"));
+        } else if otherwise.is_none() {
+            let fault = Fault::new(at.clone(), format!("{} allows some and denies some, and says nothing of the rest", build.name()));
+            faults.push(fault.hint("add `default = \"deny\"` or `default = \"allow\"`"));
+        }
+
+        let (mut allow, mut deny, mut report) = (Reading::default(), Reading::default(), Reading::default());
+        for (index, rule) in table.allow.iter().flat_map(|rules| rules.iter()).enumerate() {
+            let at = at.key("allow").index(index);
+            if rule.mode == Mode::Report {
+                faults.push(
+                    Fault::new(at.key("mode"), "an `allow` rule refuses nobody, so there is nothing to report")
+                        .hint("put the mode on the firewall"),
+                );
+            }
+            allow.add(rule, &at, build, &mut faults);
+        }
+        for (index, rule) in table.deny.iter().flat_map(|rules| rules.iter()).enumerate() {
+            let rules = if rule.mode == Mode::Report { &mut report } else { &mut deny };
+            rules.add(rule, &at.key("deny").index(index), build, &mut faults);
+        }
+        for (key, list, rules) in [("allow_files", &table.allow_files, &mut allow), ("deny_files", &table.deny_files, &mut deny)] {
+            for (index, file) in list.iter().flat_map(|files| files.iter()).enumerate() {
+                let networks = files::read(file, &at.key(key).index(index), build, &mut faults);
+                rules.add_file(&format!("{key}[{index}] {}", file.display()), &networks);
+            }
+        }
+        let firewall =
+            Self { allow: allow.finish(), deny: deny.finish(), report: report.finish(), otherwise: otherwise.unwrap_or(Otherwise::Deny) };
+        if faults.refuse() {
+            return Err(faults);
+        }
+        if firewall.otherwise == Otherwise::Deny && firewall.allow.lasting.is_empty() && firewall.allow.timed.is_empty() {
+            build.warnings.push(Fault::warning(at, format!("{} lets nobody in", build.name())));
+        }
+        Ok(firewall)
+    }
+}
+
+/// Rules of one effect, while they are read.
+#[derive(Default)]
+struct Reading {
+    lasting: Collect,
+    timed: Vec<Timed>,
+    names: Vec<Box<str>>,
+}
+
+impl Reading {
+    fn name(&mut self, name: String) -> u32 {
+        let source = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+        self.names.push(name.into());
+        source
+    }
+
+    fn add(&mut self, rule: &Rule, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) {
+        for (index, hole) in rule.except.iter().enumerate() {
+            let at = at.key("except").index(index);
+            if !rule.cidr.0.contains(&hole.0) {
+                faults.push(Fault::new(at, format!("{hole} is not within {}", rule.cidr)));
+            } else if hole == &rule.cidr {
+                faults.push(Fault::new(at, format!("it leaves nothing of {}", rule.cidr)));
+            }
+        }
+        let network = rule.cidr.0;
+        let holes: Vec<IpNet> = rule.except.iter().map(|hole| hole.0).collect();
+        let source = self.name(name(rule, at));
+        match rule.expires.map(|expires| expires.get()) {
+            Some(expires) if expires <= SystemTime::now() => {
+                build.warnings.push(Fault::warning(at.key("expires"), "this rule is over: it judges nobody"));
+            }
+            Some(expires) => {
+                let mut ranges = Collect::default();
+                ranges.add(network, &holes, source);
+                self.timed.push(Timed { ranges: ranges.merge(), expires });
+            }
+            None => self.lasting.add(network, &holes, source),
+        }
+    }
+
+    fn add_file(&mut self, name: &str, networks: &[Cidr]) {
+        let source = self.name(name.to_owned());
+        for network in networks {
+            self.lasting.add(network.0, &[], source);
+        }
+    }
+
+    fn finish(self) -> Rules {
+        Rules { lasting: self.lasting.merge(), timed: self.timed.into(), names: self.names.into() }
+    }
+}
+
+/// What a rule is called in the log: `deny[2] 203.0.113.0/24 (note)`.
+fn name(rule: &Rule, at: &KeyPath) -> String {
+    let path = at.to_string();
+    // The stage's own name stands beside the rule's wherever it is printed.
+    let key = path.splitn(3, '.').last().unwrap_or_default();
+    match &rule.note {
+        Some(note) => format!("{key} {} ({note})", rule.cidr),
+        None => format!("{key} {}", rule.cidr),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! What a token's claims must say, at the handshake and again at every review.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value};
+
+use crate::stage::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
+
+/// A token's claims (RFC 7519 §4).
+pub(super) type Claims = Map<String, Value>;
+
+/// The last moment a numeric date may name: the end of the year 9999. A date in milliseconds lies beyond it.
+const LAST_DATE: f64 = 253_402_300_799.0;
+
+/// What claims must say. The signature library is asked for signatures only: it takes tokens without `iss` and `aud` unless they
+/// are required, ignores them when their type is wrong, and could not judge again what is kept of a token.
+#[derive(Debug)]
+pub(super) struct Expected {
+    /// Issuers, of which `iss` must be one; empty where any will do.
+    pub(super) issuers: Vec<String>,
+    /// Audiences, of which `aud` must name one; where none is configured a token must name none (RFC 7519 §4.1.3).
+    pub(super) audiences: Vec<String>,
+    /// Claims that must be there.
+    pub(super) require: Vec<String>,
+    /// How far the clocks may differ.
+    pub(super) leeway: Duration,
+}
+
+fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
+    Box::new(Refusal::new(TOKEN_INVALID).rule(rule))
+}
+
+/// A numeric date (RFC 7519 §2), where the claim is there.
+///
+/// # Errors
+/// `TOKEN_INVALID` where it is no number, or one outside 1970 to 9999.
+pub(super) fn date(claims: &Claims, name: &str) -> Result<Option<SystemTime>, Box<Refusal>> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let date = value.as_f64().filter(|seconds| *seconds <= LAST_DATE).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    match date.and_then(|since| UNIX_EPOCH.checked_add(since)) {
+        Some(date) => Ok(Some(date)),
+        None => Err(invalid(format!("{name} is no date in seconds"))),
+    }
+}
+
+impl Expected {
+    /// Judges all that does not change with time.
+    pub(super) fn hold(&self, claims: &Claims) -> Verdict {
+        for name in ["exp", "nbf", "iat"] {
+            date(claims, name)?;
+        }
+        if let Some(name) = self.require.iter().find(|name| claims.get(*name).is_none_or(Value::is_null)) {
+            return Err(invalid(format!("{name} is missing")));
+        }
+        if !self.issuers.is_empty() {
+            match claims.get("iss") {
+                None => return Err(invalid("iss is missing")),
+                Some(Value::String(issuer)) if self.issuers.contains(issuer) => {}
+                Some(_) => return Err(invalid("iss is none of `issuer`")),
+            }
+        }
+        match claims.get("aud") {
+            None if self.audiences.is_empty() => Ok(()),
+            None => Err(invalid("aud is missing")),
+            Some(_) if self.audiences.is_empty() => Err(invalid("aud is there, and no `audience` is configured")),
+            Some(Value::String(audience)) if self.audiences.contains(audience) => Ok(()),
+            Some(Value::Array(list))
+                if list.iter().any(|one| one.as_str().is_some_and(|one| self.audiences.iter().any(|ours| ours == one))) =>
+            {
+                Ok(())
+            }
+            Some(_) => Err(invalid("aud names none of `audience`")),
+        }
+    }
+
+    /// Judges a token as it comes in: its claims, and then whether now is within its time.
+    pub(super) fn admit(&self, claims: &Claims, now: SystemTime) -> Verdict {
+        self.hold(claims)?;
+        if date(claims, "nbf")?.is_some_and(|begin| now + self.leeway < begin) {
+            return Err(invalid("nbf is in the future"));
+        }
+        if date(claims, "exp")?.is_some_and(|end| now >= end + self.leeway) {
+            return Err(Box::new(Refusal::new(TOKEN_EXPIRED).rule("exp is past")));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! `jwt`: who a client is, proven by a JSON Web Token (RFC 7519).
+
+mod algorithm;
+mod claims;
+mod keys;
+mod mint;
+mod source;
+mod table;
+mod verify;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::config::fault::{Fault, Faults};
+use crate::config::units::{Interval, Size};
+
+use super::client::claim;
+use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
+use super::{Build, Client, Configure, FirstMessage, Identity, Judgement, Stage};
+
+pub use algorithm::Signature;
+use claims::{Claims, Expected, date};
+use keys::Keys;
+pub use source::Source;
+pub use table::{FirstMessageTable, Table};
+
+/// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
+const MAX_CLAIMS: usize = 4096;
+/// The largest leeway: it is for clocks that differ, `grace` is for clients that are slow to renew.
+const MAX_LEEWAY: Duration = Duration::from_mins(10);
+/// The largest first message, in bytes: it is held for a client nobody knows yet.
+const MAX_FIRST_MESSAGE: u64 = 64 << 10;
+
+/// Authenticates clients by their tokens, and ends connections whose tokens no longer hold.
+pub struct Jwt {
+    name: Arc<str>,
+    keys: Keys,
+    expected: Expected,
+    user: Vec<String>,
+    sources: Vec<Source>,
+    first_message: FirstMessage,
+    grace: Duration,
+}
+
+/// Where a handshake stands: the token, or that it is still to come.
+enum Credential {
+    Token(String),
+    Awaited,
+}
+
+impl Jwt {
+    /// The first credential that is present. A bad one is never rescued by a later source.
+    fn credential(&self, client: &mut Client) -> Result<Credential, Box<Refusal>> {
+        if self.sources.contains(&Source::Header)
+            && let Some(request) = &mut client.request
+            && let Some(token) = source::bearer(&mut request.headers)?
+        {
+            return Ok(Credential::Token(token));
+        }
+        if !self.sources.contains(&Source::FirstMessage) {
+            return Err(Box::new(Refusal::new(TOKEN_MISSING)));
+        }
+        match &client.first_message {
+            None => Ok(Credential::Awaited),
+            Some(message) => source::first_message(message).map(Credential::Token),
+        }
+    }
+
+    /// The identity that a token proves at this time.
+    fn identify(&self, token: &str, now: SystemTime) -> Result<Identity, Box<Refusal>> {
+        let verified = self.keys.verify(token)?;
+        self.expected.admit(&verified.claims, now)?;
+        let text = Value::Object(verified.claims.clone()).to_string();
+        if text.len() > MAX_CLAIMS {
+            return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("claims over {MAX_CLAIMS} bytes"))));
+        }
+        Ok(Identity {
+            by: self.name.clone(),
+            user: self.user(&verified.claims),
+            claims: text.into(),
+            expires: self.expiry(&verified.claims, now)?,
+            key: verified.key.id.clone(),
+            algorithm: algorithm::name(verified.algorithm),
+        })
+    }
+
+    fn user(&self, claims: &Claims) -> Option<Box<str>> {
+        self.user.iter().find_map(|name| match claim(claims, name)? {
+            Value::String(user) if !user.is_empty() => Some(user.as_str().into()),
+            Value::Number(user) => Some(user.to_string().into()),
+            _ => None,
+        })
+    }
+
+    /// When an identity ends. A token that leeway alone has let in would be over at once: it lives as long as it could be presented.
+    fn expiry(&self, claims: &Claims, now: SystemTime) -> Result<Option<SystemTime>, Box<Refusal>> {
+        let end = |exp: SystemTime| {
+            let graced = exp + self.grace;
+            if now < graced { graced } else { exp + self.expected.leeway }
+        };
+        Ok(date(claims, "exp")?.map(end))
+    }
+}
+
+impl Stage for Jwt {
+    fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
+        let judged = match self.credential(client) {
+            Ok(Credential::Awaited) => return Judgement::FirstMessage(self.first_message),
+            Ok(Credential::Token(token)) => self.identify(&token, SystemTime::now()),
+            Err(refusal) => Err(refusal),
+        };
+        Judgement::Now(judged.map(|identity| client.identity = Some(Box::new(identity))))
+    }
+
+    /// Judges what is kept of the token. Which stage proved an identity does not matter, only whether this one would have.
+    fn review(&self, client: &Client, now: SystemTime) -> Verdict {
+        let invalid = |rule: &str| Err(Box::new(Refusal::new(TOKEN_INVALID).rule(rule)));
+        let Some(identity) = &client.identity else { return Err(Box::new(Refusal::new(TOKEN_MISSING).rule("never authenticated"))) };
+        let by_its_key = || self.keys.all.iter().filter(|key| key.id == identity.key);
+        if by_its_key().next().is_none() {
+            if identity.by != self.name {
+                return Err(Box::new(Refusal::new(TOKEN_MISSING).rule("authenticated otherwise")));
+            }
+            return invalid("its key is no longer configured");
+        }
+        if !by_its_key().flat_map(|key| &key.validation.algorithms).any(|able| algorithm::name(*able) == identity.algorithm) {
+            return invalid("its algorithm is no longer configured");
+        }
+        let Ok(claims) = serde_json::from_str::<Claims>(&identity.claims) else { return invalid("its claims are not an object") };
+        self.expected.hold(&claims)?;
+        if identity.expires.is_some_and(|expires| expires <= now) {
+            return Err(Box::new(Refusal::new(TOKEN_EXPIRED)));
+        }
+        Ok(())
+    }
+}
+
+impl Configure for Jwt {
+    const KIND: &'static str = "jwt";
+    const AUTHENTICATES: bool = true;
+    type Table = Table;
+
+    fn configure(table: Table, build: &mut Build<'_>) -> Result<Self, Faults> {
+        let at = build.at().clone();
+        let mut faults = Faults::default();
+        for (key, is_empty, why) in [
+            ("algorithms", table.algorithms.is_empty(), "no token could be verified"),
+            ("sources", table.sources.is_empty(), "no token could be read"),
+        ] {
+            if is_empty {
+                faults.push(Fault::new(at.key(key), format!("`{key}` is empty: {why}")));
+            }
+        }
+        let leeway = table.leeway.on().map_or(Duration::ZERO, Interval::get);
+        if leeway > MAX_LEEWAY {
+            let hint = "leeway is for clocks that differ; to let connections outlive their tokens, set `grace`";
+            faults.push(Fault::new(at.key("leeway"), "leeway is 10m at most").hint(hint));
+        }
+        if table.first_message.is_some() && !table.sources.contains(&Source::FirstMessage) {
+            let fault = Fault::warning(at.key("first_message"), "no token is read from the first message");
+            build.warnings.push(fault.hint("add \"first_message\" to `sources`"));
+        }
+        let first = table.first_message.clone().unwrap_or_default();
+        if first.max.get() > MAX_FIRST_MESSAGE {
+            faults.push(Fault::new(
+                at.key("first_message").key("max"),
+                format!("a first message is {} at most", Size::bytes(MAX_FIRST_MESSAGE)),
+            ));
+        }
+        let keys = Keys::read(&table, build, &mut faults);
+        if faults.refuse() {
+            return Err(faults);
+        }
+        Ok(Self {
+            name: build.name().into(),
+            keys,
+            expected: Expected { issuers: table.issuer.0, audiences: table.audience.0, require: table.require.0, leeway },
+            user: table.user.0,
+            sources: table.sources.0,
+            first_message: FirstMessage { timeout: first.timeout.get(), max: first.max.get() },
+            grace: table.grace.on().map_or(Duration::ZERO, Interval::get),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! The keys of `[jwt.*]`, with their defaults.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::secret::SecretSource;
+use crate::config::units::{Interval, Many, Size, Switch};
+
+use super::algorithm::Signature;
+use super::source::Source;
+
+/// `[jwt.NAME]`: who a client is, proven by a JSON Web Token (RFC 7519).
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Algorithms that tokens may be signed with: HS256, HS384, HS512, RS and PS of the same lengths, ES256, ES384, EdDSA.
+    pub algorithms: Many<Signature>,
+    /// Shared secrets, for HS algorithms: the first signs what `wsgate token` mints, all verify.
+    #[serde(default)]
+    pub secret: Many<SecretSource>,
+    /// Public keys in PEM or as JWKs, for all other algorithms.
+    #[serde(default)]
+    pub key: Many<SecretSource>,
+    /// Issuers, of which `iss` must be one.
+    #[serde(default)]
+    pub issuer: Many<String>,
+    /// Audiences, of which `aud` must name one.
+    #[serde(default)]
+    pub audience: Many<String>,
+    /// Claims that must be there.
+    #[serde(default = "require")]
+    pub require: Many<String>,
+    /// Claims that may name the user: the first that is there does. Dotted paths lead into objects.
+    #[serde(default = "user")]
+    pub user: Many<String>,
+    /// How far the issuer's clock may differ from ours; 10 minutes at most.
+    #[serde(default = "leeway")]
+    pub leeway: Switch<Interval>,
+    /// Where a token may stand: `"header"` as `Authorization: Bearer`, `"first_message"` as the first text after the upgrade. The first
+    /// that is there decides.
+    #[serde(default = "sources")]
+    pub sources: Many<Source>,
+    /// How long a live connection outlives its token.
+    #[serde(default = "grace")]
+    pub grace: Switch<Interval>,
+    /// Bounds on the first message, where it is a source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_message: Option<FirstMessageTable>,
+}
+
+/// The keys of `first_message`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirstMessageTable {
+    /// How long the client may take to send it, from the 101 on.
+    pub timeout: Interval,
+    /// Its largest size.
+    pub max: Size,
+}
+
+impl Default for FirstMessageTable {
+    fn default() -> Self {
+        Self { timeout: Interval::seconds(10), max: Size::bytes(16 << 10) }
+    }
+}
+
+fn require() -> Many<String> {
+    Many(vec!["exp".into()])
+}
+
+fn user() -> Many<String> {
+    Many(vec!["sub".into()])
+}
+
+fn leeway() -> Switch<Interval> {
+    Switch::On(Interval::seconds(30))
+}
+
+fn sources() -> Many<Source> {
+    Many(vec![Source::Header])
+}
+
+fn grace() -> Switch<Interval> {
+    Switch::Off
+}

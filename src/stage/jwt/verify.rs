@@ -1,0 +1,49 @@
+//! Verification: which key a token may be tried against, and what its signature is worth.
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, decode, decode_header};
+
+use crate::stage::refusal::{Refusal, TOKEN_INVALID};
+
+use super::claims::Claims;
+use super::keys::{Key, Keys};
+
+/// What a signature proves: these claims are from whoever holds this key.
+pub(super) struct Verified<'a> {
+    pub(super) claims: Claims,
+    pub(super) key: &'a Key,
+    pub(super) algorithm: Algorithm,
+}
+
+impl Keys {
+    /// Verifies a token's signature (RFC 7515 §5.2). The token picks among the configured keys and algorithms, never beyond them.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID`, with the kind of failure as its rule and nothing of the token.
+    pub(super) fn verify(&self, token: &str) -> Result<Verified<'_>, Box<Refusal>> {
+        let invalid = |rule: &str| Box::new(Refusal::new(TOKEN_INVALID).rule(rule));
+        let header = decode_header(token).map_err(|_| invalid("malformed token"))?;
+        if header.crit.is_some() {
+            // RFC 7515 §4.1.11: an extension that must be understood, and we understand none.
+            return Err(invalid("critical header"));
+        }
+        let able = || self.all.iter().filter(|key| key.validation.algorithms.contains(&header.alg));
+        if able().next().is_none() {
+            return Err(invalid("algorithm not allowed"));
+        }
+        let is_named = |key: &&Key| header.kid.is_none() || key.kid.is_none() || key.kid.as_deref() == header.kid.as_deref();
+        let mut failure = "no key with this kid";
+        for key in able().filter(is_named) {
+            match decode::<Claims>(token, &key.decoding, &key.validation) {
+                Ok(token) => return Ok(Verified { claims: token.claims, key, algorithm: header.alg }),
+                Err(error) => {
+                    failure = match error.kind() {
+                        ErrorKind::InvalidToken | ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => "malformed token",
+                        _ => "bad signature",
+                    }
+                }
+            }
+        }
+        Err(invalid(failure))
+    }
+}

@@ -1,0 +1,200 @@
+//! Pipelines: the stages of a listener or route, run in the order written, phase by phase.
+
+mod group;
+mod step;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use crate::config::Mode;
+
+use super::refusal::{Ending, Refusal, Verdict};
+use super::traffic::{FrameInspector, Inspect};
+use super::{Client, FirstMessage, Peer, Stage};
+
+use group::{Group, any_of};
+use step::{Answer, Watched};
+
+/// Would-be refusals kept of one judgement; more are only counted.
+pub const MAX_FINDINGS: usize = 16;
+
+/// One stage where a pipeline names it.
+#[derive(Clone)]
+pub struct Step {
+    /// As the file names it: `"firewall.office"`.
+    pub name: Arc<str>,
+    /// Whether its refusals hold.
+    pub mode: Mode,
+    /// What judges.
+    pub stage: Arc<dyn Stage>,
+}
+
+/// One place of a pipeline.
+#[derive(Clone)]
+pub enum Entry {
+    /// A stage that must pass.
+    Stage(Step),
+    /// Stages of which one must pass: where a credential is missing the next is asked, where it is bad the client is refused.
+    AnyOf(Vec<Step>),
+}
+
+/// The stages of a listener or route, flattened. Immutable, and cheap to share.
+#[derive(Clone)]
+pub struct Pipeline {
+    entries: Arc<[Entry]>,
+}
+
+/// Would-be refusals: of stages and rules in `mode = "report"`, for whoever conducts the connection to log.
+#[derive(Debug, Default)]
+pub struct Findings {
+    refusals: Vec<Refusal>,
+    lost: usize,
+}
+
+/// Where a handshake goes on after the first message; the default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resume(usize);
+
+/// How far a handshake has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Every stage has passed.
+    Done,
+    /// Answer 101, read one message within these bounds into [`Client::first_message`], and go on from there.
+    FirstMessage(FirstMessage, Resume),
+}
+
+impl Findings {
+    fn push(&mut self, refusal: Refusal) {
+        if self.refusals.len() < MAX_FINDINGS {
+            self.refusals.push(refusal);
+        } else {
+            self.lost += 1;
+        }
+    }
+
+    /// Takes what was found, in the order it was, and how many more there were than are kept.
+    pub fn take(&mut self) -> (Vec<Refusal>, usize) {
+        (std::mem::take(&mut self.refusals), std::mem::take(&mut self.lost))
+    }
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Pipeline {
+    /// A pipeline of these, in this order.
+    pub fn new(entries: Vec<Entry>) -> Self {
+        Self { entries: entries.into() }
+    }
+
+    /// Its places, in order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Every stage, in order, those of any-of groups among them.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.entries.iter().flat_map(|entry| match entry {
+            Entry::Stage(step) => std::slice::from_ref(step),
+            Entry::AnyOf(steps) => steps,
+        })
+    }
+
+    /// Judges a client whose address has just become known.
+    ///
+    /// # Errors
+    /// The first refusal that holds.
+    pub fn connect(&self, peer: &Peer, findings: &mut Findings) -> Verdict {
+        self.judge(findings, |stage| stage.connect(peer))
+    }
+
+    /// Judges a live connection again: the config, or time, has changed under it.
+    ///
+    /// # Errors
+    /// The first refusal that holds.
+    pub fn review(&self, client: &Client, now: SystemTime, findings: &mut Findings) -> Verdict {
+        self.judge(findings, |stage| stage.review(client, now))
+    }
+
+    fn judge(&self, findings: &mut Findings, ask: impl Fn(&dyn Stage) -> Verdict) -> Verdict {
+        for entry in self.entries.iter() {
+            match entry {
+                Entry::Stage(step) => step.settle(ask(&*step.stage), findings)?,
+                Entry::AnyOf(steps) => {
+                    let mut group = Group::default();
+                    match steps.iter().try_for_each(|step| group.weigh(step, ask(&*step.stage), findings)) {
+                        ControlFlow::Break(verdict) => verdict?,
+                        ControlFlow::Continue(()) => group.conclude(findings)?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges a request that has been read, from a stage on. Once it is [`Progress::Done`], [`Client::first_message`] has served.
+    ///
+    /// Not cancel-safe: a stage that was asked may have charged a limit already. Drop the future to drop the client.
+    ///
+    /// # Errors
+    /// The first refusal that holds.
+    pub async fn handshake(&self, from: Resume, client: &mut Client, findings: &mut Findings) -> Result<Progress, Box<Refusal>> {
+        for (at, entry) in self.entries.iter().enumerate().skip(from.0) {
+            let wanted = match entry {
+                Entry::Stage(step) => match step.ask(client).await {
+                    Answer::Verdict(verdict) => step.settle(verdict, findings).map(|()| None)?,
+                    Answer::FirstMessage(wanted) => Some(wanted),
+                },
+                Entry::AnyOf(steps) => any_of(steps, client, findings).await?,
+            };
+            if let Some(wanted) = wanted {
+                return Ok(Progress::FirstMessage(wanted, Resume(at)));
+            }
+        }
+        Ok(Progress::Done)
+    }
+
+    /// What is to judge this connection's frames, in order. A refusal with `report` set is to be logged and ends nothing.
+    pub fn inspect(&self, client: &Client) -> Vec<Box<dyn FrameInspector>> {
+        let inspectors = self.steps().filter_map(|step| match step.stage.inspect(client) {
+            Inspect::Nothing => None,
+            Inspect::Frames(inner) => Some(Watched::over(step, inner)),
+        });
+        inspectors.collect()
+    }
+
+    /// Lets every stage shape what a refused client is told; those in report mode change nothing.
+    pub fn error(&self, client: Option<&Client>, refusal: &mut Refusal) {
+        for step in self.steps().filter(|step| step.mode == Mode::Enforce) {
+            step.stage.error(client, refusal);
+        }
+    }
+
+    /// Tells every stage that a connection has ended.
+    pub fn close(&self, client: &Client, ending: &Ending) {
+        for step in self.steps() {
+            step.stage.close(client, ending);
+        }
+    }
+
+    /// The next moment after `now` at which a stage's verdicts change by themselves. Identities expire at moments of their own.
+    pub fn next_change(&self, now: SystemTime) -> Option<SystemTime> {
+        self.steps().filter_map(|step| step.stage.next_change(now)).min()
+    }
+}
+
+/// Shapes what a refused client is told: the listener's pipeline first, so that the route's has the last word.
+pub fn tell(listener: &Pipeline, route: Option<&Pipeline>, client: Option<&Client>, refusal: &mut Refusal) {
+    listener.error(client, refusal);
+    if let Some(route) = route {
+        route.error(client, refusal);
+    }
+}
+
+#[cfg(test)]
+mod tests;
