@@ -1,1 +1,32 @@
 //! Bytes: WebSocket over a stream. Knows no config.
+//!
+//! Before the 101: [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads, [`relay`] and
+//! [`terminal`] move, [`session`] is what both are to the engine.
+
+pub mod answers;
+mod backlog;
+pub mod close;
+mod closing;
+pub mod extensions;
+pub mod fields;
+pub mod first_message;
+mod flaw;
+mod flow;
+pub mod frame;
+pub mod handshake;
+pub mod head;
+pub mod leg;
+pub mod linger;
+pub mod message;
+mod own;
+mod pump;
+pub mod relay;
+mod scan;
+mod scratch;
+pub mod session;
+pub mod socket;
+mod strict;
+pub mod terminal;
+pub mod tick;
+pub mod upgrade;
+pub mod violation;

@@ -1,0 +1,255 @@
+//! What a client is answered over HTTP: the 101, and refusals, the latter from one source in two forms.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use crate::stage::Refusal;
+use crate::stage::refusal::{self, Body};
+
+use super::upgrade::VERSION;
+
+/// `Retry-After` where a refusal that will pass says no time of its own, before its jitter.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// At most so many seconds are added to it, so that those refused together do not come back together.
+pub const RETRY_JITTER: u64 = 5;
+
+/// The 101 that completes a handshake (RFC 6455 §4.2.2).
+///
+/// `headers` are further fields of the answer, as a backend's own; those that the upgrade itself needs are set here.
+#[must_use]
+pub fn switching(
+    accept: &str,
+    subprotocol: Option<HeaderValue>,
+    extensions: Option<HeaderValue>,
+    mut headers: HeaderMap,
+) -> Response<Bytes> {
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    // An accept key is base64, which every field value can hold.
+    let accept = HeaderValue::from_str(accept).unwrap_or(HeaderValue::from_static(""));
+    let own = [
+        (header::SEC_WEBSOCKET_ACCEPT, Some(accept)),
+        (header::SEC_WEBSOCKET_PROTOCOL, subprotocol),
+        (header::SEC_WEBSOCKET_EXTENSIONS, extensions),
+    ];
+    for (name, value) in own {
+        headers.remove(&name);
+        headers.extend(value.map(|value| (name, value)));
+    }
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// A refusal, to be written by an [`Exchange`](super::handshake::Exchange).
+///
+/// The refusal's id is told in the body. A row without a status should not get here; it is answered 500.
+#[must_use]
+pub fn refusal(refusal: &Refusal) -> Response<Bytes> {
+    let status = refusal.outcome.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (content_type, body) = body(status, refusal);
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    match status {
+        StatusCode::UNAUTHORIZED => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge(refusal)))),
+        StatusCode::FORBIDDEN if refusal.outcome.id == refusal::SCOPE_INSUFFICIENT.id => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="insufficient_scope""#));
+        }
+        StatusCode::UPGRADE_REQUIRED => {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade, close"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+        }
+        _ => {}
+    }
+    if let Some(seconds) = retry_after(status, refusal.retry_after) {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// The same refusal as bytes, for a client whose head never got as far as hyper.
+#[must_use]
+pub fn raw(refused: &Refusal) -> Vec<u8> {
+    let (parts, body) = refusal(refused).into_parts();
+    let reason = parts.status.canonical_reason().unwrap_or("Refused");
+    let mut bytes = format!("HTTP/1.1 {} {reason}\r\nContent-Length: {}\r\n", parts.status.as_u16(), body.len()).into_bytes();
+    if let Some(date) = date(SystemTime::now()) {
+        bytes.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+    }
+    for (name, value) in &parts.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// The body and its type.
+fn body(status: StatusCode, refusal: &Refusal) -> (&'static str, String) {
+    let (id, reason) = (refusal.outcome.id, &refusal.reason);
+    match refusal.telling.body {
+        Body::Json => ("application/json", json!({ "error": id, "message": reason }).to_string() + "\n"),
+        Body::Text => {
+            let hint = if id == refusal::UPGRADE_REQUIRED.id {
+                "Connect with a WebSocket client: the request needs `Connection: Upgrade` and `Upgrade: websocket`.\n"
+            } else {
+                ""
+            };
+            ("text/plain; charset=utf-8", format!("{} {reason} ({id})\n{hint}", status.as_u16()))
+        }
+    }
+}
+
+/// How a 401 asks for a credential (RFC 6750 §3.1): without an error where none was sent.
+fn challenge(refusal: &Refusal) -> &'static str {
+    let bad = [refusal::TOKEN_EXPIRED.id, refusal::TOKEN_INVALID.id].contains(&refusal.outcome.id);
+    if bad { r#"Bearer error="invalid_token""# } else { "Bearer" }
+}
+
+/// Whole seconds, rounded up, where the refusal says when to come back or its status promises that it will pass.
+fn retry_after(status: StatusCode, told: Option<Duration>) -> Option<u64> {
+    let seconds = |time: Duration| time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    match (told, status) {
+        (Some(time), _) => Some(seconds(time).max(1)),
+        (None, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
+            Some(seconds(RETRY_AFTER) + rand::random_range(0..=RETRY_JITTER))
+        }
+        _ => None,
+    }
+}
+
+/// A moment as `Date` writes it (RFC 9110 §5.6.7): RFC 2822's form, with `GMT` for its offset.
+fn date(now: SystemTime) -> Option<String> {
+    let text = OffsetDateTime::from(now).format(&Rfc2822).ok()?;
+    Some(text.strip_suffix("+0000")?.to_owned() + "GMT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::refusal::*;
+
+    fn told(refusal: &Refusal) -> (u16, String) {
+        let response = super::refusal(refusal);
+        (response.status().as_u16(), String::from_utf8(response.body().to_vec()).unwrap())
+    }
+
+    fn field<'a>(response: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
+        response.headers().get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[test]
+    fn every_row_is_answered_with_its_status_and_its_id() {
+        for row in TABLE {
+            let (status, body) = told(&Refusal::new(*row));
+            assert_eq!(status, row.status.unwrap_or(500), "{}", row.id);
+            assert!(body.contains(&format!("({})", row.id)), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_text_body_is_a_line_that_a_person_can_read() {
+        assert_eq!(told(&Refusal::new(IP_DENIED)), (403, "403 forbidden (ip_denied)\n".to_owned()));
+    }
+
+    #[test]
+    fn a_json_body_holds_the_id_and_the_words_whatever_they_are() {
+        let mut refusal = Refusal::new(FORBIDDEN);
+        refusal.telling.body = Body::Json;
+        refusal.reason = "\"no\"\r\nX: y".into();
+        let body: serde_json::Value = serde_json::from_str(&told(&refusal).1).unwrap();
+        assert_eq!(body, json!({ "error": "forbidden", "message": "\"no\"\r\nX: y" }));
+    }
+
+    #[test]
+    fn a_401_says_whether_there_was_a_token() {
+        let rows = [
+            (TOKEN_MISSING, "Bearer"),
+            (TOKEN_EXPIRED, r#"Bearer error="invalid_token""#),
+            (TOKEN_INVALID, r#"Bearer error="invalid_token""#),
+            (SCOPE_INSUFFICIENT, r#"Bearer error="insufficient_scope""#),
+            (Outcome { id: "plugin", status: Some(401), ..FORBIDDEN }, "Bearer"),
+        ];
+        for (row, expected) in rows {
+            assert_eq!(field(&super::refusal(&Refusal::new(row)), "www-authenticate"), Some(expected), "{}", row.id);
+        }
+        assert_eq!(field(&super::refusal(&Refusal::new(IP_DENIED)), "www-authenticate"), None);
+    }
+
+    #[test]
+    fn a_426_says_what_to_upgrade_to() {
+        for row in [UPGRADE_REQUIRED, BAD_VERSION] {
+            let response = super::refusal(&Refusal::new(row));
+            assert_eq!(field(&response, "upgrade"), Some("websocket"));
+            assert_eq!(field(&response, "connection"), Some("Upgrade, close"));
+            assert_eq!(field(&response, "sec-websocket-version"), Some("13"));
+        }
+    }
+
+    #[test]
+    fn refusals_that_pass_say_when_to_come_back() {
+        let seconds = |refusal: &Refusal| field(&super::refusal(refusal), "retry-after").map(|value| value.parse::<u64>().unwrap());
+        for row in [RATE_LIMITED, OVERLOADED, SHUTTING_DOWN] {
+            assert!((5..=10).contains(&seconds(&Refusal::new(row)).unwrap()), "{}", row.id);
+        }
+        assert_eq!(seconds(&Refusal::new(IP_DENIED)), None);
+        for (told, expected) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
+            let refusal = Refusal { retry_after: Some(Duration::from_millis(told)), ..Refusal::new(RATE_LIMITED) };
+            assert_eq!(seconds(&refusal), Some(expected), "{told} ms");
+        }
+    }
+
+    #[test]
+    fn the_raw_form_is_the_same_answer() {
+        for row in TABLE.iter().filter(|row| row.status.is_some()) {
+            let refused = Refusal { retry_after: Some(Duration::from_secs(3)), ..Refusal::new(*row) };
+            let bytes = raw(&refused);
+            let mut fields = [httparse::EMPTY_HEADER; 16];
+            let mut parsed = httparse::Response::new(&mut fields);
+            let end = parsed.parse(&bytes).unwrap().unwrap();
+            let expected = super::refusal(&refused);
+            assert_eq!(parsed.code, row.status);
+            assert_eq!(bytes[end..], expected.body()[..]);
+            for (name, value) in expected.headers() {
+                assert!(parsed.headers.iter().any(|field| field.name == name.as_str() && field.value == value.as_bytes()), "{name}");
+            }
+            let length = parsed.headers.iter().find(|field| field.name == "Content-Length").unwrap();
+            assert_eq!(length.value, (bytes.len() - end).to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_date_is_written_as_http_writes_it() {
+        let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(date(moment).unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
+
+    #[test]
+    fn the_101_keeps_a_backends_own_fields_but_not_its_handshake() {
+        let mut headers = HeaderMap::new();
+        headers.insert("set-cookie", HeaderValue::from_static("a=b"));
+        headers.insert("sec-websocket-extensions", HeaderValue::from_static("x"));
+        headers.insert("connection", HeaderValue::from_static("close"));
+        let response = switching("abc=", Some(HeaderValue::from_static("chat")), None, headers);
+        assert_eq!(response.status(), 101);
+        assert_eq!(field(&response, "set-cookie"), Some("a=b"));
+        assert_eq!(field(&response, "sec-websocket-accept"), Some("abc="));
+        assert_eq!(field(&response, "sec-websocket-protocol"), Some("chat"));
+        assert_eq!(field(&response, "sec-websocket-extensions"), None);
+        assert_eq!(field(&response, "connection"), Some("Upgrade"));
+    }
+}

@@ -1,0 +1,255 @@
+//! The frame layer: a cursor over one side's bytes that says what comes next and refuses what the wire forbids.
+
+use std::io;
+
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use crate::stage::{FrameHead, Opcode, Side};
+
+use super::close::Close;
+use super::tick::{Tick, Ticks};
+use super::violation::Violation;
+
+/// The longest head: 2 bytes, a 64-bit length, a mask (RFC 6455 §5.2).
+pub const MAX_HEAD: usize = 14;
+
+/// The longest payload of a control frame (RFC 6455 §5.5).
+pub const MAX_CONTROL: usize = 125;
+
+/// Control frames that one side may send within a second.
+pub const CONTROL_FRAMES_PER_SECOND: u16 = 200;
+
+const SECOND: Ticks = Ticks::new(10);
+
+/// Reads one side's frames. It holds no bytes: it is given them, contiguous, and says how many belong to what comes next.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor {
+    /// Payload bytes of the open data frame that are still to come.
+    open: u64,
+    /// Payload length of the open message, up to and with its last head.
+    message: u64,
+    max_message: u64,
+    /// When the second began in which `controls` are counted.
+    second: Tick,
+    controls: u16,
+    from: Side,
+    compression: bool,
+    in_message: bool,
+    is_compressed: bool,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Nothing whole: keep the bytes and come again with more.
+    Need,
+    /// A data frame's head, checked. The cursor stands before it until [`Cursor::enter`].
+    Head {
+        /// The head.
+        head: FrameHead,
+        /// The key its payload is masked with.
+        mask: Option<[u8; 4]>,
+        /// The bytes it takes.
+        size: usize,
+    },
+    /// So many payload bytes of the open frame. The cursor has passed them.
+    Payload(usize),
+    /// A whole control frame. The cursor has passed it.
+    Control(ControlFrame),
+}
+
+/// A whole control frame, its payload unmasked.
+#[derive(Clone, Copy, Debug)]
+pub struct ControlFrame {
+    /// Close, Ping or Pong.
+    pub opcode: Opcode,
+    /// The bytes the frame takes, head and payload.
+    pub size: usize,
+    length: usize,
+    payload: [u8; MAX_CONTROL],
+}
+
+impl ControlFrame {
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        self.payload.get(..self.length).unwrap_or_default()
+    }
+
+    /// The head, as inspectors see it.
+    pub fn head(&self) -> FrameHead {
+        let length = self.length as u64;
+        FrameHead { opcode: self.opcode, is_final: true, is_compressed: false, starts_message: false, length, message_length: length }
+    }
+}
+
+impl Cursor {
+    /// At the beginning of what this side sends; a message may have `max_message` bytes of payload on the wire, and be compressed
+    /// where permessage-deflate was negotiated (RFC 7692).
+    pub fn new(from: Side, max_message: u64, compression: bool) -> Self {
+        Self {
+            open: 0,
+            message: 0,
+            max_message,
+            second: Tick::default(),
+            controls: 0,
+            from,
+            compression,
+            in_message: false,
+            is_compressed: false,
+        }
+    }
+
+    /// Goes by these rules from the next head on.
+    pub fn adopt(&mut self, from: Side, max_message: u64, compression: bool) {
+        (self.from, self.max_message, self.compression) = (from, max_message, compression);
+    }
+
+    /// Whose frames these are.
+    pub fn from(&self) -> Side {
+        self.from
+    }
+
+    /// Payload bytes of the open data frame that are still to come; 0 at a frame boundary.
+    pub fn open(&self) -> u64 {
+        self.open
+    }
+
+    /// Whether a message has begun whose final frame has not.
+    pub fn in_message(&self) -> bool {
+        self.in_message
+    }
+
+    /// What `bytes` begin with. `now` is what control frames are counted against.
+    ///
+    /// # Errors
+    /// The broken rule; the cursor then still stands before the frame that breaks it.
+    pub fn next(&mut self, bytes: &[u8], now: Tick) -> Result<Step, Violation> {
+        if self.open > 0 {
+            return Ok(self.pass(bytes.len()).map_or(Step::Need, Step::Payload));
+        }
+        let mut reader = io::Cursor::new(bytes);
+        // A slice gives no I/O error, so the only one left is the opcode's.
+        let Some((header, length)) = FrameHeader::parse(&mut reader).map_err(|_| Violation::ReservedOpcode)? else {
+            return Ok(Step::Need);
+        };
+        let size = usize::try_from(reader.position()).unwrap_or(MAX_HEAD);
+        self.check(&header, length, size)?;
+        match header.opcode {
+            OpCode::Data(kind) => Ok(Step::Head { head: self.data(&header, kind, length)?, mask: header.mask, size }),
+            OpCode::Control(kind) => self.control(&header, kind, length, bytes.get(size..).unwrap_or_default(), now, size),
+        }
+    }
+
+    /// Enters the data frame whose head was found next and is not refused.
+    pub fn enter(&mut self, head: &FrameHead) {
+        self.open = head.length;
+        self.message = head.message_length;
+        self.is_compressed = head.is_compressed;
+        self.in_message = !head.is_final;
+    }
+
+    /// Leaves the open frame: nothing of it has gone out, and nothing will.
+    pub fn leave(&mut self) {
+        self.open = 0;
+    }
+
+    /// Passes payload of the open frame, at most `available` bytes; none where there is nothing to pass.
+    pub fn pass(&mut self, available: usize) -> Option<usize> {
+        let count = usize::try_from(self.open).map_or(available, |open| open.min(available));
+        self.open -= count as u64;
+        (count > 0).then_some(count)
+    }
+
+    /// The rules for every head (RFC 6455 §5.2).
+    fn check(&self, header: &FrameHeader, length: u64, size: usize) -> Result<(), Violation> {
+        match (self.from, header.mask.is_some()) {
+            (Side::Client, false) => return Err(Violation::NotMasked),
+            (Side::Upstream, true) => return Err(Violation::Masked),
+            _ => {}
+        }
+        if header.rsv2 || header.rsv3 || (header.rsv1 && !self.compression) {
+            return Err(Violation::ReservedBit);
+        }
+        if length > i64::MAX as u64 {
+            return Err(Violation::LengthOver63Bits);
+        }
+        if header.len(length) != size {
+            return Err(Violation::LengthNotMinimal);
+        }
+        Ok(())
+    }
+
+    /// The rules for data frames (RFC 6455 §5.4), and the limit on a message.
+    fn data(&self, header: &FrameHeader, kind: Data, length: u64) -> Result<FrameHead, Violation> {
+        let opcode = match kind {
+            Data::Continue if !self.in_message => return Err(Violation::NothingToContinue),
+            Data::Continue if header.rsv1 => return Err(Violation::ReservedBit),
+            Data::Continue => Opcode::Continuation,
+            Data::Text | Data::Binary if self.in_message => return Err(Violation::MessageInMessage),
+            Data::Text => Opcode::Text,
+            Data::Binary => Opcode::Binary,
+            Data::Reserved(_) => return Err(Violation::ReservedOpcode),
+        };
+        let starts_message = !self.in_message;
+        let message_length = if starts_message { length } else { self.message.saturating_add(length) };
+        if message_length > self.max_message {
+            return Err(Violation::MessageTooLarge);
+        }
+        let is_compressed = if starts_message { header.rsv1 } else { self.is_compressed };
+        Ok(FrameHead { opcode, is_final: header.is_final, is_compressed, starts_message, length, message_length })
+    }
+
+    /// The rules for control frames (RFC 6455 §5.5).
+    fn control(
+        &mut self,
+        header: &FrameHeader,
+        kind: Control,
+        length: u64,
+        rest: &[u8],
+        now: Tick,
+        head: usize,
+    ) -> Result<Step, Violation> {
+        let opcode = match kind {
+            Control::Close => Opcode::Close,
+            Control::Ping => Opcode::Ping,
+            Control::Pong => Opcode::Pong,
+            Control::Reserved(_) => return Err(Violation::ReservedOpcode),
+        };
+        if header.rsv1 {
+            return Err(Violation::ReservedBit);
+        }
+        if !header.is_final {
+            return Err(Violation::FragmentedControl);
+        }
+        let length = usize::try_from(length).ok().filter(|length| *length <= MAX_CONTROL).ok_or(Violation::LongControl)?;
+        let Some(masked) = rest.get(..length) else {
+            return Ok(Step::Need);
+        };
+        let mut frame = ControlFrame { opcode, size: head + length, length, payload: [0; MAX_CONTROL] };
+        let key = header.mask.unwrap_or_default();
+        for ((byte, masked), key) in frame.payload.iter_mut().zip(masked).zip(key.iter().cycle()) {
+            *byte = masked ^ key;
+        }
+        if opcode == Opcode::Close {
+            Close::parse(frame.payload())?;
+        }
+        self.count(now)?;
+        Ok(Step::Control(frame))
+    }
+
+    /// Counts a control frame. The count begins anew with the first one a second after it last did.
+    fn count(&mut self, now: Tick) -> Result<(), Violation> {
+        if now.since(self.second) >= SECOND {
+            (self.second, self.controls) = (now, 0);
+        }
+        if self.controls >= CONTROL_FRAMES_PER_SECOND {
+            return Err(Violation::ControlFlood);
+        }
+        self.controls += 1;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! One peer's socket, with what has been read and not passed on, what waits to be sent, and when it last gave a sign of life.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::stage::Side;
+
+use super::backlog::Backlog;
+use super::flow::{Flow, Outlet, Turning};
+use super::frame::Cursor;
+use super::message::Assembler;
+use super::own;
+use super::session::Activity;
+use super::tick::Tick;
+
+/// One end of a connection through the gateway.
+pub struct Leg<S> {
+    io: Option<S>,
+    /// Read and not passed on: a head or control frame that is not whole, or bytes of which nothing has been looked at.
+    carry: Vec<u8>,
+    pub(super) backlog: Backlog,
+    pub(super) cursor: Cursor,
+    /// The message that is being read, at read depth.
+    pub(super) reading: Option<Box<Assembler>>,
+    pub(super) outlet: Outlet,
+    pub(super) flow: Flow,
+    /// Whether `carry` has not been looked at.
+    is_fresh: bool,
+    /// Whether the stream itself may hold bytes it has taken and not sent (TLS records).
+    is_unflushed: bool,
+    /// Whether it was not read when it last could have been.
+    is_held: bool,
+    received: Tick,
+    data: Tick,
+    ping: Option<Tick>,
+    progress: Tick,
+}
+
+impl<S> Leg<S> {
+    /// A leg whose handshake is done; `early` is what was read behind it and counts as if just read.
+    pub fn new(io: S, early: Vec<u8>) -> Self {
+        Self {
+            io: Some(io),
+            is_fresh: !early.is_empty(),
+            carry: early,
+            backlog: Backlog::default(),
+            cursor: Cursor::new(Side::Client, 0, false),
+            reading: None,
+            outlet: Outlet::Open,
+            flow: Flow::Open,
+            is_unflushed: false,
+            is_held: false,
+            received: Tick::default(),
+            data: Tick::default(),
+            ping: None,
+            progress: Tick::default(),
+        }
+    }
+
+    /// Becomes this side of a session. What was read before stays, and so does the place in the frame it broke off in.
+    pub(super) fn open(&mut self, side: Side, max_message: u64, compression: bool, now: Tick) {
+        self.cursor.adopt(side, max_message, compression);
+        (self.received, self.data, self.progress) = (now, now, now);
+    }
+
+    /// Whether everything sent toward this peer has been taken by its socket.
+    pub(super) fn is_clear(&self) -> bool {
+        self.backlog.is_empty() && !self.is_unflushed
+    }
+
+    /// Whether the socket is given up.
+    pub(super) fn is_gone(&self) -> bool {
+        self.io.is_none()
+    }
+
+    /// When what was sent and seen last.
+    pub(super) fn activity(&self) -> Activity {
+        let stalled = (!self.is_clear() && !self.is_gone()).then_some(self.progress);
+        Activity { received: self.received, data: self.data, ping: self.ping, blocked: self.is_held, stalled }
+    }
+
+    /// Queues a ping of the gateway's own where the leg is quiet; `at_boundary` as the direction toward it knows.
+    pub(super) fn ping(&mut self, side: Side, now: Tick, at_boundary: bool) -> bool {
+        let is_quiet = at_boundary && self.ping.is_none() && self.is_clear() && matches!(self.outlet, Outlet::Open);
+        if is_quiet {
+            self.backlog.push(&own::ping(side));
+            (self.ping, self.progress) = (Some(now), now);
+        }
+        is_quiet
+    }
+
+    /// Data frames have passed.
+    pub(super) fn passed_data(&mut self, now: Tick) {
+        self.data = now;
+    }
+
+    /// This leg is not read now: what it has sent waits for the other to take it.
+    pub(super) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Nothing keeps this leg from being read. The time in which it was held does not count against a pong.
+    pub(super) fn resume(&mut self, now: Tick) {
+        if std::mem::take(&mut self.is_held) {
+            self.ping = self.ping.map(|_| now);
+        }
+    }
+
+    /// Keeps the end of what was filled for the next time.
+    pub(super) fn keep(&mut self, rest: &[u8]) {
+        if !rest.is_empty() {
+            self.carry.splice(..0, rest.iter().copied());
+        }
+    }
+
+    /// Keeps the end of what was filled, which has not been looked at.
+    pub(super) fn keep_fresh(&mut self, rest: &[u8]) {
+        self.keep(rest);
+        self.is_fresh = !self.carry.is_empty();
+    }
+
+    /// The gateway is ending the connection.
+    pub(super) fn stop(&mut self) {
+        self.flow = self.flow.after(Turning::Stopped { mid_frame: self.cursor.open() > 0 });
+        self.reading = None;
+    }
+
+    /// Whether the socket takes no more.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.outlet, Outlet::Broken)
+    }
+
+    /// The time a farewell may take is over: who has not taken all that went before it is given up.
+    pub(super) fn lose_patience(&mut self) {
+        self.flow = self.flow.after(Turning::GraceOver);
+        if !self.is_clear() {
+            self.hang_up();
+        }
+    }
+
+    /// Gives the socket up at once.
+    pub(super) fn hang_up(&mut self) {
+        self.io = None;
+        self.flow = Flow::Ended;
+        self.outlet = Outlet::Shut;
+        self.carry = Vec::new();
+        self.reading = None;
+        self.backlog.clear();
+        self.is_unflushed = false;
+    }
+
+    fn fail(&mut self) {
+        self.outlet = Outlet::Broken;
+        self.backlog.clear();
+        self.is_unflushed = false;
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
+    /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
+    pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
+        let carried = self.carry.len().min(buffer.len());
+        if let (Some(head), Some(carry)) = (buffer.get_mut(..carried), self.carry.get(..carried)) {
+            head.copy_from_slice(carry);
+        }
+        let mut filled = carried;
+        if !self.is_fresh {
+            let mut space = ReadBuf::new(buffer.get_mut(carried..).unwrap_or_default());
+            let read = self.io.as_mut().map(|io| Pin::new(io).poll_read(cx, &mut space));
+            let count = space.filled().len();
+            match read {
+                None | Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(Ok(()))) if count > 0 => {
+                    filled += count;
+                    (self.received, self.ping) = (now, None);
+                }
+                Some(Poll::Ready(_)) => filled = 0,
+            }
+        }
+        if carried == self.carry.len() {
+            (self.carry, self.is_fresh) = (Vec::new(), false);
+        } else {
+            self.carry.drain(..carried);
+        }
+        Poll::Ready(buffer.get_mut(..filled).unwrap_or_default())
+    }
+
+    /// Reads and throws away.
+    pub(super) fn discard(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &mut [u8]) -> Poll<()> {
+        (self.carry, self.is_fresh) = (Vec::new(), false);
+        if ready!(self.fill(cx, now, buffer)).is_empty() {
+            self.flow = self.flow.after(Turning::Ended);
+        }
+        Poll::Ready(())
+    }
+
+    /// Sends on. What the socket does not take now is held back; the backlog must be empty; `open` is for
+    /// [`Backlog::hold`].
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Tick, chunk: &[u8], open: Option<u64>) {
+        let mut sent = 0;
+        while let Some(rest) = chunk.get(sent..).filter(|rest| !rest.is_empty()) {
+            match write(&mut self.io, cx, rest) {
+                Poll::Ready(Some(count)) => sent += count,
+                Poll::Ready(None) => return self.fail(),
+                Poll::Pending => {
+                    self.progress = now;
+                    return self.backlog.hold(chunk, sent, open);
+                }
+            }
+        }
+        if self.flush(cx).is_pending() {
+            self.progress = now;
+        }
+    }
+
+    /// Sends what was held back. Ready once there is nothing left, or nobody to take it.
+    pub(super) fn drain(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<()> {
+        while !self.backlog.is_empty() {
+            let Some(count) = ready!(write(&mut self.io, cx, self.backlog.unsent())) else {
+                self.fail();
+                break;
+            };
+            self.backlog.advance(count);
+            (self.progress, self.is_unflushed) = (now, true);
+        }
+        if self.is_unflushed { self.flush(cx) } else { Poll::Ready(()) }
+    }
+
+    /// Shuts our direction down, once everything is sent.
+    pub(super) fn shut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(io) = &mut self.io {
+            match ready!(Pin::new(io).poll_shutdown(cx)) {
+                Ok(()) => self.outlet = Outlet::Shut,
+                Err(_) => self.fail(),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let flushed = self.io.as_mut().map_or(Poll::Ready(Ok(())), |io| Pin::new(io).poll_flush(cx));
+        self.is_unflushed = flushed.is_pending();
+        match flushed {
+            Poll::Ready(Err(_)) => self.fail(),
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => {}
+        }
+        Poll::Ready(())
+    }
+}
+
+/// How many bytes the socket took; none where it takes no more.
+fn write<S: AsyncWrite + Unpin>(io: &mut Option<S>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Option<usize>> {
+    let Some(io) = io else {
+        return Poll::Ready(None);
+    };
+    Pin::new(io).poll_write(cx, bytes).map(|written| written.ok().filter(|count| *count > 0))
+}

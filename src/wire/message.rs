@@ -1,0 +1,176 @@
+//! Read depth: frames of one side unmasked and put together into whole messages.
+
+use crate::stage::{FrameHead, Message, Opcode, Refusal, Verdict};
+
+use super::frame::{ControlFrame, Cursor, Step};
+use super::tick::Tick;
+use super::violation::Violation;
+
+/// Frames that one message may come in. Real traffic has 65,536 (Autobahn 9.3 and 9.4).
+pub const MAX_FRAGMENTS: u32 = 131_072;
+
+/// The most memory that a head alone makes us set aside; the rest follows the bytes.
+const MAX_RESERVE: usize = 64 * 1024;
+
+/// Puts messages together. What it holds is bounded by the cursor's `max_message`.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    bytes: Vec<u8>,
+    /// How many of `bytes` are known to be whole characters.
+    checked: usize,
+    fragments: u32,
+    key: [u8; 4],
+    is_text: bool,
+    is_final: bool,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub enum Item {
+    /// A whole message.
+    Message(Message),
+    /// A control frame, which may stand between the fragments of a message.
+    Control(ControlFrame),
+}
+
+impl Assembler {
+    /// Reads up to the end of the next item, if it is there, and says how many bytes were taken; those that were not are to be
+    /// given again, with more behind them. `judge` is asked at each data frame's head.
+    ///
+    /// # Errors
+    /// The refusal for a broken rule, or the judge's; text that is not UTF-8 is refused at the first byte that shows it.
+    pub fn read(
+        &mut self,
+        cursor: &mut Cursor,
+        bytes: &[u8],
+        now: Tick,
+        mut judge: impl FnMut(&FrameHead) -> Verdict,
+    ) -> Result<(usize, Option<Item>), Box<Refusal>> {
+        let from = cursor.from();
+        let refuse = |violation: Violation| violation.refusal(from);
+        let mut taken = 0;
+        loop {
+            let rest = bytes.get(taken..).unwrap_or_default();
+            match cursor.next(rest, now).map_err(refuse)? {
+                Step::Need => return Ok((taken, None)),
+                Step::Control(frame) => return Ok((taken + frame.size, Some(Item::Control(frame)))),
+                Step::Head { head, mask, size } => {
+                    judge(&head)?;
+                    cursor.enter(&head);
+                    self.begin(&head, mask.unwrap_or_default()).map_err(refuse)?;
+                    taken += size;
+                }
+                Step::Payload(count) => {
+                    self.push(rest.get(..count).unwrap_or_default()).map_err(refuse)?;
+                    taken += count;
+                }
+            }
+            if self.is_final && cursor.open() == 0 {
+                let message = std::mem::take(self).finish().map_err(refuse)?;
+                return Ok((taken, Some(Item::Message(message))));
+            }
+        }
+    }
+
+    fn begin(&mut self, head: &FrameHead, key: [u8; 4]) -> Result<(), Violation> {
+        if self.fragments == MAX_FRAGMENTS {
+            return Err(Violation::TooManyFragments);
+        }
+        self.fragments += 1;
+        self.is_text |= head.opcode == Opcode::Text;
+        self.is_final = head.is_final;
+        self.key = key;
+        self.bytes.reserve(usize::try_from(head.length).map_or(MAX_RESERVE, |length| length.min(MAX_RESERVE)));
+        Ok(())
+    }
+
+    fn push(&mut self, masked: &[u8]) -> Result<(), Violation> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(masked);
+        unmask(self.bytes.get_mut(start..).unwrap_or_default(), self.key);
+        self.key.rotate_left(masked.len() % 4);
+        if self.is_text { self.check() } else { Ok(()) }
+    }
+
+    /// Looks at the characters that have come since it last did; one that is cut at the end is looked at again.
+    fn check(&mut self) -> Result<(), Violation> {
+        match str::from_utf8(self.bytes.get(self.checked..).unwrap_or_default()) {
+            Ok(text) => self.checked += text.len(),
+            Err(error) if error.error_len().is_none() => self.checked += error.valid_up_to(),
+            Err(_) => return Err(Violation::NotUtf8),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Message, Violation> {
+        if self.is_text {
+            String::from_utf8(self.bytes).map(Message::Text).map_err(|_| Violation::NotUtf8)
+        } else {
+            Ok(Message::Binary(self.bytes))
+        }
+    }
+}
+
+/// Takes the mask off, or puts it on (RFC 6455 §5.3); whole words first, so that it compiles to vector instructions.
+fn unmask(bytes: &mut [u8], key: [u8; 4]) {
+    let wide = u32::from_ne_bytes(key);
+    let (words, rest) = bytes.as_chunks_mut::<4>();
+    for word in words {
+        *word = (u32::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(key) {
+        *byte ^= key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::Side;
+    use crate::stage::refusal::{NOT_UTF8, TOO_MANY_FRAGMENTS};
+
+    fn read(bytes: &[u8]) -> Result<(usize, Option<Item>), Box<Refusal>> {
+        let mut cursor = Cursor::new(Side::Client, 1 << 20, false);
+        Assembler::default().read(&mut cursor, bytes, Tick::default(), |_| Ok(()))
+    }
+
+    #[test]
+    fn a_mask_comes_off_wherever_the_payload_is_cut() {
+        let (text, key) = ("ten bytes!", *b"\x01\x02\x03\x04");
+        let masked = text.bytes().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
+        let frame = b"\x81\x8a\x01\x02\x03\x04".iter().copied().chain(masked).collect::<Vec<u8>>();
+        let text = Message::Text(text.to_owned());
+        for cut in 6..frame.len() {
+            let (mut cursor, mut assembler) = (Cursor::new(Side::Client, 10, false), Assembler::default());
+            let mut whole = None;
+            for part in [&frame[..cut], &frame[cut..]] {
+                let (taken, item) = assembler.read(&mut cursor, part, Tick::default(), |_| Ok(())).unwrap();
+                assert_eq!(taken, part.len());
+                whole = item;
+            }
+            assert!(matches!(whole, Some(Item::Message(message)) if message == text), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn bad_text_is_refused_at_the_first_byte_that_shows_it() {
+        // 0xed 0xa0 begins a surrogate, which UTF-8 has not, though the frame promises 100 bytes.
+        let refusal = read(b"\x81\xe4\0\0\0\0ok \xed\xa0").unwrap_err();
+        assert_eq!(refusal.outcome, NOT_UTF8);
+        assert!(read(b"\x81\xe4\0\0\0\0ok \xed").is_ok());
+    }
+
+    #[test]
+    fn text_that_ends_within_a_character_is_refused_at_its_end() {
+        assert_eq!(read(b"\x81\x81\0\0\0\0\xed").unwrap_err().outcome, NOT_UTF8);
+    }
+
+    #[test]
+    fn a_message_in_more_fragments_than_the_bound_is_refused() {
+        let mut frames = b"\x02\x80\0\0\0\0".to_vec();
+        frames.extend(b"\0\x80\0\0\0\0".repeat(MAX_FRAGMENTS as usize - 1));
+        assert!(read(&frames).is_ok());
+        frames.extend(b"\0\x80\0\0\0\0");
+        assert_eq!(read(&frames).unwrap_err().outcome, TOO_MANY_FRAGMENTS);
+    }
+}

@@ -1,0 +1,123 @@
+//! One turn of one direction of a relay: read, look, write on.
+
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::stage::{Refusal, Side};
+
+use super::close::Close;
+use super::flow::{Flow, Outlet, Turning};
+use super::leg::Leg;
+use super::scan::{Judge, Stop, scan};
+use super::session::Terms;
+use super::tick::Tick;
+
+/// What one turn of one direction came to.
+pub(super) enum Turn {
+    /// The source has nothing to give now.
+    Idle,
+    /// The sink takes nothing now.
+    Blocked,
+    /// Something has changed; there may be more.
+    Moved,
+    /// The source's Close has gone on.
+    Closed(Close),
+    /// A frame must not go on.
+    Refused(Box<Refusal>),
+    /// The source has ended without a Close.
+    Lost,
+}
+
+/// One turn of one direction: at most one read, and what it brought written on.
+pub(super) fn pump<S, D>(
+    from: Side,
+    src: &mut Leg<S>,
+    dst: &mut Leg<D>,
+    terms: &mut Terms,
+    cx: &mut Context<'_>,
+    now: Tick,
+    buffer: &mut [u8],
+) -> Turn
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    D: AsyncRead + AsyncWrite + Unpin,
+{
+    match src.flow {
+        Flow::Open | Flow::Draining => {}
+        Flow::Discarding => return if src.discard(cx, now, buffer).is_ready() { Turn::Moved } else { Turn::Idle },
+        Flow::Ended => return Turn::Blocked,
+    }
+    if !dst.is_clear() {
+        if dst.drain(cx, now).is_pending() {
+            src.hold();
+            return Turn::Blocked;
+        }
+        src.resume(now);
+    }
+    if matches!(dst.outlet, Outlet::Broken | Outlet::Shut) {
+        src.flow = src.flow.after(Turning::GraceOver);
+        return if src.flow == Flow::Open { Turn::Blocked } else { Turn::Moved };
+    }
+    let Poll::Ready(bytes) = src.fill(cx, now, buffer) else {
+        return Turn::Idle;
+    };
+    if bytes.is_empty() {
+        let was = src.flow;
+        src.flow = was.after(Turning::Ended);
+        return if was == Flow::Open { Turn::Lost } else { Turn::Moved };
+    }
+    if src.flow == Flow::Draining { finish(src, dst, cx, now, bytes) } else { forward(from, src, dst, terms, cx, now, bytes) }
+}
+
+/// Looks at what was read and writes it on.
+fn forward<S, D>(
+    from: Side,
+    src: &mut Leg<S>,
+    dst: &mut Leg<D>,
+    terms: &mut Terms,
+    cx: &mut Context<'_>,
+    now: Tick,
+    bytes: &mut [u8],
+) -> Turn
+where
+    D: AsyncRead + AsyncWrite + Unpin,
+{
+    // Only what a client has sent is ever cut short of what it has begun.
+    let open = (from == Side::Client).then(|| src.cursor.open());
+    let (mut judge, client) = Judge::new(from, now, terms);
+    let found = scan(&mut src.cursor, bytes, &mut judge);
+    if judge.settle(client) {
+        src.passed_data(now);
+    }
+    if let Some(chunk) = bytes.get(found.start..found.end).filter(|chunk| !chunk.is_empty()) {
+        dst.send(cx, now, chunk, open);
+    }
+    match found.stop {
+        None => {
+            src.keep(bytes.get(found.end..).unwrap_or_default());
+            Turn::Moved
+        }
+        Some(Stop::Closed(close)) => {
+            src.flow = src.flow.after(Turning::Closed);
+            if matches!(dst.outlet, Outlet::Open) {
+                dst.outlet = Outlet::Closing;
+            }
+            Turn::Closed(close)
+        }
+        Some(Stop::Refused(refusal)) => Turn::Refused(refusal),
+    }
+}
+
+/// Writes on the rest of the open frame, and nothing behind it.
+fn finish<S, D>(src: &mut Leg<S>, dst: &mut Leg<D>, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn
+where
+    D: AsyncRead + AsyncWrite + Unpin,
+{
+    let count = src.cursor.pass(bytes.len()).unwrap_or_default();
+    dst.send(cx, now, bytes.get(..count).unwrap_or_default(), None);
+    if src.cursor.open() == 0 {
+        src.flow = src.flow.after(Turning::FrameDone);
+    }
+    Turn::Moved
+}

@@ -1,0 +1,242 @@
+//! The relay: a client and a backend, each one's frames going on to the other as they come.
+//!
+//! A read lands in one buffer that all connections of a worker share, is looked at once, and is written on from there, mask and
+//! all. A connection owns bytes only while a peer does not take them, and while it does not, the other is not read. Each direction
+//! is a `Flow` of its own, so neither waits for the other.
+
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::stage::{Ending, FrameInspector, Refusal, Side};
+
+use super::close::Close;
+use super::closing::{Closing, Due, Phase, Source, lost};
+use super::flow::{Farewell, Outlet};
+use super::leg::Leg;
+use super::pump::{Turn, pump};
+use super::scratch;
+use super::session::{Activity, Session, Settings, TURNS, Tell, Terms};
+use super::tick::Tick;
+
+/// A proxied connection.
+pub struct Relay<C, U> {
+    client: Leg<C>,
+    upstream: Leg<U>,
+    terms: Terms,
+    closing: Option<Box<Closing>>,
+}
+
+impl<C, U> Relay<C, U> {
+    /// Both handshakes are done; nothing has been sent behind them.
+    pub fn new(mut client: Leg<C>, mut upstream: Leg<U>, settings: Settings, now: Tick) -> Self {
+        client.open(Side::Client, settings.max_message.client, settings.compression, now);
+        upstream.open(Side::Upstream, settings.max_message.upstream, settings.compression, now);
+        Self { client, upstream, terms: settings.into(), closing: None }
+    }
+
+    /// Nothing but the frames that are going out passes any more; the peers are owed these farewells.
+    fn begin(&mut self, closing: Closing, client: Farewell, upstream: Farewell) {
+        self.client.owe(client);
+        self.upstream.owe(upstream);
+        self.client.stop();
+        self.upstream.stop();
+        self.closing = Some(Box::new(closing));
+    }
+
+    /// A frame must not go on, or the engine ends the connection.
+    fn refuse(&mut self, refusal: Box<Refusal>, now: Tick) {
+        let (client, upstream) = (Farewell::client(&refusal), Farewell::of(&refusal.outcome, Side::Upstream));
+        self.begin(Closing::refused(*refusal, self.terms.close_timeout, now), client, upstream);
+    }
+
+    /// A peer's Close has gone on.
+    fn closed(&mut self, side: Side, close: Close, now: Tick) {
+        let timeout = self.terms.close_timeout;
+        match &mut self.closing {
+            None => self.closing = Some(Box::new(Closing::answering(side, close, timeout, now))),
+            Some(closing) => closing.answered(timeout, now),
+        }
+    }
+
+    /// A peer's connection has ended without a Close.
+    fn lost(&mut self, side: Side, now: Tick, tell: Tell<'_>) {
+        match side {
+            Side::Client => self.client.hang_up(),
+            Side::Upstream => self.upstream.hang_up(),
+        }
+        if self.closing.is_some() {
+            return self.give_up(now);
+        }
+        let mut refusal = Refusal::new(lost(side));
+        tell(&mut refusal);
+        let closing = Closing::lost(side, &refusal, self.terms.close_timeout, now);
+        let upstream = Farewell::of(&refusal.outcome, Side::Upstream);
+        self.begin(closing, Farewell::client(&refusal), upstream);
+    }
+
+    /// The answer to a Close will not come: whoever waits for it gets its own code back.
+    fn give_up(&mut self, now: Tick) {
+        let Some(closing) = &mut self.closing else {
+            return;
+        };
+        if let Phase::Answering(side) = closing.phase {
+            let farewell = closing.give_up(side, self.terms.close_timeout, now);
+            match side {
+                Side::Client => self.client.owe(farewell),
+                Side::Upstream => self.upstream.owe(farewell),
+            }
+            self.client.stop();
+            self.upstream.stop();
+        }
+    }
+
+    /// Does what the ending's deadlines call for.
+    fn meet_deadlines(&mut self, now: Tick) {
+        match self.closing.as_ref().map_or(Due::Nothing, |closing| closing.due(now)) {
+            Due::Nothing => {}
+            Due::Answer => self.give_up(now),
+            Due::Grace => {
+                self.client.lose_patience();
+                self.upstream.lose_patience();
+            }
+            Due::End => {
+                self.client.hang_up();
+                self.upstream.hang_up();
+            }
+        }
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay<C, U> {
+    fn turns(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> Poll<Ending> {
+        self.meet_deadlines(now);
+        for _ in 0..TURNS {
+            let turn = pump(Side::Client, &mut self.client, &mut self.upstream, &mut self.terms, cx, now, buffer);
+            let mut has_moved = self.note(Side::Client, turn, now, tell);
+            let turn = pump(Side::Upstream, &mut self.upstream, &mut self.client, &mut self.terms, cx, now, buffer);
+            has_moved |= self.note(Side::Upstream, turn, now, tell);
+            if self.closing.is_some() {
+                has_moved |= self.part(cx, now);
+                if self.client.is_gone() && self.upstream.is_gone() {
+                    return self.closing.take().map_or(Poll::Pending, |closing| Poll::Ready(closing.ending));
+                }
+            }
+            if !has_moved {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes in what a turn came to; says whether another may bring more.
+    fn note(&mut self, side: Side, turn: Turn, now: Tick, tell: Tell<'_>) -> bool {
+        match turn {
+            Turn::Blocked => return false,
+            // A socket that takes no more is lost once it has nothing left to give, its Close above all.
+            Turn::Idle => {
+                let is_broken = match side {
+                    Side::Client => self.client.is_broken(),
+                    Side::Upstream => self.upstream.is_broken(),
+                };
+                if !is_broken {
+                    return false;
+                }
+                self.lost(side, now, tell);
+            }
+            Turn::Moved => {}
+            Turn::Closed(close) => self.closed(side, close, now),
+            // A peer that breaks the rules while its answer to a Close is awaited gives none.
+            Turn::Refused(_) if self.closing.is_some() => self.give_up(now),
+            Turn::Refused(mut refusal) => {
+                tell(&mut refusal);
+                self.refuse(refusal, now);
+            }
+            Turn::Lost => self.lost(side, now, tell),
+        }
+        true
+    }
+
+    /// Takes both legs on toward their end; says whether anything changed.
+    fn part(&mut self, cx: &mut Context<'_>, now: Tick) -> bool {
+        let phase = self.closing.as_ref().map(|closing| closing.phase);
+        match phase {
+            None => false,
+            Some(Phase::Answering(by)) => {
+                let _ = self.client.drain(cx, now);
+                let _ = self.upstream.drain(cx, now);
+                let waits = match by {
+                    Side::Client => &self.client.outlet,
+                    Side::Upstream => &self.upstream.outlet,
+                };
+                let is_broken = matches!(waits, Outlet::Broken);
+                if is_broken {
+                    self.give_up(now);
+                }
+                is_broken
+            }
+            Some(Phase::Parting { clean }) => {
+                let feed = Source::of(self.upstream.flow, &self.upstream.cursor);
+                let has_moved = self.client.part(cx, now, feed, true);
+                let feed = Source::of(self.client.flow, &self.client.cursor);
+                self.upstream.part(cx, now, feed, !clean) || has_moved
+            }
+        }
+    }
+}
+
+impl<C, U> Session for Relay<C, U>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    U: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    fn poll(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>) -> Poll<Ending> {
+        scratch::with(|buffer| self.turns(cx, now, tell, buffer))
+    }
+
+    fn end(&mut self, refusal: Box<Refusal>, now: Tick) {
+        if self.closing.is_none() {
+            if self.upstream.backlog.cut() {
+                self.client.cursor.leave();
+            }
+            self.refuse(refusal, now);
+        }
+    }
+
+    fn ping(&mut self, side: Side, now: Tick) -> bool {
+        if self.closing.is_some() {
+            return false;
+        }
+        match side {
+            Side::Client => self.client.ping(side, now, self.upstream.cursor.open() == 0),
+            Side::Upstream => self.upstream.ping(side, now, self.client.cursor.open() == 0),
+        }
+    }
+
+    fn activity(&self, side: Side) -> Option<Activity> {
+        Some(match side {
+            Side::Client => self.client.activity(),
+            Side::Upstream => self.upstream.activity(),
+        })
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        self.closing.as_ref().map(|closing| closing.deadline(self.client.is_waiting() || self.upstream.is_waiting()))
+    }
+
+    fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>) {
+        self.terms.inspectors = inspectors;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_relay_takes_half_a_kilobyte() {
+        let size = size_of::<Relay<tokio::net::TcpStream, tokio::net::TcpStream>>();
+        assert!(size <= 512, "{size} bytes");
+    }
+}

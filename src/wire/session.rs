@@ -1,0 +1,95 @@
+//! A session: a live connection after its handshake, however it is answered.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::stage::{Client, Ending, FrameInspector, Refusal, Side};
+
+use super::tick::{Tick, Ticks};
+
+/// Shapes what the client is told of a refusal.
+pub type Tell<'a> = &'a dyn Fn(&mut Refusal);
+
+/// A live connection, from the 101 to its end. It owns no timer and no task: its owner polls it when a socket is ready and when
+/// [`deadline`](Self::deadline) is due.
+pub trait Session: Send {
+    /// Moves bytes until the sockets have nothing more to give or take. Ready once, when both sockets are given up; not to be
+    /// polled after that.
+    ///
+    /// A refusal that the session itself comes to, by a broken rule, a limit, an inspector or a lost peer, goes through `tell` before
+    /// anybody is told of it.
+    fn poll(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>) -> Poll<Ending>;
+
+    /// Begins to end the connection with this refusal as it is; the polls that follow carry it out. Does nothing where it is ending
+    /// already.
+    fn end(&mut self, refusal: Box<Refusal>, now: Tick);
+
+    /// Queues a ping of the gateway's own where that leg is quiet: at a frame boundary, nothing waiting to be sent, no ping
+    /// unanswered, not ending. Says whether; the next poll sends it.
+    fn ping(&mut self, side: Side, now: Tick) -> bool;
+
+    /// Signs of life of one side; none where there is no such side.
+    fn activity(&self, side: Side) -> Option<Activity>;
+
+    /// When to poll next though no socket is ready; only an ending has deadlines.
+    fn deadline(&self) -> Option<Tick>;
+
+    /// Judges by these inspectors from the next frame's head on.
+    fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>);
+}
+
+/// What one side has been doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// When it last sent a byte.
+    pub received: Tick,
+    /// When it last sent a byte of a data frame. Control frames are no activity for `idle`.
+    pub data: Tick,
+    /// Since when a ping of the gateway's own waits for an answer. Any byte satisfies it; it starts again when a leg that was not
+    /// read is read again.
+    pub ping: Option<Tick>,
+    /// Whether this side is not being read now, because the other does not take what it has sent.
+    pub blocked: bool,
+    /// Since when bytes have been waiting for this side without one of them being taken.
+    pub stalled: Option<Tick>,
+}
+
+/// What a session is opened with.
+pub struct Settings {
+    /// The connection's facts; its counters are kept up as messages pass.
+    pub client: Arc<Client>,
+    /// The largest message of each side, in payload bytes on the wire.
+    pub max_message: MaxMessage,
+    /// Whether both handshakes agreed on permessage-deflate.
+    pub compression: bool,
+    /// How long a peer may take over its part of an ending.
+    pub close_timeout: Ticks,
+    /// Asked at each frame's head, in this order.
+    pub inspectors: Vec<Box<dyn FrameInspector>>,
+}
+
+/// The largest message of each side, in payload bytes on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaxMessage {
+    /// From the client.
+    pub client: u64,
+    /// From the backend.
+    pub upstream: u64,
+}
+
+/// What is left of the settings once a session is open.
+pub(super) struct Terms {
+    pub client: Arc<Client>,
+    pub inspectors: Vec<Box<dyn FrameInspector>>,
+    pub close_timeout: Ticks,
+}
+
+impl From<Settings> for Terms {
+    fn from(settings: Settings) -> Self {
+        let Settings { client, inspectors, close_timeout, .. } = settings;
+        Self { client, inspectors, close_timeout }
+    }
+}
+
+/// The most turns one poll takes before it lets other connections run.
+pub(super) const TURNS: usize = 64;

@@ -1,0 +1,30 @@
+//! The options of every TCP socket the gateway holds, on either leg.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+/// How long a connection is silent before the kernel asks whether the peer is still there.
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// How long the kernel waits before it asks again.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// How often it asks in vain.
+pub const KEEPALIVE_TRIES: u32 = 4;
+/// How long sent bytes may stay unacknowledged before the kernel gives the peer up (RFC 5482); without it, 15 minutes and more. Linux
+/// counts a peer that reads nothing too, so it is longer than the 30 s after which the relay ends such a peer and says why.
+pub const USER_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Sets a socket up: small frames leave at once, and a peer that the network took away is noticed.
+///
+/// # Errors
+/// The system's, as when the peer has gone already.
+pub fn tune<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
+    let socket = socket.into();
+    socket.set_tcp_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_TRIES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! A terminated endpoint: the gateway itself answers each of the client's messages.
+
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::stage::{Ending, FrameInspector, Message, Opcode, Refusal, Side};
+
+use super::close::Close;
+use super::closing::{Closing, Due, Source, lost};
+use super::flow::{Farewell, Flow, Turning};
+use super::leg::Leg;
+use super::message::{Assembler, Item};
+use super::own;
+use super::pump::Turn;
+use super::scan::Judge;
+use super::scratch;
+use super::session::{Activity, Session, Settings, TURNS, Tell, Terms};
+use super::tick::Tick;
+
+/// How much of answers is queued before the rest of what was read has to wait; one answer may exceed it.
+const MAX_QUEUE: usize = 64 * 1024;
+
+/// What speaks for a terminated endpoint, one for each connection.
+pub trait Responder: Send {
+    /// What the client is sent first.
+    fn greet(&mut self) -> Option<Message>;
+
+    /// What the client is sent for this message.
+    fn answer(&mut self, message: Message) -> Option<Message>;
+}
+
+/// Says nothing: for a connection that is opened only to be told why it is closed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Responder for Silent {
+    fn greet(&mut self) -> Option<Message> {
+        None
+    }
+
+    fn answer(&mut self, _message: Message) -> Option<Message> {
+        None
+    }
+}
+
+/// A connection that the gateway answers itself, at read depth and without compression. Its answers are counted as from the
+/// upstream side; inspectors see the client's frames only.
+pub struct Terminal<C> {
+    leg: Leg<C>,
+    responder: Box<dyn Responder>,
+    terms: Terms,
+    closing: Option<Box<Closing>>,
+    is_greeted: bool,
+}
+
+impl<C> Terminal<C> {
+    /// The client's handshake is done; nothing but pongs has been sent behind it.
+    pub fn new(mut leg: Leg<C>, responder: Box<dyn Responder>, settings: Settings, now: Tick) -> Self {
+        leg.open(Side::Client, settings.max_message.client, false, now);
+        Self { leg, responder, terms: settings.into(), closing: None, is_greeted: false }
+    }
+
+    fn begin(&mut self, closing: Closing, farewell: Farewell) {
+        self.leg.owe(farewell);
+        self.leg.stop();
+        // There is nobody the rest of an open frame could go on to.
+        self.leg.flow = self.leg.flow.after(Turning::GraceOver);
+        self.closing = Some(Box::new(closing));
+    }
+
+    fn refuse(&mut self, refusal: Box<Refusal>, now: Tick) {
+        let farewell = Farewell::client(&refusal);
+        self.begin(Closing::refused(*refusal, self.terms.close_timeout, now), farewell);
+    }
+
+    /// The client has closed: it gets the same code back.
+    fn closed(&mut self, close: Close, now: Tick) {
+        let timeout = self.terms.close_timeout;
+        let answer = Farewell { notify: None, close: own::close(Side::Client, close.code, &close.reason) };
+        let mut closing = Closing::answering(Side::Client, close, timeout, now);
+        closing.answered(timeout, now);
+        self.begin(closing, answer);
+    }
+
+    fn lost(&mut self, now: Tick) {
+        self.leg.hang_up();
+        if self.closing.is_none() {
+            let refusal = Refusal::new(lost(Side::Client));
+            self.closing = Some(Box::new(Closing::lost(Side::Client, &refusal, self.terms.close_timeout, now)));
+        }
+    }
+
+    fn meet_deadlines(&mut self, now: Tick) {
+        match self.closing.as_ref().map_or(Due::Nothing, |closing| closing.due(now)) {
+            Due::Nothing | Due::Answer => {}
+            Due::Grace => self.leg.lose_patience(),
+            Due::End => self.leg.hang_up(),
+        }
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
+    fn turns(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> Poll<Ending> {
+        self.meet_deadlines(now);
+        for _ in 0..TURNS {
+            let turn = self.turn(cx, now, buffer);
+            let mut has_moved = self.note(turn, now, tell);
+            if self.closing.is_some() {
+                has_moved |= self.leg.part(cx, now, Source::WHOLE, true);
+                if self.leg.is_gone() {
+                    return self.closing.take().map_or(Poll::Pending, |closing| Poll::Ready(closing.ending));
+                }
+            }
+            if !has_moved {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn note(&mut self, turn: Turn, now: Tick, tell: Tell<'_>) -> bool {
+        match turn {
+            Turn::Blocked => return false,
+            Turn::Idle if !self.leg.is_broken() => return false,
+            Turn::Idle | Turn::Lost => self.lost(now),
+            Turn::Moved => {}
+            Turn::Closed(close) => self.closed(close, now),
+            Turn::Refused(mut refusal) => {
+                tell(&mut refusal);
+                self.refuse(refusal, now);
+            }
+        }
+        true
+    }
+
+    /// At most one read, and what it brought answered. Nothing is read while an answer waits to be taken.
+    fn turn(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &mut [u8]) -> Turn {
+        match self.leg.flow {
+            Flow::Open => {}
+            Flow::Draining | Flow::Discarding => {
+                return if self.leg.discard(cx, now, buffer).is_ready() { Turn::Moved } else { Turn::Idle };
+            }
+            Flow::Ended => return Turn::Blocked,
+        }
+        if !self.leg.is_clear() {
+            if self.leg.drain(cx, now).is_pending() {
+                self.leg.hold();
+                return Turn::Blocked;
+            }
+            self.leg.resume(now);
+        }
+        if !self.is_greeted {
+            self.greet(cx, now);
+            return Turn::Moved;
+        }
+        let Poll::Ready(bytes) = self.leg.fill(cx, now, buffer) else {
+            return Turn::Idle;
+        };
+        if bytes.is_empty() {
+            self.leg.flow = self.leg.flow.after(Turning::Ended);
+            return Turn::Lost;
+        }
+        self.answer(cx, now, bytes)
+    }
+
+    fn greet(&mut self, cx: &mut Context<'_>, now: Tick) {
+        self.is_greeted = true;
+        if let Some(greeting) = self.responder.greet() {
+            let mut out = Vec::new();
+            own::message(&greeting, &mut out);
+            self.terms.client.counters.from(Side::Upstream).add(1, greeting.as_bytes().len() as u64);
+            self.leg.send(cx, now, &out, None);
+        }
+    }
+
+    fn answer(&mut self, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn {
+        let (mut judge, client) = Judge::new(Side::Client, now, &mut self.terms);
+        let mut answers = Answers { responder: &mut *self.responder, out: Vec::new(), messages: 0, bytes: 0 };
+        let mut reading = self.leg.reading.take().unwrap_or_default();
+        let (taken, turn) = answers.give(&mut reading, &mut self.leg, bytes, &mut judge);
+        let Answers { out, messages, bytes: answered, .. } = answers;
+        client.counters.from(Side::Upstream).add(messages, answered);
+        if judge.settle(client) {
+            self.leg.passed_data(now);
+        }
+        if matches!(turn, Turn::Moved) {
+            self.leg.reading = Some(reading);
+            let rest = bytes.get(taken..).unwrap_or_default();
+            if out.len() < MAX_QUEUE { self.leg.keep(rest) } else { self.leg.keep_fresh(rest) }
+        }
+        self.leg.send(cx, now, &out, None);
+        turn
+    }
+}
+
+/// The answers to what one read has brought.
+struct Answers<'a> {
+    responder: &'a mut dyn Responder,
+    out: Vec<u8>,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Answers<'_> {
+    /// Answers until the bytes or the room for answers are used up; says how many bytes were taken.
+    fn give<C>(&mut self, reading: &mut Assembler, leg: &mut Leg<C>, bytes: &[u8], judge: &mut Judge<'_>) -> (usize, Turn) {
+        let mut taken = 0;
+        while self.out.len() < MAX_QUEUE {
+            let rest = bytes.get(taken..).unwrap_or_default();
+            let item = match reading.read(&mut leg.cursor, rest, judge.now, |head| judge.head(head)) {
+                Ok((count, item)) => {
+                    taken += count;
+                    item
+                }
+                Err(refusal) => return (taken, Turn::Refused(refusal)),
+            };
+            match item {
+                None => break,
+                Some(Item::Message(message)) => self.message(message, judge),
+                Some(Item::Control(frame)) => {
+                    if let Err(refusal) = judge.head(&frame.head()) {
+                        return (taken, Turn::Refused(refusal));
+                    }
+                    match frame.opcode {
+                        // The cursor has read this payload before: it parses.
+                        Opcode::Close => return (taken, Turn::Closed(Close::parse(frame.payload()).unwrap_or_default())),
+                        Opcode::Ping => own::pong(frame.payload(), &mut self.out),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        (taken, Turn::Moved)
+    }
+
+    fn message(&mut self, message: Message, judge: &mut Judge<'_>) {
+        judge.payload(message.as_bytes().len());
+        if let Some(answer) = self.responder.answer(message) {
+            own::message(&answer, &mut self.out);
+            self.messages += 1;
+            self.bytes += answer.as_bytes().len() as u64;
+        }
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin + Send> Session for Terminal<C> {
+    fn poll(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>) -> Poll<Ending> {
+        scratch::with(|buffer| self.turns(cx, now, tell, buffer))
+    }
+
+    fn end(&mut self, refusal: Box<Refusal>, now: Tick) {
+        if self.closing.is_none() {
+            self.refuse(refusal, now);
+        }
+    }
+
+    fn ping(&mut self, side: Side, now: Tick) -> bool {
+        side == Side::Client && self.closing.is_none() && self.leg.ping(side, now, true)
+    }
+
+    fn activity(&self, side: Side) -> Option<Activity> {
+        (side == Side::Client).then(|| self.leg.activity())
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        self.closing.as_ref().map(|closing| closing.deadline(self.leg.is_waiting()))
+    }
+
+    fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>) {
+        self.terms.inspectors = inspectors;
+    }
+}

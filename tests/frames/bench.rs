@@ -1,0 +1,264 @@
+//! A session between peers in memory, polled by hand, its time counted by hand.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
+use wsgate::stage::client::Counters;
+use wsgate::stage::{Client, Ending, FrameInspector, Outcome, Peer, Refusal, Side};
+use wsgate::wire::leg::Leg;
+use wsgate::wire::relay::Relay;
+use wsgate::wire::session::{Activity, MaxMessage, Session, Settings};
+use wsgate::wire::terminal::{Responder, Terminal};
+use wsgate::wire::tick::{Tick, Ticks};
+
+/// How long endings may take in these tests: 5 s.
+pub(crate) const CLOSE_TIMEOUT: u32 = 50;
+
+/// A session, its peers, and what has come of it.
+pub(crate) struct Bench {
+    pub(crate) session: Box<dyn Session>,
+    pub(crate) client: End,
+    pub(crate) upstream: End,
+    pub(crate) facts: Arc<Client>,
+    pub(crate) now: u32,
+    pub(crate) ending: Option<Ending>,
+}
+
+/// A peer's end of its connection.
+pub(crate) struct End {
+    io: Option<DuplexStream>,
+    /// Whether the other end has shut down.
+    pub(crate) is_over: bool,
+}
+
+/// What a bench is set up with.
+pub(crate) struct Setup {
+    pub(crate) room: usize,
+    pub(crate) early: [Vec<u8>; 2],
+    pub(crate) max_message: u64,
+    pub(crate) compression: bool,
+    pub(crate) inspectors: Vec<Box<dyn FrameInspector>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { room: 1 << 20, early: Default::default(), max_message: 1000, compression: false, inspectors: Vec::new() }
+    }
+}
+
+pub(crate) fn facts() -> Arc<Client> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000));
+    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Arc::new(Client {
+        id: 1,
+        peer: Peer { address, ip, local: address, listener: "public".into(), accepted: SystemTime::UNIX_EPOCH },
+        route: "chat".into(),
+        host: "localhost".into(),
+        path: "/chat".into(),
+        origin: None,
+        params: Box::default(),
+        identity: None,
+        counters: Counters::default(),
+        request: None,
+        first_message: None,
+    })
+}
+
+impl Setup {
+    /// A relay; `room` is what each pipe holds.
+    pub(crate) fn relay(self) -> Bench {
+        let (client, near_client) = duplex(self.room);
+        let (upstream, near_upstream) = duplex(self.room);
+        let facts = facts();
+        let [early_client, early_upstream] = self.early.clone();
+        let settings = self.settings(&facts);
+        let legs = (Leg::new(near_client, early_client), Leg::new(near_upstream, early_upstream));
+        let session = Box::new(Relay::new(legs.0, legs.1, settings, Tick::new(0)));
+        Bench { session, client: End::new(client), upstream: End::new(upstream), facts, now: 0, ending: None }
+    }
+
+    /// A relay to a backend whose socket takes nothing and gives nothing, not even its end.
+    pub(crate) fn relay_to_nowhere(self) -> Bench {
+        let (client, near) = duplex(self.room);
+        let facts = facts();
+        let settings = self.settings(&facts);
+        let session = Box::new(Relay::new(Leg::new(near, Vec::new()), Leg::new(Nowhere, Vec::new()), settings, Tick::new(0)));
+        Bench { session, client: End::new(client), upstream: End { io: None, is_over: true }, facts, now: 0, ending: None }
+    }
+
+    /// A terminated endpoint; its upstream end is nobody.
+    pub(crate) fn terminal(self, responder: impl Responder + 'static) -> Bench {
+        let (client, near) = duplex(self.room);
+        let facts = facts();
+        let early = self.early[0].clone();
+        let settings = self.settings(&facts);
+        let session = Box::new(Terminal::new(Leg::new(near, early), Box::new(responder), settings, Tick::new(0)));
+        let upstream = End { io: None, is_over: true };
+        Bench { session, client: End::new(client), upstream, facts, now: 0, ending: None }
+    }
+
+    fn settings(self, client: &Arc<Client>) -> Settings {
+        Settings {
+            client: client.clone(),
+            max_message: MaxMessage { client: self.max_message, upstream: self.max_message },
+            compression: self.compression,
+            close_timeout: Ticks::new(CLOSE_TIMEOUT),
+            inspectors: self.inspectors,
+        }
+    }
+}
+
+pub(crate) fn relay() -> Bench {
+    Setup::default().relay()
+}
+
+impl Bench {
+    /// Polls until nothing moves any more, and then says that the wakers of real sockets would be quiet too.
+    pub(crate) fn poll(&mut self) -> &mut Self {
+        if self.ending.is_none()
+            && let Poll::Ready(ending) = self.session.poll(&mut context(), Tick::new(self.now), &|_| {})
+        {
+            self.ending = Some(ending);
+        }
+        self
+    }
+
+    /// Lets time pass, and polls as the deadline asks.
+    pub(crate) fn pass(&mut self, ticks: u32) -> &mut Self {
+        self.now += ticks;
+        if self.session.deadline().is_some_and(|deadline| deadline <= Tick::new(self.now)) {
+            self.poll();
+        }
+        self
+    }
+
+    /// One peer sends, and the session is polled.
+    pub(crate) fn send(&mut self, from: Side, bytes: &[u8]) -> &mut Self {
+        assert_eq!(self.peer(from).write(bytes), bytes.len(), "the pipe is full");
+        self.poll()
+    }
+
+    /// What a peer has received since it was last asked.
+    pub(crate) fn receive(&mut self, side: Side) -> Vec<u8> {
+        self.peer(side).read(usize::MAX)
+    }
+
+    /// A peer goes without a Close.
+    pub(crate) fn vanish(&mut self, side: Side) -> &mut Self {
+        self.peer(side).io = None;
+        self.poll()
+    }
+
+    pub(crate) fn end(&mut self, outcome: Outcome) -> &mut Self {
+        self.session.end(Box::new(Refusal::new(outcome)), Tick::new(self.now));
+        self.poll()
+    }
+
+    pub(crate) fn ping(&mut self, side: Side) -> bool {
+        self.session.ping(side, Tick::new(self.now))
+    }
+
+    pub(crate) fn activity(&self, side: Side) -> Activity {
+        self.session.activity(side).unwrap()
+    }
+
+    /// Messages and bytes counted from a side.
+    pub(crate) fn counted(&self, side: Side) -> (u64, u64) {
+        let tally = self.facts.counters.from(side);
+        (tally.messages(), tally.bytes())
+    }
+
+    /// The outcome, code and reason of the ending that has come.
+    pub(crate) fn ended(&self) -> (&'static str, &'static str, u16, &str) {
+        let ending = self.ending.as_ref().expect("it has not ended");
+        (ending.by.as_str(), ending.outcome.id, ending.code, &ending.reason)
+    }
+
+    pub(crate) fn peer(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Upstream => &mut self.upstream,
+        }
+    }
+}
+
+impl End {
+    fn new(io: DuplexStream) -> Self {
+        Self { io: Some(io), is_over: false }
+    }
+
+    /// Writes what the pipe takes.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        while written < bytes.len() {
+            match Pin::new(self.io.as_mut().unwrap()).poll_write(&mut context(), &bytes[written..]) {
+                Poll::Ready(Ok(count)) => written += count,
+                Poll::Ready(Err(_)) | Poll::Pending => break,
+            }
+        }
+        written
+    }
+
+    /// Reads what the pipe has, at most so much.
+    pub(crate) fn read(&mut self, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; most.min(1 << 20)];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let Some(io) = &mut self.io else { return Vec::new() };
+        while buffer.remaining() > 0 {
+            let before = buffer.filled().len();
+            match Pin::new(&mut *io).poll_read(&mut context(), &mut buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().len() > before => {}
+                Poll::Ready(_) => {
+                    self.is_over = true;
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        buffer.filled().to_vec()
+    }
+
+    /// Whether the other end has shut down and everything it sent was received before.
+    pub(crate) fn is_shut(&mut self) -> bool {
+        assert_eq!(self.read(usize::MAX), b"", "something was left");
+        self.is_over
+    }
+
+    /// Ends this peer's sending, as closing a socket does.
+    pub(crate) fn shut_down(&mut self) {
+        let shut = Pin::new(self.io.as_mut().unwrap()).poll_shutdown(&mut context());
+        assert!(matches!(shut, Poll::Ready(Ok(()))));
+    }
+}
+
+/// Writing fails, reading waits.
+struct Nowhere;
+
+impl AsyncRead for Nowhere {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Nowhere {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
