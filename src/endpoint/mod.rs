@@ -1,1 +1,24 @@
-//! What answers behind a route.
+//! What answers behind a route: an endpoint of our own, or a proxied upstream.
+
+pub mod authenticated;
+pub mod echo;
+pub mod upstream;
+
+use std::sync::Arc;
+
+use crate::wire::terminal::Responder;
+
+/// What answers behind a route.
+#[derive(Clone)]
+pub enum Endpoint {
+    /// The gateway itself.
+    Own(Arc<dyn Answer>),
+    /// A server of this upstream.
+    Upstream(Arc<upstream::Upstream>),
+}
+
+/// An endpoint of our own: makes what answers one connection.
+pub trait Answer: Send + Sync + 'static {
+    /// What answers a connection that opens now.
+    fn responder(&self) -> Box<dyn Responder>;
+}

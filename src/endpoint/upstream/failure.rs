@@ -1,0 +1,127 @@
+//! Why a server gave no answer that can be used, and what follows from it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::stage::Refusal;
+use crate::stage::refusal::{Outcome, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_REFUSED, UPSTREAM_TIMEOUT};
+
+use super::news::News;
+
+/// One server's failure; the further down, the further it got.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// No connection: its name does not resolve, or its addresses refuse or cannot be reached.
+    Unreachable(io::Error),
+    /// No connection within `connect_timeout`.
+    Unconnected,
+    /// Connected, and ended without an answer.
+    Unanswered(String),
+    /// Connected, and no answer within `handshake_timeout`.
+    Silent,
+    /// An answer that is none; the rule it breaks.
+    Bad(&'static str),
+}
+
+impl Failure {
+    /// Sorts hyper's errors by what the backend did.
+    pub(super) fn from_hyper(error: &hyper::Error) -> Self {
+        if error.is_parse_too_large() {
+            Self::Bad("an answer whose head is too large")
+        } else if error.is_parse() {
+            Self::Bad("an answer that is not HTTP/1.1")
+        } else {
+            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Self::Unanswered(format!("{error}{cause}"))
+        }
+    }
+
+    /// Whether another server may be tried. Not after one that was asked kept silent: it may be doing what was asked, and the client
+    /// has waited long enough. Nor after one that answered: the next would answer the same.
+    pub(super) fn may_retry(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Unconnected | Self::Unanswered(_))
+    }
+
+    /// Whether it speaks against the server's health. A bad answer does not: a client may be able to cause one.
+    pub(super) fn counts(&self) -> bool {
+        !matches!(self, Self::Bad(_))
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Unreachable(_) => UPSTREAM_REFUSED,
+            Self::Unconnected | Self::Silent => UPSTREAM_TIMEOUT,
+            Self::Unanswered(_) | Self::Bad(_) => UPSTREAM_BAD_HANDSHAKE,
+        }
+    }
+
+    /// This try's failure, where another try has succeeded.
+    pub(super) fn news(&self, server: &Arc<str>) -> News {
+        News::Failed { server: server.clone(), outcome: self.outcome(), detail: self.to_string() }
+    }
+
+    fn reached(&self) -> u8 {
+        match self {
+            Self::Unreachable(_) => 0,
+            Self::Unconnected => 1,
+            Self::Unanswered(_) => 2,
+            Self::Silent => 3,
+            Self::Bad(_) => 4,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(f, "{error}"),
+            Self::Unconnected => f.write_str("no connection within `connect_timeout`"),
+            Self::Unanswered(error) => write!(f, "ended without an answer: {error}"),
+            Self::Silent => f.write_str("no answer within `handshake_timeout`"),
+            Self::Bad(rule) => f.write_str(rule),
+        }
+    }
+}
+
+/// The refusal of a client whose upstream failed: the row of the failure that got furthest, and every server's for the log.
+pub(super) fn refusal(failures: &[(Arc<str>, Failure)]) -> Box<Refusal> {
+    let furthest = failures.iter().max_by_key(|(_, failure)| failure.reached());
+    let outcome = furthest.map_or(UPSTREAM_REFUSED, |(_, failure)| failure.outcome());
+    let each: Vec<String> = failures.iter().map(|(server, failure)| format!("{server}: {failure}")).collect();
+    Box::new(Refusal::new(outcome).rule(if each.is_empty() { "the upstream has no server".to_owned() } else { each.join("; ") }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused() -> Failure {
+        Failure::Unreachable(io::ErrorKind::ConnectionRefused.into())
+    }
+
+    #[test]
+    fn the_client_is_told_of_the_failure_that_got_furthest() {
+        let unanswered = || Failure::Unanswered("reset".to_owned());
+        let rows: [(Vec<Failure>, &str); 7] = [
+            (vec![], "upstream_refused"),
+            (vec![refused(), refused()], "upstream_refused"),
+            (vec![Failure::Unconnected, refused()], "upstream_timeout"),
+            (vec![unanswered(), refused()], "upstream_bad_handshake"),
+            (vec![unanswered(), Failure::Unconnected], "upstream_bad_handshake"),
+            (vec![unanswered(), Failure::Silent], "upstream_timeout"),
+            (vec![refused(), Failure::Bad("x")], "upstream_bad_handshake"),
+        ];
+        for (failures, expected) in rows {
+            let failures: Vec<_> = failures.into_iter().map(|failure| ("ws://a:80".into(), failure)).collect();
+            assert_eq!(refusal(&failures).outcome.id, expected, "{failures:?}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_told_what_each_server_did() {
+        let failures = [("ws://a:80".into(), refused()), ("ws://b:80".into(), Failure::Silent)];
+        let rule = refusal(&failures).rule.unwrap();
+        assert_eq!(&*rule, "ws://a:80: connection refused; ws://b:80: no answer within `handshake_timeout`");
+    }
+}

@@ -1,0 +1,136 @@
+//! The request a backend is sent: the client's, without what concerns the client's connection alone, and with what is true of it.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Request, uri::PathAndQuery};
+use http_body_util::Empty;
+
+use crate::wire::extensions::Offer;
+use crate::wire::fields::strip_hop_by_hop;
+use crate::wire::upgrade::VERSION;
+
+use super::server::Server;
+
+/// Set truthfully where they are set at all; the client's own never pass.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Which `Host` a backend is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostHeader {
+    /// The client's.
+    #[default]
+    Client,
+    /// The server's own, from its URL.
+    Server,
+    /// This one.
+    Fixed(HeaderValue),
+}
+
+/// What the gateway knows of a request beyond its fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The client's address, as every stage goes by it.
+    pub ip: IpAddr,
+    /// Whether the client came over TLS.
+    pub secure: bool,
+    /// The path as it was matched, and the query.
+    pub target: &'a str,
+    /// The extensions that the backend may be offered.
+    pub offer: &'a Offer,
+    /// Further fields, as claims, in place of the client's of the same names: those do not pass even where there is no value.
+    pub extra: &'a [(HeaderName, Option<HeaderValue>)],
+}
+
+/// Makes the request for this server.
+///
+/// # Errors
+/// Where the target is none: it was not the one matched.
+pub(super) fn forward(
+    client: &Parts,
+    facts: &Facts<'_>,
+    server: &Server,
+    strip_prefix: Option<&str>,
+    host_header: &HostHeader,
+    key: &str,
+) -> Result<Request<Empty<Bytes>>, http::Error> {
+    let client_host = client.headers.get(header::HOST);
+    let host = match host_header {
+        HostHeader::Client => client_host.unwrap_or(server.authority()),
+        HostHeader::Server => server.authority(),
+        HostHeader::Fixed(host) => host,
+    };
+    let ip = HeaderValue::try_from(facts.ip.to_canonical().to_string())?;
+    let own = [
+        (header::UPGRADE, Some(HeaderValue::from_static("websocket"))),
+        (header::CONNECTION, Some(HeaderValue::from_static("Upgrade"))),
+        (header::SEC_WEBSOCKET_KEY, Some(HeaderValue::try_from(key)?)),
+        (header::SEC_WEBSOCKET_VERSION, Some(HeaderValue::from_static(VERSION))),
+        (header::SEC_WEBSOCKET_EXTENSIONS, facts.offer.header()),
+        (X_FORWARDED_FOR, Some(ip.clone())),
+        (X_FORWARDED_HOST, client_host.cloned()),
+        (X_FORWARDED_PROTO, Some(HeaderValue::from_static(if facts.secure { "https" } else { "http" }))),
+        (X_REAL_IP, Some(ip)),
+    ];
+    // The host stands first, where some servers look for it (RFC 9110 §7.2).
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, host.clone());
+    headers.extend(passed_on(&client.headers, facts.extra));
+    for (name, value) in facts.extra.iter().filter(|(name, _)| *name != header::HOST) {
+        headers.extend(value.clone().map(|value| (name.clone(), value)));
+    }
+    for (name, value) in own {
+        headers.remove(&name);
+        headers.extend(value.map(|value| (name, value)));
+    }
+    let target = target(facts.target, strip_prefix, server.base());
+    let mut request = Request::builder().uri(PathAndQuery::try_from(target)?.as_str()).body(Empty::new())?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// The client's fields that go on.
+fn passed_on(client: &HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) -> HeaderMap {
+    let mut headers = client.clone();
+    strip_hop_by_hop(&mut headers);
+    headers.remove(header::HOST);
+    let withheld: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_spoofable(name.as_str()) || extra.iter().any(|(other, _)| reads_as(name.as_str(), other.as_str())))
+        .cloned()
+        .collect();
+    for name in withheld {
+        headers.remove(name);
+    }
+    headers
+}
+
+/// Whether only a proxy may say this.
+fn is_spoofable(name: &str) -> bool {
+    let prefix = "x-forwarded-";
+    ["forwarded", "x-real-ip"].iter().any(|other| reads_as(name, other))
+        || name.get(..prefix.len()).is_some_and(|start| reads_as(start, prefix))
+}
+
+/// Whether a server that reads `_` as `-`, as CGI and all that came from it do (RFC 3875 §4.1.18), would take one name for the other.
+fn reads_as(name: &str, other: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.bytes().map(dashed).eq(other.bytes().map(dashed))
+}
+
+/// The path without its prefix, behind the server's base; the query as it is. A prefix ends at a segment's end.
+fn target(target: &str, prefix: Option<&str>, base: &str) -> String {
+    let (path, query) = target.split_at_checked(target.find('?').unwrap_or(target.len())).unwrap_or((target, ""));
+    let prefix = prefix.unwrap_or_default().trim_end_matches('/');
+    let rest = path.strip_prefix(prefix).filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
+    let slash = if rest.is_empty() { "/" } else { "" };
+    format!("{base}{slash}{rest}{query}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! A proxied upstream: chooses a server, dials it, and brings the backend's handshake to its end.
+
+mod balance;
+mod dial;
+mod failure;
+mod forward;
+mod handshake;
+mod news;
+mod server;
+mod state;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::Empty;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+
+use crate::stage::Refusal;
+use crate::stage::refusal::INTERNAL;
+use crate::wire::extensions::{Deflate, Offer};
+
+use balance::Member;
+use failure::Failure;
+use handshake::{Answer, Switched};
+
+pub use balance::Balance;
+pub use forward::{Facts, HostHeader};
+pub use handshake::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
+pub use news::News;
+pub use server::Server;
+pub use state::{FAILURES, Lease, REST, State, States};
+
+/// How an upstream is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its servers.
+    pub servers: Vec<Server>,
+    /// How connections are spread over them.
+    pub balance: Balance,
+    /// How long resolving and connecting to one server may take, over all its addresses.
+    pub connect_timeout: Duration,
+    /// How long a server that was asked may take to answer; its own refusal's body counts.
+    pub handshake_timeout: Duration,
+    /// How many different servers are tried for one client.
+    pub tries: NonZeroUsize,
+    /// Taken off the front of the path, at a segment's end.
+    pub strip_prefix: Option<Box<str>>,
+    /// The `Host` that servers are told.
+    pub host_header: HostHeader,
+}
+
+impl Settings {
+    /// These servers, and the defaults: 3 s to connect, 5 s to answer, 2 tries, the client's `Host`.
+    pub fn new(servers: Vec<Server>) -> Self {
+        Self {
+            servers,
+            balance: Balance::default(),
+            connect_timeout: Duration::from_secs(3),
+            handshake_timeout: Duration::from_secs(5),
+            tries: NonZeroUsize::MIN.saturating_add(1),
+            strip_prefix: None,
+            host_header: HostHeader::default(),
+        }
+    }
+}
+
+/// An upstream, shared by all its connections.
+#[derive(Debug)]
+pub struct Upstream {
+    settings: Settings,
+    members: Vec<Member>,
+    states: Arc<States>,
+}
+
+/// A backend that has switched to WebSocket: its socket stands behind the 101.
+#[derive(Debug)]
+pub struct Opened {
+    /// The socket.
+    pub stream: TcpStream,
+    /// What the backend sent glued to its 101; usually nothing.
+    pub early: Vec<u8>,
+    /// The server's name.
+    pub server: Arc<str>,
+    /// Counts the connection on its server; held until it ends.
+    pub lease: Lease,
+    /// The subprotocol the backend chose among the client's.
+    pub subprotocol: Option<HeaderValue>,
+    /// The compression agreed on, as the client is to be told it.
+    pub extensions: Option<Deflate>,
+    /// The 101's other end-to-end fields. They pin the backend's read buffer, so they go before a relay starts.
+    pub headers: HeaderMap,
+}
+
+/// Why there is no backend.
+#[derive(Debug)]
+pub enum Refused {
+    /// The gateway refuses: no server gave an answer that can be used.
+    Gateway(Box<Refusal>),
+    /// The server of this name itself refuses, in its own words, which are passed on.
+    Backend(Arc<str>, Box<Response<Bytes>>),
+}
+
+impl Upstream {
+    /// An upstream whose servers' states are kept in `states`, which outlives it.
+    pub fn new(settings: Settings, states: Arc<States>) -> Self {
+        let members = settings.servers.iter().map(|server| Member { state: states.of(server), server: server.clone() }).collect();
+        Self { settings, members, states }
+    }
+
+    /// Each server and its state.
+    pub fn servers(&self) -> impl Iterator<Item = (&Server, &State)> {
+        self.members.iter().map(|member| (&member.server, &*member.state))
+    }
+
+    /// Opens a connection for this client: to at most `tries` servers, until one answers.
+    ///
+    /// Cancel-safe: dropped, it closes what it had opened. `news` gets at most two entries a try.
+    ///
+    /// # Errors
+    /// [`Refused`]: `upstream_refused`, `upstream_timeout` or `upstream_bad_handshake`, whose rule names each server and what it did;
+    /// or the backend's own answer.
+    pub async fn open(&self, request: &Parts, facts: &Facts<'_>, news: &mut Vec<News>) -> Result<Opened, Refused> {
+        let turn = self.states.turn();
+        let (mut tried, mut failures): (Vec<usize>, Vec<(Arc<str>, Failure)>) = (Vec::new(), Vec::new());
+        while tried.len() < self.settings.tries.get() {
+            let chosen = self.settings.balance.choose(&self.members, &tried, turn, Instant::now());
+            let Some((index, member)) = chosen.and_then(|index| Some((index, self.members.get(index)?))) else { break };
+            tried.push(index);
+
+            let forwarded = self.forwarded(request, facts, &member.server)?;
+            let lease = Lease::new(&member.state);
+            let server = member.server.name();
+            match self.attempt(&member.server, forwarded, facts.offer).await {
+                Ok(answer) => {
+                    if member.state.answered() {
+                        news.push(News::Back { server: server.clone() });
+                    }
+                    news.extend(failures.iter().map(|(server, failure)| failure.news(server)));
+                    return opened(answer, member, lease);
+                }
+                Err(failure) => {
+                    if failure.counts() && member.state.failed(Instant::now()) {
+                        news.push(News::Resting { server: server.clone() });
+                    }
+                    let is_last = !failure.may_retry();
+                    failures.push((server.clone(), failure));
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(Refused::Gateway(failure::refusal(&failures)))
+    }
+
+    /// The request for this server, with a key of our own.
+    fn forwarded(&self, request: &Parts, facts: &Facts<'_>, server: &Server) -> Result<Request<Empty<Bytes>>, Refused> {
+        let Settings { strip_prefix, host_header, .. } = &self.settings;
+        forward::forward(request, facts, server, strip_prefix.as_deref(), host_header, &generate_key())
+            .map_err(|error| Refused::Gateway(Box::new(Refusal::new(INTERNAL).rule(format!("cannot forward {}: {error}", facts.target)))))
+    }
+
+    async fn attempt(&self, server: &Server, request: Request<Empty<Bytes>>, offer: &Offer) -> Result<Answer<TcpStream>, Failure> {
+        let stream = match timeout(self.settings.connect_timeout, dial::dial(server)).await {
+            Ok(dialled) => dialled.map_err(Failure::Unreachable)?,
+            Err(_) => return Err(Failure::Unconnected),
+        };
+        handshake::upgrade(stream, request, offer, Instant::now() + self.settings.handshake_timeout).await
+    }
+}
+
+fn opened(answer: Answer<TcpStream>, member: &Member, lease: Lease) -> Result<Opened, Refused> {
+    match answer {
+        Answer::Declined(response) => Err(Refused::Backend(member.server.name().clone(), Box::new(response))),
+        Answer::Switched(Switched { io, early, agreed }) => Ok(Opened {
+            stream: io,
+            early,
+            server: member.server.name().clone(),
+            lease,
+            subprotocol: agreed.subprotocol,
+            extensions: agreed.extensions,
+            headers: agreed.headers,
+        }),
+    }
+}

@@ -1,0 +1,143 @@
+//! What is known of each server from the connections made to it, across threads and reloads.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::server::Server;
+
+/// So many failures in a row send a server to rest.
+pub const FAILURES: u32 = 3;
+/// How long it rests; one more failure after it sends it to rest again.
+pub const REST: Duration = Duration::from_secs(10);
+
+/// The states of an upstream's servers. It outlives the config the upstream was built from, so that a reload neither forgets
+/// which servers fail nor how many connections each has.
+#[derive(Debug, Default)]
+pub struct States {
+    servers: Mutex<HashMap<Arc<str>, Weak<State>>>,
+    turn: AtomicUsize,
+}
+
+impl States {
+    /// The state of this server; a new one where nobody has held one since the last that did let go.
+    pub(super) fn of(&self, server: &Server) -> Arc<State> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.retain(|_, state| state.strong_count() > 0);
+        if let Some(state) = servers.get(server.name()).and_then(Weak::upgrade) {
+            return state;
+        }
+        let state = Arc::new(State::new());
+        servers.insert(server.name().clone(), Arc::downgrade(&state));
+        state
+    }
+
+    /// A number that is one more at each call, for taking turns.
+    pub(super) fn turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// One server's state. Each number stands alone, so no ordering between them is needed.
+#[derive(Debug)]
+pub struct State {
+    since: Instant,
+    open: AtomicUsize,
+    failures: AtomicU32,
+    /// Milliseconds after `since`; 0 where it does not rest.
+    rests_until: AtomicU64,
+}
+
+impl State {
+    fn new() -> Self {
+        Self { since: Instant::now(), open: AtomicUsize::new(0), failures: AtomicU32::new(0), rests_until: AtomicU64::new(0) }
+    }
+
+    /// Connections that are open or being opened.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// How much longer it rests; zero where it does not.
+    pub fn rest(&self, now: Instant) -> Duration {
+        Duration::from_millis(self.rests_until.load(Ordering::Relaxed)).saturating_sub(now.saturating_duration_since(self.since))
+    }
+
+    /// It could not be reached, or did not answer; says whether it rests from now on and did not before.
+    pub(super) fn failed(&self, now: Instant) -> bool {
+        if self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) < FAILURES {
+            return false;
+        }
+        let until = now.saturating_duration_since(self.since) + REST;
+        self.rests_until.swap(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed) == 0
+    }
+
+    /// It gave an answer, whatever it was; says whether it had been sent to rest.
+    pub(super) fn answered(&self) -> bool {
+        // Loads first: a server in good health is answered by all the time, from every thread.
+        if self.failures.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        self.failures.store(0, Ordering::Relaxed);
+        self.rests_until.swap(0, Ordering::Relaxed) != 0
+    }
+}
+
+/// Counts one connection on its server for as long as it is held.
+#[derive(Debug)]
+pub struct Lease {
+    state: Arc<State>,
+}
+
+impl Lease {
+    pub(super) fn new(state: &Arc<State>) -> Self {
+        state.open.fetch_add(1, Ordering::Relaxed);
+        Self { state: state.clone() }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.state.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(url: &str) -> Server {
+        url.parse().unwrap()
+    }
+
+    #[test]
+    fn a_server_keeps_its_state_for_as_long_as_anybody_holds_it() {
+        let states = States::default();
+        let before = states.of(&server("ws://a:1"));
+        let lease = Lease::new(&before);
+        assert!(Arc::ptr_eq(&before, &states.of(&server("ws://a:1/"))));
+        assert!(!Arc::ptr_eq(&before, &states.of(&server("ws://a:2"))));
+        drop(before);
+        assert_eq!(states.of(&server("ws://a:1")).open(), 1);
+        drop(lease);
+        assert_eq!(states.of(&server("ws://a:1")).open(), 0);
+        assert_eq!(states.servers.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn three_failures_in_a_row_are_a_rest_and_one_more_is_another() {
+        let state = State::new();
+        let rest = || state.rest(Instant::now());
+        let fails = || state.failed(Instant::now());
+        assert_eq!((fails(), fails(), state.answered()), (false, false, false));
+        assert_eq!((fails(), fails(), rest()), (false, false, Duration::ZERO));
+        assert_eq!((fails(), rest()), (true, REST));
+        tokio::time::advance(REST).await;
+        assert_eq!(rest(), Duration::ZERO);
+        assert_eq!((fails(), rest()), (false, REST));
+        assert_eq!((state.answered(), rest()), (true, Duration::ZERO));
+    }
+}
