@@ -1,0 +1,223 @@
+//! What each event looks like in a log: its name, level, target and fields.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tracing::field::{DisplayValue, display};
+
+use super::event::{Attempt, Event, Told, user};
+use crate::stage::refusal::Level;
+use crate::stage::{Client, Ending, Peer, Refusal, Side};
+
+/// The target of events about one connection.
+pub(super) const ACCESS: &str = "wsgate::access";
+/// The target of events about the gateway.
+pub(super) const GATEWAY: &str = "wsgate::gateway";
+/// The event that reports lost lines: losing it is no loss worth another report.
+pub(super) const LOG_LINES_LOST: &str = "log_lines_lost";
+
+/// Gives an event to `tracing`. Its name is the metadata's name, for our own lines, and the message, for other subscribers.
+/// `tracing` wants levels to be constants, so a level that is known at run time only (`at`) makes one call site for each.
+macro_rules! line {
+    ($target:ident, at $level:expr, $name:expr, $($fields:tt)*) => {
+        match $level {
+            Level::Error => line!($target, ERROR, $name, $($fields)*),
+            Level::Warn => line!($target, WARN, $name, $($fields)*),
+            Level::Info => line!($target, INFO, $name, $($fields)*),
+        }
+    };
+    ($target:ident, $level:ident, $name:expr, $($fields:tt)*) => {
+        tracing::event!(name: $name, target: $target, tracing::Level::$level, { message = $name, $($fields)* })
+    };
+}
+
+impl Event<'_> {
+    /// Reports it, on the calling thread, without waiting for any disk.
+    pub fn emit(&self) {
+        match *self {
+            Self::Open { client, subprotocol, upstream, handshake } => open(client, subprotocol, upstream, handshake),
+            Self::Sample { client, age } => sample(client, age),
+            Self::Close { client, ending, subprotocol, upstream, duration } => close(client, ending, (subprotocol, upstream), duration),
+            Self::Refused { attempt, refusal, told, duration } => refused(&attempt, refusal, told, duration),
+            Self::WouldRefuse { attempt, refusal } => would_refuse(&attempt, refusal),
+            _ => self.emit_of_gateway(),
+        }
+    }
+
+    fn emit_of_gateway(&self) {
+        match *self {
+            Self::Started { version, config, listeners } => {
+                line!(GATEWAY, INFO, "started", version, config = %config.display(), listeners);
+            }
+            Self::Listening { listener, address } => line!(GATEWAY, INFO, "listening", listener, address = %address),
+            Self::UpstreamFailed { connection, route, server, outcome, detail } => {
+                line!(
+                    GATEWAY,
+                    WARN,
+                    "upstream_failed",
+                    connection = shown(connection.map(Id)),
+                    route,
+                    server,
+                    outcome = outcome.id,
+                    detail
+                );
+            }
+            Self::UpstreamResting { server, rest } => line!(GATEWAY, WARN, "upstream_resting", server, rest = seconds(rest)),
+            Self::UpstreamBack { server } => line!(GATEWAY, INFO, "upstream_back", server),
+            Self::AcceptPaused { listener, error } => line!(GATEWAY, ERROR, "accept_paused", listener, error = %error),
+            Self::AcceptResumed { listener } => line!(GATEWAY, INFO, "accept_resumed", listener),
+            Self::Draining { connections, over } => line!(GATEWAY, INFO, "draining", connections, over = seconds(over)),
+            Self::Drained { closed, cut, duration } => line!(GATEWAY, INFO, "drained", closed, cut, duration = seconds(duration)),
+            Self::Stopped => line!(GATEWAY, INFO, "stopped",),
+            Self::LogLinesLost { sink, lines, error } => line!(GATEWAY, ERROR, LOG_LINES_LOST, sink, lines, error),
+            Self::LogFileStuck { sink, error } => line!(GATEWAY, ERROR, "log_file_stuck", sink, error),
+            Self::Warning { text } => line!(GATEWAY, WARN, "warning", text),
+            Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
+            Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } => {}
+        }
+    }
+}
+
+fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, handshake: Duration) {
+    let (port, peer) = other_end(&client.peer);
+    line!(
+        ACCESS,
+        INFO,
+        "open",
+        connection = %Id(client.id),
+        listener = &*client.peer.listener,
+        route = &*client.route,
+        ip = %client.peer.ip,
+        port,
+        peer = shown(peer),
+        host = &*client.host,
+        path = &*client.path,
+        user = user(client),
+        subprotocol,
+        upstream,
+        handshake = seconds(handshake)
+    );
+}
+
+fn sample(client: &Client, age: Duration) {
+    let (from_client, from_upstream) = (client.counters.from(Side::Client), client.counters.from(Side::Upstream));
+    line!(
+        ACCESS,
+        INFO,
+        "sample",
+        connection = %Id(client.id),
+        route = &*client.route,
+        client_messages = from_client.messages(),
+        client_bytes = from_client.bytes(),
+        upstream_messages = from_upstream.messages(),
+        upstream_bytes = from_upstream.bytes(),
+        age = seconds(age)
+    );
+}
+
+fn close(client: &Client, ending: &Ending, (subprotocol, upstream): (Option<&str>, Option<&str>), duration: Duration) {
+    let (port, peer) = other_end(&client.peer);
+    let (from_client, from_upstream) = (client.counters.from(Side::Client), client.counters.from(Side::Upstream));
+    line!(
+        ACCESS,
+        at ending.outcome.level,
+        "close",
+        connection = %Id(client.id),
+        listener = &*client.peer.listener,
+        route = &*client.route,
+        by = ending.by.as_str(),
+        outcome = ending.outcome.id,
+        code = ending.code,
+        reason = Some(&*ending.reason).filter(|reason| !reason.is_empty()),
+        stage = ending.stage.as_deref(),
+        rule = ending.rule.as_deref(),
+        ip = %client.peer.ip,
+        port,
+        peer = shown(peer),
+        host = &*client.host,
+        path = &*client.path,
+        user = user(client),
+        subprotocol,
+        upstream,
+        client_messages = from_client.messages(),
+        client_bytes = from_client.bytes(),
+        upstream_messages = from_upstream.messages(),
+        upstream_bytes = from_upstream.bytes(),
+        duration = seconds(duration)
+    );
+}
+
+fn refused(attempt: &Attempt<'_>, refusal: &Refusal, told: Told, duration: Duration) {
+    let (port, peer) = other_end(attempt.peer);
+    let (status, code) = match told {
+        Told::Status(status) => (Some(status), None),
+        Told::Code(code) => (None, Some(code)),
+        Told::Nothing => (None, None),
+    };
+    line!(
+        ACCESS,
+        at refusal.outcome.level,
+        "refused",
+        connection = %Id(attempt.connection),
+        listener = &*attempt.peer.listener,
+        route = attempt.route,
+        outcome = refusal.outcome.id,
+        status,
+        code,
+        stage = refusal.stage.as_deref(),
+        rule = refusal.rule.as_deref(),
+        ip = %attempt.peer.ip,
+        port,
+        peer = shown(peer),
+        host = attempt.host,
+        path = attempt.path,
+        user = attempt.user,
+        duration = seconds(duration)
+    );
+}
+
+fn would_refuse(attempt: &Attempt<'_>, refusal: &Refusal) {
+    let (port, peer) = other_end(attempt.peer);
+    line!(
+        ACCESS,
+        INFO,
+        "would_refuse",
+        connection = %Id(attempt.connection),
+        listener = &*attempt.peer.listener,
+        route = attempt.route,
+        outcome = refusal.outcome.id,
+        stage = refusal.stage.as_deref(),
+        rule = refusal.rule.as_deref(),
+        ip = %attempt.peer.ip,
+        port,
+        peer = shown(peer),
+        host = attempt.host,
+        path = attempt.path,
+        user = attempt.user
+    );
+}
+
+/// The client's port where the socket's other end is the client, or that other end where it is a proxy that speaks for the client.
+fn other_end(peer: &Peer) -> (Option<u16>, Option<SocketAddr>) {
+    if peer.address.ip().to_canonical() == peer.ip { (Some(peer.address.port()), None) } else { (None, Some(peer.address)) }
+}
+
+/// A value that is there or not, as a field that is.
+fn shown<T: fmt::Display>(value: Option<T>) -> Option<DisplayValue<T>> {
+    value.map(display)
+}
+
+/// A length of time in seconds; formatted with three decimals.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+/// A connection's id, as 16 hex digits.
+struct Id(u64);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}

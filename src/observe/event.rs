@@ -1,0 +1,213 @@
+//! Events: every fact that the gateway reports, typed.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::stage::{Client, Ending, Outcome, Peer, Refusal};
+
+/// One fact, borrowed from whoever knows it, at the moment it is true.
+///
+/// Its level, name and fields stand in one place, `emit.rs`. Nothing is reported per frame or message.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The config is compiled and every socket is bound.
+    Started {
+        /// The gateway's version.
+        version: &'a str,
+        /// The file or folder that was read.
+        config: &'a Path,
+        /// How many listeners it has.
+        listeners: usize,
+    },
+    /// A listener takes connections at one of its addresses.
+    Listening {
+        /// The listener's name.
+        listener: &'a str,
+        /// The address as bound, with the port that was given for port 0.
+        address: SocketAddr,
+    },
+    /// The upgrade is answered with 101.
+    Open {
+        /// The connection.
+        client: &'a Client,
+        /// The subprotocol that was agreed on.
+        subprotocol: Option<&'a str>,
+        /// The server it was connected to, where its endpoint is an upstream.
+        upstream: Option<&'a str>,
+        /// From accept to 101.
+        handshake: Duration,
+    },
+    /// A connection that has been open for long, from time to time.
+    Sample {
+        /// The connection, with its counters as they stand.
+        client: &'a Client,
+        /// From accept to now.
+        age: Duration,
+    },
+    /// A connection has ended; its level is its outcome's.
+    Close {
+        /// The connection, with its counters as they ended.
+        client: &'a Client,
+        /// How, and by whom.
+        ending: &'a Ending,
+        /// The subprotocol that was agreed on.
+        subprotocol: Option<&'a str>,
+        /// The server it was connected to, where its endpoint is an upstream.
+        upstream: Option<&'a str>,
+        /// From accept to the end.
+        duration: Duration,
+    },
+    /// A handshake was refused; its level is its outcome's.
+    Refused {
+        /// Whose.
+        attempt: Attempt<'a>,
+        /// The decision.
+        refusal: &'a Refusal,
+        /// What the client was told of it.
+        told: Told,
+        /// From accept to the answer.
+        duration: Duration,
+    },
+    /// A stage or rule in `mode = "report"` would have refused.
+    WouldRefuse {
+        /// Whom.
+        attempt: Attempt<'a>,
+        /// The decision that was not enforced.
+        refusal: &'a Refusal,
+    },
+    /// One try to reach a server has failed; another may follow.
+    UpstreamFailed {
+        /// The connection it was for; none for a health probe.
+        connection: Option<u64>,
+        /// That connection's route.
+        route: Option<&'a str>,
+        /// The server, as the file writes it.
+        server: &'a str,
+        /// What the client would be told if this were the last try.
+        outcome: Outcome,
+        /// What the system or the server said.
+        detail: &'a str,
+    },
+    /// A server that kept failing gets no connections for a while.
+    UpstreamResting {
+        /// The server, as the file writes it.
+        server: &'a str,
+        /// For how long.
+        rest: Duration,
+    },
+    /// A server that rested is used again.
+    UpstreamBack {
+        /// The server, as the file writes it.
+        server: &'a str,
+    },
+    /// The system refuses new sockets, so the listener waits before it accepts again.
+    AcceptPaused {
+        /// The listener's name.
+        listener: &'a str,
+        /// What the system said.
+        error: &'a std::io::Error,
+    },
+    /// The listener accepts again.
+    AcceptResumed {
+        /// The listener's name.
+        listener: &'a str,
+    },
+    /// The gateway is stopping: it accepts nothing more and closes what is open, spread over time.
+    Draining {
+        /// How many connections are open.
+        connections: usize,
+        /// Over how long they are closed.
+        over: Duration,
+    },
+    /// No connection is left.
+    Drained {
+        /// How many were closed with a Close frame, or ended by themselves.
+        closed: usize,
+        /// How many were cut off because time was up.
+        cut: usize,
+        /// From the beginning of the drain to now.
+        duration: Duration,
+    },
+    /// The gateway is about to exit.
+    Stopped,
+    /// Lines did not reach a log: its queue was full, or writing failed.
+    LogLinesLost {
+        /// The log's name.
+        sink: &'a str,
+        /// How many since this was last reported.
+        lines: u64,
+        /// What the system said last, where writing failed.
+        error: Option<&'a str>,
+    },
+    /// A log file could not be rotated or reopened; its lines still go to the file that is open.
+    LogFileStuck {
+        /// The log's name.
+        sink: &'a str,
+        /// What the system said.
+        error: &'a str,
+    },
+    /// The config is taken, but holds something its operator would want to know.
+    Warning {
+        /// The warning, rendered on one line.
+        text: &'a str,
+    },
+    /// A fault of the gateway itself.
+    InternalError {
+        /// What went wrong.
+        what: &'a str,
+    },
+}
+
+/// A connection as far as it was known when it was judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// The connection's id.
+    pub connection: u64,
+    /// Addresses and listener.
+    pub peer: &'a Peer,
+    /// The route, once one was found.
+    pub route: Option<&'a str>,
+    /// The host asked for, once the request was read.
+    pub host: Option<&'a str>,
+    /// The path asked for, without query, once the request was read.
+    pub path: Option<&'a str>,
+    /// Who it is, once authenticated.
+    pub user: Option<&'a str>,
+}
+
+impl<'a> Attempt<'a> {
+    /// A connection of which nothing is known but its address.
+    pub fn unread(connection: u64, peer: &'a Peer) -> Self {
+        Self { connection, peer, route: None, host: None, path: None, user: None }
+    }
+}
+
+impl<'a> From<&'a Client> for Attempt<'a> {
+    fn from(client: &'a Client) -> Self {
+        Self {
+            connection: client.id,
+            peer: &client.peer,
+            route: Some(&client.route),
+            host: Some(&client.host),
+            path: Some(&client.path),
+            user: user(client),
+        }
+    }
+}
+
+/// What a refused client was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// An HTTP status.
+    Status(u16),
+    /// A close code, after a 101.
+    Code(u16),
+    /// Nothing: it was gone, or its connection was dropped before it had asked.
+    Nothing,
+}
+
+/// Who the client is, where a stage has said so.
+pub(super) fn user(client: &Client) -> Option<&str> {
+    client.identity.as_ref()?.user.as_deref()
+}
