@@ -1,0 +1,200 @@
+//! Compiles a document into a snapshot, and tells every fault of it on the way.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::config::document::Document;
+use crate::config::fault::{Fault, Faults, KeyPath};
+use crate::config::nearest::nearest;
+use crate::config::reference::Name;
+use crate::config::table::ListenerTable;
+use crate::config::units::{Address, Count, Interval, Switch};
+use crate::stage::cells::Cells;
+use crate::stage::pipeline::Pipeline;
+use crate::stage::slots::Slots;
+use crate::wire::head::Limits;
+
+use super::catalog::Catalog;
+use super::listener::Listener;
+use super::parts::Parts;
+use super::route::Route;
+use super::{Drain, Gateway};
+
+impl Gateway {
+    /// Compiles a document. What outlives a snapshot is taken from and kept in `cells`.
+    ///
+    /// There is a gateway unless the faults [refuse](Faults::refuse) it.
+    pub fn compile(document: &Document, catalog: &Catalog, cells: &Cells) -> (Option<Self>, Faults) {
+        let (config, mut faults) = Config::read(document, &catalog.kinds());
+        let Some(config) = config else { return (None, faults) };
+        let mut compiler = Compiler { parts: Parts::new(&config, catalog, cells), cells, listeners: BTreeMap::new() };
+        compiler.listeners();
+        let (routes, tables) = compiler.routes();
+        compiler.logs();
+        compiler.parts.unused_pipelines();
+        compiler.parts.warn_of_unused();
+        let listeners = std::mem::take(&mut compiler.listeners);
+        faults.extend(compiler.parts.faults);
+        let routes: Vec<Arc<Route>> = routes.into_iter().flatten().collect();
+        let gateway = Self {
+            threads: threads(config.gateway.threads),
+            drain: Drain {
+                delay: config.gateway.drain.delay.map(Interval::get).unwrap_or_default(),
+                over: config.gateway.drain.over.get(),
+            },
+            slots: cells.cell("gateway", "", || Slots::new(None)),
+            max_connections: count(config.gateway.max_connections),
+            listeners,
+            routes,
+            reporting: config.reporting().iter().map(ToString::to_string).collect(),
+            logs: config.logs,
+            folder: config.folder,
+            tables,
+        };
+        (Some(gateway).filter(|_| !faults.refuse()), faults)
+    }
+}
+
+/// The snapshot while it is made.
+pub(super) struct Compiler<'a> {
+    pub(super) parts: Parts<'a>,
+    cells: &'a Cells,
+    pub(super) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
+}
+
+/// An address a listener takes, and where the file says so.
+struct Bound {
+    address: SocketAddr,
+    listener: String,
+    at: KeyPath,
+}
+
+impl Bound {
+    /// Whether the system would give only one of these two addresses out. Of one listener `[::]` leaves IPv4 to its twin.
+    fn meets(&self, address: SocketAddr, listener: &str) -> bool {
+        let (ours, theirs) = (self.address.ip(), address.ip());
+        let is_same_family = ours.is_ipv4() == theirs.is_ipv4();
+        let covers = |one: SocketAddr| one.ip().is_unspecified() && (is_same_family || (one.is_ipv6() && self.listener != listener));
+        address.port() != 0 && self.address.port() == address.port() && (ours == theirs || covers(self.address) || covers(address))
+    }
+}
+
+impl Compiler<'_> {
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.parts.fault(fault);
+    }
+
+    fn listeners(&mut self) {
+        let config = self.parts.config;
+        if config.names("listener").next().is_none() && config.is_whole("listener") {
+            let fault = Fault::new(KeyPath::default(), "there is no listener, so nothing would be served");
+            self.fault(fault.hint("write a table [listener.NAME] with an address, as \"127.0.0.1:8765\""));
+        }
+        let mut bound = Vec::new();
+        for (name, shape) in &config.listeners {
+            let at = KeyPath::table("listener", name);
+            let listener = self.listener(name, shape, &at, &mut bound);
+            self.listeners.insert(name.as_str().into(), Arc::new(listener));
+        }
+    }
+
+    fn listener(&mut self, name: &str, shape: &ListenerTable, at: &KeyPath, bound: &mut Vec<Bound>) -> Listener {
+        let mut addresses = Vec::new();
+        for (index, address) in shape.address.iter().enumerate() {
+            let at = at.key("address").index(index);
+            let found = resolve(address).unwrap_or_else(|why| {
+                self.fault(Fault::new(at.clone(), why));
+                Vec::new()
+            });
+            for address in found {
+                match bound.iter().find(|bound| bound.meets(address, name)) {
+                    Some(other) => {
+                        let fault = match other.address == address {
+                            true => Fault::new(at.clone(), format!("{address} is taken already")),
+                            false => Fault::new(at.clone(), format!("{address} cannot be bound beside {}", other.address))
+                                .hint(format!("{} is every address: leave the other out", widest(address, other.address))),
+                        };
+                        let fault = fault.also(other.at.clone(), format!("listener.{}", other.listener));
+                        self.fault(fault);
+                    }
+                    None => {
+                        bound.push(Bound { address, listener: name.to_owned(), at: at.clone() });
+                        addresses.push(address);
+                    }
+                }
+            }
+        }
+        Listener {
+            name: name.into(),
+            addresses,
+            pipeline: Pipeline::new(self.parts.entries(&at.key("pipeline"), &shape.pipeline, &[])),
+            slots: self.cells.cell("listener", name, || Slots::new(None)),
+            max_connections: count(shape.max_connections),
+            handshake_timeout: shape.handshake_timeout.get(),
+            head: Limits::new(usize::try_from(shape.max_head.get()).unwrap_or(usize::MAX), shape.max_headers.get() as usize),
+        }
+    }
+
+    pub(super) fn unknown(&mut self, at: &KeyPath, kind: &str, name: &Name) {
+        let config = self.parts.config;
+        if config.declares(kind, name.as_str()) {
+            return;
+        }
+        let fault = Fault::new(at.clone(), format!("there is no [{kind}.{name}]"));
+        self.fault(match nearest(name.as_str(), config.names(kind)) {
+            Some(near) => fault.hint(format!("did you mean \"{near}\"?")),
+            None => fault.hint(format!("write a table [{kind}.{name}]")),
+        });
+    }
+
+    fn logs(&mut self) {
+        let config = self.parts.config;
+        let mut files: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        for (name, log) in &config.logs {
+            let at = KeyPath::table("log", name);
+            for (index, route) in log.routes.iter().flat_map(|routes| routes.iter()).enumerate() {
+                self.unknown(&at.key("routes").index(index), "route", route);
+            }
+            let Some(file) = log.file.as_deref().map(|file| plain(&config.path(file))) else { continue };
+            if let Some(other) = files.insert(file, name) {
+                let fault = Fault::new(at.key("file"), format!("log.{name} and log.{other} write to the same file"));
+                let fault = fault.hint("give each a file of its own: both would rotate it, and their lines would mix");
+                self.fault(fault.also(KeyPath::table("log", other).key("file"), format!("log.{other}")));
+            }
+        }
+    }
+}
+
+/// A path without its `.` steps, so that two ways to write one file are the same.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
+}
+
+/// The one of two addresses that stands for all of its family.
+fn widest(one: SocketAddr, other: SocketAddr) -> SocketAddr {
+    if one.ip().is_unspecified() && (one.is_ipv6() || !other.ip().is_unspecified()) { one } else { other }
+}
+
+fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
+    match address {
+        Address::Ip(address) => Ok(vec![*address]),
+        Address::Name { host, port } => {
+            let found = (host.as_str(), *port).to_socket_addrs().map_err(|error| format!("cannot resolve {host}: {error}"))?;
+            let mut found: Vec<SocketAddr> = found.collect();
+            found.sort_unstable();
+            found.dedup();
+            Ok(found)
+        }
+    }
+}
+
+fn threads<const MAX: u32>(wanted: Option<Count<MAX>>) -> usize {
+    wanted.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads.get() as usize)
+}
+
+fn count<const MAX: u32>(switch: Switch<Count<MAX>>) -> Option<usize> {
+    switch.on().map(|count| count.get() as usize)
+}

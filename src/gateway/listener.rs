@@ -1,0 +1,34 @@
+//! A listener of the snapshot: where it listens, what it asks of everybody, how much it takes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::stage::Pipeline;
+use crate::stage::slots::Slots;
+use crate::wire::head::Limits;
+
+/// One listener.
+pub struct Listener {
+    /// Its name, without its kind.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// What every connection to it passes.
+    pub pipeline: Pipeline,
+    /// How many connections are on it; they outlive a snapshot.
+    pub slots: Arc<Slots>,
+    /// How many may be; `None` is no limit.
+    pub max_connections: Option<usize>,
+    /// How long a client may take to send its request head, and each answer to be written.
+    pub handshake_timeout: Duration,
+    /// The bounds of a request head.
+    pub head: Limits,
+}
+
+impl Listener {
+    /// Whether an IPv4 address of this listener has the same port, so that the IPv6 one has to keep to itself.
+    pub fn has_v4_twin(&self, address: SocketAddr) -> bool {
+        address.is_ipv6() && self.addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port() && other.port() != 0)
+    }
+}

@@ -1,0 +1,46 @@
+//! A route of the snapshot: what it asks of a client, what answers, and its limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use crate::endpoint::Endpoint;
+use crate::stage::Pipeline;
+use crate::wire::extensions::Compression;
+use crate::wire::session::MaxMessage;
+
+/// One route.
+pub struct Route {
+    /// Its name, without its kind.
+    pub name: Arc<str>,
+    /// What its connections pass after their listener's pipeline.
+    pub pipeline: Pipeline,
+    /// What answers.
+    pub endpoint: Endpoint,
+    /// The subprotocols that may be agreed on; `None` for all of them.
+    pub subprotocols: Option<Vec<String>>,
+    /// The largest message of each side.
+    pub max_message: MaxMessage,
+    /// Its clocks.
+    pub times: Times,
+    /// What becomes of permessage-deflate on the way to a backend.
+    pub compression: Compression,
+    /// Headers the backend gets, each with the claim it tells.
+    pub forward_claims: Vec<(HeaderName, String)>,
+}
+
+/// The clocks of a route's connections; `None` is off.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// How long a leg may be silent before it is pinged.
+    pub ping: Option<Duration>,
+    /// How long a ping may go without any byte in answer.
+    pub pong: Duration,
+    /// How long no message may pass.
+    pub idle: Option<Duration>,
+    /// How long a connection may last.
+    pub lifetime: Option<Duration>,
+    /// How long each step of a closing handshake may take.
+    pub close: Duration,
+}

@@ -1,0 +1,39 @@
+//! From an `[upstream.*]` table to what an upstream is set up with.
+
+use std::num::NonZeroUsize;
+
+use http::HeaderValue;
+
+use crate::config::fault::{Fault, KeyPath};
+use crate::config::table::{Balance, HostHeader, UpstreamTable};
+use crate::endpoint::upstream::{self, Server, Settings};
+
+/// The settings its table, at `at`, asks for.
+pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, Fault> {
+    let mut servers = Vec::new();
+    for (index, server) in table.servers.iter().enumerate() {
+        let parsed = server.url.to_string().parse::<Server>();
+        servers.push(parsed.map_err(|why| Fault::said(at.key("servers").index(index), &why))?);
+    }
+    let host_header = match &table.host_header {
+        HostHeader::Client => upstream::HostHeader::Client,
+        HostHeader::Server => upstream::HostHeader::Server,
+        HostHeader::Literal(host) => {
+            let value = HeaderValue::from_str(host).map_err(|_| Fault::new(at.key("host_header"), format!("{host:?} is not a host")))?;
+            upstream::HostHeader::Fixed(value)
+        }
+    };
+    Ok(Settings {
+        servers,
+        balance: match table.balance {
+            Balance::LeastConn => upstream::Balance::LeastConn,
+            Balance::RoundRobin => upstream::Balance::RoundRobin,
+            Balance::Random => upstream::Balance::Random,
+        },
+        connect_timeout: table.connect_timeout.get(),
+        handshake_timeout: table.handshake_timeout.get(),
+        tries: NonZeroUsize::new(table.tries.get() as usize).unwrap_or(NonZeroUsize::MIN),
+        strip_prefix: table.strip_prefix.as_ref().map(|prefix| prefix.as_str().into()),
+        host_header,
+    })
+}

@@ -1,0 +1,87 @@
+//! Golden pairs: what each `tests/faults/NAME.toml` is told, `NAME.txt`. `UPDATE=1` writes them anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use wsgate::config::fault::Faults;
+use wsgate::config::{Document, render};
+use wsgate::gateway::{Catalog, Gateway};
+use wsgate::stage::cells::Cells;
+
+/// All that is wrong with a file, from its syntax to what its tables make together.
+fn compile(document: &Document) -> (Option<Gateway>, Faults) {
+    Gateway::compile(document, &Catalog::default(), &Cells::default())
+}
+
+/// What the operator of this file is told.
+fn report(document: &Document) -> String {
+    render(document, &compile(document).1, false)
+}
+
+/// Relative to the package, where cargo runs tests: what is told names it.
+fn folder() -> PathBuf {
+    PathBuf::from("tests/faults")
+}
+
+fn names(extension: &str) -> BTreeSet<String> {
+    let files = fs::read_dir(folder()).expect("the folder of pairs is there").map(|entry| entry.expect("it can be listed").path());
+    let of_kind = files.filter(|path| path.extension().is_some_and(|found| found == extension));
+    of_kind.map(|path| path.file_stem().expect("a file has a name").to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn every_faulty_file_is_told_what_its_pair_says() {
+    let is_update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    for name in names("toml") {
+        let text = fs::read_to_string(folder().join(format!("{name}.toml"))).unwrap();
+        let told = report(&Document::parse(format!("{name}.toml"), text, folder()));
+        let pair = folder().join(format!("{name}.txt"));
+        if is_update {
+            fs::write(&pair, &told).unwrap();
+        } else if fs::read_to_string(&pair).unwrap_or_default() != told {
+            wrong.push(format!("--- {name}.toml is told\n{told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nUPDATE=1 takes this as right", wrong.join("\n"));
+    assert_eq!(names("toml"), names("txt"));
+}
+
+#[test]
+fn a_file_with_a_table_of_every_kind_and_nothing_wrong_is_told_nothing() {
+    let document = Document::parse("whole.toml", include_str!("whole.toml"), folder());
+    assert_eq!(report(&document), "");
+}
+
+#[test]
+fn no_pair_is_told_a_secret() {
+    for name in names("txt") {
+        let told = fs::read_to_string(folder().join(format!("{name}.txt"))).unwrap();
+        assert!(!told.contains("hunter2"), "{name}.txt");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn a_file_cut_and_mixed_anywhere_is_told_about_within_its_text(
+        cut in 0usize..2500,
+        length in 0usize..60,
+        put in "[\\[\\]{}=.,#\"'\\\\$a-z0-9 \t\r\nü東\u{feff}]{0,12}",
+    ) {
+        let whole = include_str!("whole.toml");
+        let (start, end) = (whole.floor_char_boundary(cut), whole.floor_char_boundary(cut + length));
+        let text = format!("{}{put}{}", &whole[..start], &whole[end..]);
+        let document = Document::parse("whole.toml", text, folder());
+        let (gateway, faults) = compile(&document);
+        prop_assert_eq!(gateway.is_none(), faults.refuse());
+        for fault in &faults {
+            let (source, span) = document.locate(&fault.place);
+            prop_assert!(document.sources()[source].text.get(span).is_some(), "{fault:?}");
+        }
+        prop_assert_eq!(render(&document, &faults, false).is_empty(), faults.is_empty());
+    }
+}
