@@ -1,0 +1,209 @@
+//! The conductor: one connection from accept to 101 and into its session, top to bottom.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use http::request::Parts;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::endpoint::Endpoint;
+use crate::gateway::route::Route;
+use crate::observe::event::{Event, Told};
+use crate::stage::pipeline::{self, Findings, Progress, Resume};
+use crate::stage::refusal::{AUTH_TIMEOUT, BAD_HANDSHAKE, CLIENT_LOST, HANDSHAKE_TIMEOUT, NO_ROUTE, OVERLOADED, SHUTTING_DOWN};
+use crate::stage::{Client, FirstMessage, Pipeline, Refusal};
+use crate::wire::extensions::Offer;
+use crate::wire::first_message::{NoMessage, first_message};
+use crate::wire::head::{Reader, Unread};
+use crate::wire::upgrade::Upgrade;
+use crate::wire::{answers, handshake};
+
+use super::door::Door;
+use super::live::Holdings;
+use super::opening::Backend;
+use super::request::{self, Target};
+use super::visit::{Stop, Terms, Visit, refused};
+use super::worker::{Accepted, Load, Worker};
+
+/// Conducts a connection until it is live or turned away. Its session is a task of its own, spawned when everything of the
+/// handshake has been dropped.
+pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load) {
+    let Accepted { socket, peer, listener, gateway } = accepted;
+    let Ok(socket) = TcpStream::from_std(socket) else { return };
+    let mut visit = Visit {
+        worker,
+        gateway,
+        listener,
+        peer,
+        id: rand::random(),
+        began: Instant::now(),
+        door: Door::Unread(socket),
+        route: None,
+        client: None,
+        terms: None,
+        findings: Findings::default(),
+        holdings: Holdings::new(load),
+    };
+    let admitted = visit.admit().await;
+    visit.report_findings();
+    match admitted {
+        Ok(backend) => visit.go_live(backend),
+        Err(stop) => visit.turn_away(stop).await,
+    }
+}
+
+impl Visit {
+    async fn admit(&mut self) -> Result<Backend, Stop> {
+        self.take_slots()?;
+        let unwelcome = self.greet()?;
+        let parts = self.read_request().await?;
+        let route = self.find_route(parts)?;
+        if let Some(refusal) = unwelcome {
+            return Err(refusal.into());
+        }
+        route.pipeline.connect(&self.peer, &mut self.findings)?;
+        self.judge(&self.listener.clone().pipeline).await?;
+        self.judge(&route.pipeline).await?;
+        if self.worker.is_draining() {
+            return Err(refused(Refusal::new(SHUTTING_DOWN)));
+        }
+        let backend = match &route.endpoint {
+            Endpoint::Own(_) => None,
+            Endpoint::Upstream(upstream) => Some(self.open_upstream(upstream, &route).await?),
+        };
+        self.switch(backend).await
+    }
+
+    /// The socket is accepted: is there room for it?
+    fn take_slots(&mut self) -> Result<(), Stop> {
+        for slots in [&self.gateway.slots, &self.listener.slots] {
+            self.holdings.permits.push(slots.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED)))?);
+        }
+        Ok(())
+    }
+
+    /// The client's address is known. One that is refused with an accepted upgrade and a Close has to ask for it first.
+    fn greet(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
+        let Err(mut refusal) = self.listener.pipeline.connect(&self.peer, &mut self.findings) else { return Ok(None) };
+        self.listener.pipeline.error(None, &mut refusal);
+        let waits = refusal.telling.accept_close && refusal.close_code().is_some();
+        if waits { Ok(Some(refusal)) } else { Err(refusal.into()) }
+    }
+
+    /// The head is read, bounded and under its deadline, checked raw, and parsed.
+    async fn read_request(&mut self) -> Result<Parts, Stop> {
+        let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
+        let mut reader = Reader::new(self.listener.head);
+        let head = match timeout(self.listener.handshake_timeout, reader.read(socket)).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(Unread::Refused(refusal))) => return Err(refusal.into()),
+            Ok(Err(Unread::Nothing | Unread::Cut)) => return Err(Stop::Gone),
+            Err(_) if reader.is_empty() => return Err(Stop::Gone),
+            Err(_) => return Err(refused(Refusal::new(HANDSHAKE_TIMEOUT))),
+        };
+        let Door::Unread(socket) = std::mem::replace(&mut self.door, Door::Gone) else { return Err(Stop::Gone) };
+        let (parts, exchange) = handshake::receive(socket, head).await.map_err(|_| Stop::Gone)?;
+        self.door = Door::Asked(Box::new(exchange));
+        Ok(parts)
+    }
+
+    /// The request is read: which route takes it, and does it ask for WebSocket?
+    fn find_route(&mut self, parts: Parts) -> Result<Arc<Route>, Stop> {
+        let target = Target::of(&parts).map_err(|why| refused(Refusal::new(BAD_HANDSHAKE).rule(why)))?;
+        let Some((route, params)) = self.gateway.route(&self.listener.name, &target.host, &target.path) else {
+            return Err(refused(Refusal::new(NO_ROUTE).rule(request::shown(&target))));
+        };
+        let route = route.clone();
+        self.route = Some(route.clone());
+        let upgrade = Upgrade::check(&parts, route.compression);
+        self.client = Some(Client {
+            id: self.id,
+            peer: self.peer.clone(),
+            route: route.name.clone(),
+            host: target.host.as_str().into(),
+            path: target.path.as_str().into(),
+            origin: request::origin(&parts),
+            params,
+            identity: None,
+            counters: Default::default(),
+            request: Some(Box::new(parts)),
+            first_message: None,
+        });
+        self.terms = Some(Terms { upgrade: upgrade?, target, subprotocol: None });
+        Ok(route)
+    }
+
+    /// The stages judge; one that asks for the first message is asked again with it.
+    async fn judge(&mut self, pipeline: &Pipeline) -> Result<(), Stop> {
+        let mut from = Resume::default();
+        loop {
+            let Some(client) = &mut self.client else { return Err(Stop::Gone) };
+            match pipeline.handshake(from, client, &mut self.findings).await? {
+                Progress::Done => return Ok(()),
+                Progress::FirstMessage(wanted, resume) => {
+                    self.take_first_message(wanted).await?;
+                    from = resume;
+                }
+            }
+        }
+    }
+
+    /// Answers 101, before any backend has been asked, and reads one message.
+    async fn take_first_message(&mut self, wanted: FirstMessage) -> Result<(), Stop> {
+        let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
+        // No backend has agreed to a compression yet, and the client must not begin to use one.
+        terms.upgrade.offer = Offer::default();
+        terms.subprotocol = request::settle_subprotocol(client.request.as_deref_mut(), route.subprotocols.as_deref());
+        let (accept, subprotocol) = (&terms.upgrade.accept, terms.subprotocol.clone());
+        let switching = || answers::switching(accept, subprotocol, None, HeaderMap::new());
+        self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
+        let Some(leg) = self.door.leg() else { return Err(Stop::Gone) };
+        let message = timeout(wanted.timeout, first_message(leg, wanted.max, self.worker.wheel.now())).await;
+        match message.map_err(|_| refused(Refusal::new(AUTH_TIMEOUT)))? {
+            Ok(message) => client.first_message = Some(message),
+            Err(NoMessage::Refused(refusal)) => return Err(refusal.into()),
+            Err(NoMessage::Ended(ending)) => {
+                self.door = Door::Gone;
+                return Err(refused(Refusal::new(ending.outcome)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The one place where a connection that does not become live is answered and logged.
+    async fn turn_away(mut self, stop: Stop) {
+        let within = self.listener.handshake_timeout;
+        let (mut refusal, answer) = match stop {
+            Stop::Gone => return,
+            Stop::Declined(refusal, answer) => (refusal, Some(answer)),
+            Stop::Refused(refusal) => (refusal, None),
+        };
+        let route = self.route.as_ref();
+        pipeline::tell(&self.listener.pipeline, route.map(|route| &route.pipeline), self.client.as_ref(), &mut refusal);
+        if refusal.telling.accept_close && refusal.close_code().is_some() {
+            self.open_to_close(within).await;
+        }
+        // Behind a 101 no answer of a backend's own can be passed on.
+        let answer = answer.filter(|_| self.door.leg().is_none());
+        let told = answer.as_ref().map_or_else(|| self.door.tells(&refusal), |answer| Told::Status(answer.status().as_u16()));
+        Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration: self.began.elapsed() }.emit();
+        let Some(_courtesy) = self.worker.courtesy.enter() else { return };
+        if let Some(answer) = answer {
+            return self.door.answer(Vec::new, || *answer, within).await;
+        }
+        let close = self.route.as_ref().map_or(within, |route| route.times.close);
+        self.door.refuse(refusal, self.client, &self.worker, within, close).await;
+    }
+
+    /// Answers 101 to a client that is refused, so that it can be told in a Close frame: a browser cannot read anything else.
+    async fn open_to_close(&mut self, within: Duration) {
+        let (Some(terms), Some(route)) = (&self.terms, &self.route) else { return };
+        let offered = self.client.as_mut().and_then(|client| client.request.as_deref_mut());
+        let subprotocol = request::settle_subprotocol(offered, route.subprotocols.as_deref());
+        let switching = || answers::switching(&terms.upgrade.accept, subprotocol, None, HeaderMap::new());
+        // Where it has gone, it is told nothing.
+        _ = self.door.open(switching, within).await;
+    }
+}

@@ -1,0 +1,128 @@
+//! The door: how far a client has come in, which is how it can be told no.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::observe::event::Told;
+use crate::stage::{Client, Refusal};
+use crate::wire::answers;
+use crate::wire::handshake::Exchange;
+use crate::wire::leg::Leg;
+use crate::wire::linger::linger;
+use crate::wire::session::{MaxMessage, Session, Settings};
+use crate::wire::terminal::{Silent, Terminal};
+use crate::wire::tick::TICK;
+
+use super::worker::Worker;
+
+/// How long a client that was refused over HTTP may take to close.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A client on its way in.
+pub(super) enum Door<C: AsyncRead + AsyncWrite + Unpin> {
+    /// Its request is not read.
+    Unread(C),
+    /// Its request waits for an answer.
+    Asked(Box<Exchange<C>>),
+    /// It has been answered 101.
+    Open(Leg<C>),
+    /// It has gone.
+    Gone,
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Door<C> {
+    /// Answers 101: from here on a refusal is a Close frame. A door that is open already stays as it is.
+    ///
+    /// # Errors
+    /// The client has gone, or does not take the answer in time.
+    pub(super) async fn open(&mut self, switching: impl FnOnce() -> Response<Bytes>, within: Duration) -> io::Result<()> {
+        *self = match std::mem::replace(self, Self::Gone) {
+            Self::Asked(exchange) => {
+                let (io, early) = timeout(within, exchange.answer(switching())).await??;
+                Self::Open(Leg::new(io, early))
+            }
+            other => other,
+        };
+        Ok(())
+    }
+
+    /// The client's leg, once the door is open.
+    pub(super) fn leg(&mut self) -> Option<&mut Leg<C>> {
+        match self {
+            Self::Open(leg) => Some(leg),
+            _ => None,
+        }
+    }
+
+    /// Takes the client's leg out.
+    pub(super) fn take_leg(&mut self) -> Option<Leg<C>> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Open(leg) => Some(leg),
+            _ => None,
+        }
+    }
+
+    /// How a client at this door is told of a refusal.
+    pub(super) fn tells(&self, refusal: &Refusal) -> Told {
+        match self {
+            Self::Unread(_) | Self::Asked(_) => refusal.outcome.status.map_or(Told::Nothing, Told::Status),
+            Self::Open(_) => refusal.close_code().map_or(Told::Nothing, Told::Code),
+            Self::Gone => Told::Nothing,
+        }
+    }
+
+    /// Answers over HTTP, as bytes where hyper never saw the request, and shows the client out.
+    pub(super) async fn answer(self, raw: impl FnOnce() -> Vec<u8>, response: impl FnOnce() -> Response<Bytes>, within: Duration) {
+        let answered = match self {
+            Self::Unread(mut io) => timeout(within, io.write_all(&raw())).await.map(|written| written.map(|()| io)),
+            Self::Asked(exchange) => timeout(within, exchange.answer(response())).await.map(|answered| answered.map(|(io, _)| io)),
+            Self::Open(_) | Self::Gone => return,
+        };
+        if let Ok(Ok(io)) = answered {
+            linger(io, LINGER).await;
+        }
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin + Send> Door<C> {
+    /// Tells a refused client, in the way it can still be told, and ends the connection.
+    pub(super) async fn refuse(
+        mut self,
+        refusal: Box<Refusal>,
+        client: Option<Client>,
+        worker: &Worker,
+        within: Duration,
+        close: Duration,
+    ) {
+        let Some(leg) = self.take_open() else {
+            return self.answer(|| answers::raw(&refusal), || answers::refusal(&refusal), within).await;
+        };
+        let Some(client) = client else { return };
+        let settings = Settings {
+            client: Arc::new(client),
+            max_message: MaxMessage { client: 0, upstream: 0 },
+            compression: false,
+            close_timeout: close.into(),
+            inspectors: Vec::new(),
+        };
+        let mut session = Terminal::new(leg, Box::new(Silent), settings, worker.wheel.now());
+        session.end(refusal, worker.wheel.now());
+        // A farewell takes seconds at most: not worth a place on the wheel.
+        let mut clock = tokio::time::interval(TICK);
+        std::future::poll_fn(|cx| {
+            while clock.poll_tick(cx).is_ready() {}
+            session.poll(cx, worker.wheel.now(), &|_| {}).map(drop)
+        })
+        .await;
+    }
+
+    fn take_open(&mut self) -> Option<Leg<C>> {
+        if matches!(self, Self::Open(_)) { self.take_leg() } else { None }
+    }
+}

@@ -1,0 +1,161 @@
+//! A live connection's task: its session, and what time and the engine ask of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::{Instant, SystemTime};
+
+use crate::endpoint::upstream::Lease;
+use crate::observe::event::{Attempt, Event};
+use crate::stage::pipeline::Findings;
+use crate::stage::refusal::SHUTTING_DOWN;
+use crate::stage::slots::Permit;
+use crate::stage::{Ending, Party, Refusal};
+use crate::wire::close::NO_CLOSE;
+use crate::wire::session::Session;
+use crate::wire::tick::Tick;
+
+use super::liveness::{Due, Liveness, stalled_until};
+use super::policy::Policy;
+use super::registry::Seat;
+use super::worker::{Load, Worker};
+
+/// What a connection holds until it ends, only to give it back then.
+pub(super) struct Holdings {
+    _load: Load,
+    /// Its slots at the gateway and the listener.
+    pub(super) permits: Vec<Permit>,
+    /// Its place at a server of an upstream.
+    pub(super) server: Option<(Arc<str>, Lease)>,
+}
+
+impl Holdings {
+    pub(super) fn new(load: Load) -> Self {
+        Self { _load: load, permits: Vec::new(), server: None }
+    }
+
+    /// Gives everything back but the load, which stays until its task is gone; gives the server's name.
+    fn release(&mut self) -> Option<Arc<str>> {
+        self.permits.clear();
+        self.server.take().map(|(server, _)| server)
+    }
+}
+
+/// A connection that is open. It owns what its session needs and nothing of its handshake.
+pub(super) struct Live<S> {
+    session: S,
+    policy: Policy,
+    liveness: Liveness,
+    seat: Seat,
+    worker: Arc<Worker>,
+    armed: Tick,
+    waker: Option<Waker>,
+    began: Instant,
+    subprotocol: Option<Box<str>>,
+    holdings: Holdings,
+    is_over: bool,
+}
+
+impl<S: Session + Unpin> Live<S> {
+    pub(super) fn new(session: S, policy: Policy, seat: Seat, worker: Arc<Worker>, kept: Kept) -> Self {
+        let now = worker.wheel.now();
+        let liveness = Liveness::new(&policy.route.times, now);
+        let Kept { began, subprotocol, holdings } = kept;
+        Self { session, policy, liveness, seat, worker, armed: now, waker: None, began, subprotocol, holdings, is_over: false }
+    }
+
+    /// Does what is due and arms the wheel for what is due next.
+    fn attend(&mut self, now: Tick) {
+        if let Some(refusal) = self.seat.record.take_end() {
+            self.end(refusal, now);
+        }
+        let next = loop {
+            if let Some(deadline) = self.session.deadline() {
+                break deadline;
+            }
+            match self.liveness.due(&mut self.session, &self.seat.record.client, now) {
+                Due::Nothing(next) => break next,
+                Due::Sample => Event::Sample { client: &self.seat.record.client, age: self.began.elapsed() }.emit(),
+                Due::End(refusal) => self.end(refusal, now),
+                Due::Review => match self.review() {
+                    None => self.liveness.passed(&self.seat.record.client),
+                    Some(refusal) => self.end(refusal, now),
+                },
+            }
+        };
+        self.armed = self.worker.wheel.arm(self.seat.place, next);
+    }
+
+    /// Judges the connection again, by the stages it was let in by.
+    fn review(&self) -> Option<Box<Refusal>> {
+        let client = &*self.seat.record.client;
+        let mut findings = Findings::default();
+        let verdict = self.policy.review(client, SystemTime::now(), &mut findings);
+        for refusal in findings.take().0 {
+            Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal }.emit();
+        }
+        verdict.err()
+    }
+
+    fn end(&mut self, mut refusal: Box<Refusal>, now: Tick) {
+        self.policy.tell(Some(&self.seat.record.client), &mut refusal);
+        self.session.end(refusal, now);
+    }
+}
+
+impl<S> Live<S> {
+    /// Gives back what it held and reports its end, in this order: who reads of an end may count on its slots.
+    fn finish(&mut self, ending: &Ending) {
+        self.is_over = true;
+        let client = &self.seat.record.client;
+        self.policy.close(client, ending);
+        let upstream = self.holdings.release();
+        let (subprotocol, upstream) = (self.subprotocol.as_deref(), upstream.as_deref());
+        Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() }.emit();
+    }
+}
+
+/// What the handshake leaves to the live connection besides its session.
+pub(super) struct Kept {
+    pub(super) began: Instant,
+    pub(super) subprotocol: Option<Box<str>>,
+    pub(super) holdings: Holdings,
+}
+
+impl<S: Session + Unpin> Future for Live<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let now = this.worker.wheel.now();
+        if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            this.seat.record.wake_with(cx.waker());
+            this.waker = Some(cx.waker().clone());
+            this.attend(now);
+        } else if this.seat.record.was_called() {
+            this.attend(now);
+        }
+        let (policy, client) = (&this.policy, &*this.seat.record.client);
+        let polled = this.session.poll(cx, now, &|refusal| policy.tell(Some(client), refusal));
+        // An ending or a stall that began in this poll is due sooner than what is armed.
+        if polled.is_pending()
+            && let Some(due) = this.session.deadline().or_else(|| stalled_until(&this.session)).filter(|due| *due < this.armed)
+        {
+            this.armed = this.worker.wheel.arm(this.seat.place, due);
+        }
+        let ending = ready!(polled);
+        this.finish(&ending);
+        Poll::Ready(())
+    }
+}
+
+/// The engine stops without having waited for this connection: its end is reported all the same.
+impl<S> Drop for Live<S> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let reason = SHUTTING_DOWN.reason.into();
+            self.finish(&Ending { by: Party::Gateway, outcome: SHUTTING_DOWN, code: NO_CLOSE, reason, stage: None, rule: None });
+        }
+    }
+}

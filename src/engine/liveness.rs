@@ -1,0 +1,300 @@
+//! What time does to a live connection: pings, idleness, lifetime, expiry, samples.
+
+use std::time::{Duration, SystemTime};
+
+use crate::gateway::route::Times;
+use crate::stage::refusal::{IDLE, LIFETIME, NO_PONG, SLOW_CONSUMER};
+use crate::stage::{Client, Refusal, Side};
+use crate::wire::session::Session;
+use crate::wire::tick::{Tick, Ticks};
+
+/// How long a peer may take no byte while data waits for it.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// How often a long connection reports how it is doing.
+const SAMPLE: Duration = Duration::from_secs(300);
+
+/// A tick no clock reaches.
+const NEVER: Tick = Tick::new(u32::MAX);
+
+/// The clocks of one connection, in ticks of its worker's wheel.
+#[derive(Debug)]
+pub(super) struct Liveness {
+    ping: Option<Ticks>,
+    pong: Ticks,
+    idle: Option<Ticks>,
+    ends: Tick,
+    sample: Tick,
+    /// An expiry that the connection has outlived: nobody enforces it.
+    outlived: Option<SystemTime>,
+}
+
+/// What has come due.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// Nothing before this tick.
+    Nothing(Tick),
+    /// A sample of its counters.
+    Sample,
+    /// The connection is to be judged again: what it was allowed by may have run out.
+    Review,
+    /// The connection is over.
+    End(Box<Refusal>),
+}
+
+impl Liveness {
+    /// The clocks of a connection that opens now. Pings and lifetimes are shortened by up to a tenth, so that connections
+    /// opened together do not stay in step.
+    pub(super) fn new(times: &Times, now: Tick) -> Self {
+        Self {
+            ping: times.ping.map(|interval| jittered(interval).into()),
+            pong: times.pong.into(),
+            idle: times.idle.map(Ticks::from),
+            ends: times.lifetime.map_or(NEVER, |lifetime| now + jittered(lifetime).into()),
+            sample: now + SAMPLE.into(),
+            outlived: None,
+        }
+    }
+
+    /// The connection was judged again, and stays: its expiry is not asked about any more.
+    pub(super) fn passed(&mut self, client: &Client) {
+        self.outlived = expires(client);
+    }
+
+    /// What is due at `now`; pings are sent on the way. To be asked again until it answers `Nothing`.
+    pub(super) fn due(&mut self, session: &mut impl Session, client: &Client, now: Tick) -> Due {
+        if now >= self.sample {
+            self.sample = now + SAMPLE.into();
+            return Due::Sample;
+        }
+        if now >= self.ends {
+            return Due::End(Box::new(Refusal::new(LIFETIME)));
+        }
+        let Some(expiry) = self.expiry(client, now) else { return Due::Review };
+        let mut next = self.sample.min(self.ends).min(expiry);
+        if let Some(idle) = self.idle {
+            let at = last_data(session) + idle;
+            if now >= at {
+                return Due::End(Box::new(Refusal::new(IDLE)));
+            }
+            next = next.min(at);
+        }
+        for side in [Side::Client, Side::Upstream] {
+            match self.leg(session, side, now) {
+                Ok(at) => next = next.min(at),
+                Err(refusal) => return Due::End(refusal),
+            }
+        }
+        Due::Nothing(next)
+    }
+
+    /// The tick the client's identity ends at; `None` where it has ended, and that has not been judged.
+    fn expiry(&self, client: &Client, now: Tick) -> Option<Tick> {
+        let Some(expires) = expires(client).filter(|expires| self.outlived != Some(*expires)) else { return Some(NEVER) };
+        let left = expires.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero())?;
+        Some(now + left.into())
+    }
+
+    /// Looks after one leg: gives the tick to look again at.
+    fn leg(&self, session: &mut impl Session, side: Side, now: Tick) -> Result<Tick, Box<Refusal>> {
+        let Some(activity) = session.activity(side) else { return Ok(NEVER) };
+        let mut next = NEVER;
+        if let Some(since) = activity.stalled {
+            next = since + STALLED.into();
+            if now >= next {
+                return Err(Box::new(Refusal::new(SLOW_CONSUMER).rule(name(side))));
+            }
+        }
+        let Some(ping) = self.ping else { return Ok(next) };
+        let Some(pinged) = activity.ping else {
+            let due = activity.received + ping;
+            if now < due {
+                return Ok(next.min(due));
+            }
+            // Where the leg is not quiet enough for a ping, its own traffic will tell of it.
+            session.ping(side, now);
+            return Ok(next.min(now + self.pong));
+        };
+        // While this leg is not read its pong may lie there unread: the deadline waits.
+        let due = if activity.blocked { now + self.pong } else { pinged + self.pong };
+        if now >= due { Err(Box::new(Refusal::new(NO_PONG).rule(name(side)))) } else { Ok(next.min(due)) }
+    }
+}
+
+/// When a peer that takes nothing now will have been waited for long enough.
+pub(super) fn stalled_until(session: &impl Session) -> Option<Tick> {
+    let stalled = |side| session.activity(side).and_then(|activity| activity.stalled);
+    let since = [stalled(Side::Client), stalled(Side::Upstream)].into_iter().flatten().min()?;
+    Some(since + STALLED.into())
+}
+
+/// When the client's identity ends.
+fn expires(client: &Client) -> Option<SystemTime> {
+    client.identity.as_ref().and_then(|identity| identity.expires)
+}
+
+/// The tick of the last data frame in either direction.
+fn last_data(session: &impl Session) -> Tick {
+    let data = |side| session.activity(side).map(|activity| activity.data);
+    data(Side::Client).max(data(Side::Upstream)).unwrap_or_default()
+}
+
+fn name(side: Side) -> &'static str {
+    match side {
+        Side::Client => "client",
+        Side::Upstream => "upstream",
+    }
+}
+
+/// Up to a tenth shorter.
+fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(1.0 - 0.1 * rand::random::<f64>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll};
+
+    use super::*;
+    use crate::engine::tests::client;
+    use crate::stage::{Ending, FrameInspector, Identity};
+    use crate::wire::session::{Activity, Tell};
+
+    /// A session whose signs of life the test sets.
+    struct Still {
+        legs: [Activity; 2],
+        pings: Vec<Side>,
+    }
+
+    impl Session for Still {
+        fn poll(&mut self, _: &mut Context<'_>, _: Tick, _: Tell<'_>) -> Poll<Ending> {
+            Poll::Pending
+        }
+
+        fn end(&mut self, _: Box<Refusal>, _: Tick) {}
+
+        fn ping(&mut self, side: Side, now: Tick) -> bool {
+            self.pings.push(side);
+            self.leg(side).ping = Some(now);
+            true
+        }
+
+        fn activity(&self, side: Side) -> Option<Activity> {
+            Some(self.legs[usize::from(side == Side::Upstream)])
+        }
+
+        fn deadline(&self) -> Option<Tick> {
+            None
+        }
+
+        fn adopt(&mut self, _: Vec<Box<dyn FrameInspector>>) {}
+    }
+
+    impl Still {
+        fn new() -> Self {
+            let quiet = Activity { received: at(0), data: at(0), ping: None, blocked: false, stalled: None };
+            Self { legs: [quiet; 2], pings: Vec::new() }
+        }
+
+        fn leg(&mut self, side: Side) -> &mut Activity {
+            &mut self.legs[usize::from(side == Side::Upstream)]
+        }
+    }
+
+    /// The tick of a second of the test's clock.
+    fn at(second: u32) -> Tick {
+        Tick::new(second * 10)
+    }
+
+    fn times() -> Times {
+        let seconds = Duration::from_secs;
+        Times { ping: None, pong: seconds(10), idle: None, lifetime: None, close: seconds(5) }
+    }
+
+    fn due(liveness: &mut Liveness, session: &mut Still, second: u32) -> String {
+        match liveness.due(session, &client(), at(second)) {
+            Due::Nothing(next) => format!("look again at {}", next.get() / 10),
+            Due::Sample => "sample".to_owned(),
+            Due::Review => "review".to_owned(),
+            Due::End(refusal) => refusal.outcome.id.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_connection_without_clocks_is_only_sampled() {
+        let mut liveness = Liveness::new(&times(), at(0));
+        let mut session = Still::new();
+        assert_eq!(due(&mut liveness, &mut session, 0), "look again at 300");
+        assert_eq!(due(&mut liveness, &mut session, 300), "sample");
+        assert_eq!(due(&mut liveness, &mut session, 300), "look again at 600");
+    }
+
+    #[test]
+    fn idleness_is_counted_from_the_last_data_frame_of_either_side() {
+        let mut liveness = Liveness::new(&Times { idle: Some(Duration::from_secs(60)), ..times() }, at(0));
+        let mut session = Still::new();
+        session.leg(Side::Upstream).data = at(50);
+        session.leg(Side::Client).received = at(100);
+        assert_eq!(due(&mut liveness, &mut session, 100), "look again at 110");
+        assert_eq!(due(&mut liveness, &mut session, 110), "idle");
+    }
+
+    #[test]
+    fn a_lifetime_ends_within_its_last_tenth() {
+        let mut liveness = Liveness::new(&Times { lifetime: Some(Duration::from_secs(100)), ..times() }, at(0));
+        assert_ne!(due(&mut liveness, &mut Still::new(), 89), "lifetime");
+        assert_eq!(due(&mut liveness, &mut Still::new(), 100), "lifetime");
+    }
+
+    #[test]
+    fn a_quiet_leg_is_pinged_and_given_up_when_nothing_answers() {
+        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0));
+        let mut session = Still::new();
+        session.leg(Side::Upstream).received = at(20);
+        due(&mut liveness, &mut session, 20);
+        assert_eq!(session.pings, [Side::Client]);
+        assert_eq!(due(&mut liveness, &mut session, 29), "look again at 30");
+        assert_eq!(due(&mut liveness, &mut session, 30), "no_pong");
+        session.leg(Side::Client).ping = None;
+        session.leg(Side::Client).received = at(30);
+        assert!(due(&mut liveness, &mut session, 30).starts_with("look again"));
+    }
+
+    #[test]
+    fn a_pong_that_cannot_be_read_is_not_missed() {
+        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0));
+        let mut session = Still::new();
+        *session.leg(Side::Client) = Activity { ping: Some(at(1)), blocked: true, ..session.legs[0] };
+        session.leg(Side::Upstream).received = at(100);
+        assert_eq!(due(&mut liveness, &mut session, 100), "look again at 110");
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_for_30_seconds_is_too_slow() {
+        let mut liveness = Liveness::new(&times(), at(0));
+        let mut session = Still::new();
+        session.leg(Side::Client).stalled = Some(at(10));
+        assert_eq!(stalled_until(&session), Some(at(40)));
+        assert_eq!(due(&mut liveness, &mut session, 39), "look again at 40");
+        assert_eq!(due(&mut liveness, &mut session, 40), "slow_consumer");
+    }
+
+    #[test]
+    fn an_expiry_that_is_only_reported_is_judged_once() {
+        let mut liveness = Liveness::new(&times(), at(0));
+        let mut client = std::sync::Arc::into_inner(client()).unwrap();
+        let expires = Some(SystemTime::UNIX_EPOCH);
+        client.identity = Some(Box::new(Identity {
+            by: "jwt.users".into(),
+            user: None,
+            claims: "{}".into(),
+            expires,
+            key: "k".into(),
+            algorithm: "HS256",
+        }));
+        let mut session = Still::new();
+        assert!(matches!(liveness.due(&mut session, &client, at(1)), Due::Review));
+        liveness.passed(&client);
+        assert!(matches!(liveness.due(&mut session, &client, at(1)), Due::Nothing(_)));
+    }
+}

@@ -1,0 +1,140 @@
+//! The second half of a handshake: the endpoint is opened, the client is answered 101, the session begins.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::net::TcpStream;
+
+use crate::endpoint::Endpoint;
+use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
+use crate::gateway::route::Route;
+use crate::observe::event::Event;
+use crate::stage::refusal::{CLIENT_LOST, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
+use crate::stage::{Client, Refusal};
+use crate::wire::answers;
+use crate::wire::leg::Leg;
+use crate::wire::relay::Relay;
+use crate::wire::session::{Session, Settings};
+use crate::wire::terminal::Terminal;
+
+use super::live::{Kept, Live};
+use super::policy::Policy;
+use super::registry::{Record, Seat};
+use super::request;
+use super::visit::{Stop, Visit, refused};
+use super::worker::Worker;
+
+/// A backend, or nobody, for a route that answers itself.
+pub(super) type Backend = Option<(Leg<TcpStream>, Agreed)>;
+
+/// What the backend's 101 brings to the client's.
+#[derive(Default)]
+pub(super) struct Agreed {
+    subprotocol: Option<HeaderValue>,
+    extensions: Option<HeaderValue>,
+    headers: HeaderMap,
+}
+
+impl Visit {
+    /// The client may come in: a backend is asked in its place.
+    pub(super) async fn open_upstream(&mut self, upstream: &Upstream, route: &Route) -> Result<(Leg<TcpStream>, Agreed), Stop> {
+        let (Some(terms), Some(client)) = (&self.terms, &mut self.client) else { return Err(Stop::Gone) };
+        let extra = claims(client, route);
+        let Some(request) = &mut client.request else { return Err(Stop::Gone) };
+        request::limit_subprotocols(&mut request.headers, route.subprotocols.as_deref());
+        let facts = Facts { ip: self.peer.ip, secure: false, target: &terms.target.sent, offer: &terms.upgrade.offer, extra: &extra };
+        let mut news = Vec::new();
+        let opened = upstream.open(request, &facts, &mut news).await;
+        news.iter().for_each(|news| report(news, client));
+        let opened = opened.map_err(|refused| match refused {
+            Refused::Gateway(refusal) => Stop::Refused(refusal),
+            Refused::Backend(server, response) => {
+                let rule = format!("{server}: answered {}", response.status());
+                Stop::Declined(Box::new(Refusal::new(UPSTREAM_DECLINED).rule(rule)), response)
+            }
+        })?;
+        let Opened { stream, early, server, lease, subprotocol, extensions, headers } = opened;
+        if self.door.leg().is_some() && subprotocol != terms.subprotocol {
+            let rule = format!("{server}: another subprotocol than the client was promised");
+            return Err(refused(Refusal::new(UPSTREAM_BAD_HANDSHAKE).rule(rule)));
+        }
+        self.holdings.server = Some((server, lease));
+        let extensions = extensions.and_then(|deflate| deflate.header());
+        Ok((Leg::new(stream, early), Agreed { subprotocol, extensions, headers }))
+    }
+
+    /// Everything is agreed on: 101, unless it has been said already.
+    pub(super) async fn switch(&mut self, backend: Backend) -> Result<Backend, Stop> {
+        let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
+        let (leg, agreed) = match backend {
+            Some((leg, agreed)) => (Some(leg), agreed),
+            None => (None, Agreed::default()),
+        };
+        if self.door.leg().is_none() {
+            terms.subprotocol = match leg {
+                Some(_) => agreed.subprotocol.clone(),
+                None => request::settle_subprotocol(client.request.as_deref_mut(), Some(route.subprotocols.as_deref().unwrap_or_default())),
+            };
+        }
+        let (accept, subprotocol, extensions) = (&terms.upgrade.accept, terms.subprotocol.clone(), agreed.extensions.clone());
+        let switching = || answers::switching(accept, subprotocol, extensions, agreed.headers.clone());
+        self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
+        Ok(leg.map(|leg| (leg, agreed)))
+    }
+
+    /// The door is open: the session begins. What is kept from here on is copied, small and owned.
+    pub(super) fn go_live(mut self, backend: Backend) {
+        let (Some(mut client), Some(route), Some(terms)) = (self.client.take(), self.route.take(), self.terms.take()) else { return };
+        let Some(leg) = self.door.take_leg() else { return };
+        client.request = None;
+        client.first_message = None;
+        let client = Arc::new(client);
+        let policy = Policy { listener: self.listener, route: route.clone() };
+        let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
+        let server = self.holdings.server.as_ref().map(|(server, _)| &**server);
+        Event::Open { client: &client, subprotocol: subprotocol.as_deref(), upstream: server, handshake: self.began.elapsed() }.emit();
+        let settings = Settings {
+            client: client.clone(),
+            max_message: route.max_message,
+            compression: backend.as_ref().is_some_and(|(_, agreed)| agreed.extensions.is_some()),
+            close_timeout: route.times.close.into(),
+            inspectors: policy.inspect(&client),
+        };
+        let now = self.worker.wheel.now();
+        let seat = self.worker.registry.enter(Arc::new(Record::new(client)));
+        let kept = Kept { began: self.began, subprotocol, holdings: self.holdings };
+        match (&route.endpoint, backend) {
+            (Endpoint::Own(answer), _) => spawn(Terminal::new(leg, answer.responder(), settings, now), policy, seat, self.worker, kept),
+            (Endpoint::Upstream(_), Some((upstream, _))) => {
+                spawn(Relay::new(leg, upstream, settings, now), policy, seat, self.worker, kept);
+            }
+            (Endpoint::Upstream(_), None) => {}
+        }
+    }
+}
+
+fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, worker: Arc<Worker>, kept: Kept) {
+    tokio::spawn(Live::new(session, policy, seat, worker, kept));
+}
+
+/// Tells of what opening a connection has shown of a server.
+fn report(news: &News, client: &Client) {
+    match news {
+        News::Failed { server, outcome, detail } => {
+            let (connection, route) = (Some(client.id), Some(&*client.route));
+            Event::UpstreamFailed { connection, route, server, outcome: *outcome, detail }.emit();
+        }
+        News::Resting { server } => Event::UpstreamResting { server, rest: REST }.emit(),
+        News::Back { server } => Event::UpstreamBack { server }.emit(),
+    }
+}
+
+/// The headers that tell the backend of the client's claims; without a value where the claim is not there, or no header could hold it.
+fn claims(client: &Client, route: &Route) -> Vec<(HeaderName, Option<HeaderValue>)> {
+    let text = |claim: serde_json::Value| match claim {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let value = |claim: &str| HeaderValue::from_str(&text(client.claim(claim)?)).ok();
+    route.forward_claims.iter().map(|(header, claim)| (header.clone(), value(claim))).collect()
+}

@@ -1,0 +1,171 @@
+//! The live connections of one worker, listed by listener and route.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::stage::{Client, Refusal};
+
+/// A place in a registry: an index, and how often that index was given away before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    index: u32,
+    turn: u32,
+}
+
+/// What the engine knows of a live connection from outside its task.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// The facts it is judged by.
+    pub(super) client: Arc<Client>,
+    mail: Mutex<Mail>,
+    /// Set where there is mail or its time has come, so that a poll without either costs one load.
+    called: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Mail {
+    waker: Option<Waker>,
+    end: Option<Box<Refusal>>,
+}
+
+impl Record {
+    pub(super) fn new(client: Arc<Client>) -> Self {
+        Self { client, mail: Mutex::default(), called: AtomicBool::new(false) }
+    }
+
+    fn mail(&self) -> MutexGuard<'_, Mail> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection's own task says how to wake it.
+    pub(super) fn wake_with(&self, waker: &Waker) {
+        self.mail().waker = Some(waker.clone());
+    }
+
+    /// Wakes the connection to look at its deadlines.
+    pub(super) fn call(&self) {
+        self.called.store(true, Ordering::Release);
+        if let Some(waker) = &self.mail().waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Orders the connection to end; the first order stands.
+    pub(super) fn end(&self, refusal: Refusal) {
+        self.mail().end.get_or_insert_with(|| Box::new(refusal));
+        self.call();
+    }
+
+    /// Whether the connection was called since it last asked.
+    pub(super) fn was_called(&self) -> bool {
+        self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Acquire)
+    }
+
+    /// The order to end, if one has come.
+    pub(super) fn take_end(&self) -> Option<Box<Refusal>> {
+        self.mail().end.take()
+    }
+}
+
+/// The live connections of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    lists: Mutex<Lists>,
+}
+
+#[derive(Debug, Default)]
+struct Lists {
+    places: Vec<Entry>,
+    free: Vec<u32>,
+    by_route: HashMap<(Arc<str>, Arc<str>), Vec<u32>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    turn: u32,
+    record: Option<Arc<Record>>,
+    /// Where it stands in its route's list.
+    position: usize,
+}
+
+impl Registry {
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a connection; dropping the seat strikes it out.
+    pub(super) fn enter(self: &Arc<Self>, record: Arc<Record>) -> Seat {
+        let place = self.lists().enter(record.clone());
+        Seat { registry: self.clone(), place, record }
+    }
+
+    /// The connection at a place, unless it has ended.
+    pub(super) fn get(&self, place: Place) -> Option<Arc<Record>> {
+        let lists = self.lists();
+        let entry = lists.places.get(place.index as usize)?;
+        entry.record.clone().filter(|_| entry.turn == place.turn)
+    }
+
+    /// Every live connection.
+    pub(super) fn all(&self) -> Vec<Arc<Record>> {
+        self.lists().places.iter().filter_map(|entry| entry.record.clone()).collect()
+    }
+}
+
+impl Lists {
+    fn enter(&mut self, record: Arc<Record>) -> Place {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Entry { turn: 0, record: None, position: 0 });
+            u32::try_from(self.places.len() - 1).expect("a process has fewer than 2^32 sockets")
+        });
+        let list = self.by_route.entry(list_of(&record)).or_default();
+        list.push(index);
+        let position = list.len() - 1;
+        let entry = self.places.get_mut(index as usize).expect("a free index was given away before");
+        entry.record = Some(record);
+        entry.position = position;
+        Place { index, turn: entry.turn }
+    }
+
+    fn strike(&mut self, place: Place) {
+        let Some(entry) = self.places.get_mut(place.index as usize) else { return };
+        let Some(record) = entry.record.take() else { return };
+        entry.turn = entry.turn.wrapping_add(1);
+        let position = entry.position;
+        self.free.push(place.index);
+        let key = list_of(&record);
+        let Some(list) = self.by_route.get_mut(&key) else { return };
+        list.swap_remove(position);
+        match list.get(position) {
+            Some(&moved) => {
+                if let Some(moved) = self.places.get_mut(moved as usize) {
+                    moved.position = position;
+                }
+            }
+            None if list.is_empty() => {
+                self.by_route.remove(&key);
+            }
+            None => {}
+        }
+    }
+}
+
+fn list_of(record: &Record) -> (Arc<str>, Arc<str>) {
+    (record.client.peer.listener.clone(), record.client.route.clone())
+}
+
+/// A connection's entry in the registry, for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Seat {
+    registry: Arc<Registry>,
+    pub(super) place: Place,
+    pub(super) record: Arc<Record>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.registry.lists().strike(self.place);
+    }
+}

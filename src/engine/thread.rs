@@ -1,0 +1,74 @@
+//! A worker's thread: one single-threaded runtime; a connection never leaves the one it was handed to.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+use crate::wire::tick::TICK;
+
+use super::connection;
+use super::worker::{Accepted, Load, Worker};
+
+/// Sockets that may wait for a busy worker; an acceptor waits with the next.
+const INBOX: usize = 256;
+
+/// A worker's thread, as the engine holds it.
+pub(super) struct Thread {
+    pub(super) worker: Arc<Worker>,
+    pub(super) inbox: mpsc::Sender<(Accepted, Load)>,
+    thread: JoinHandle<()>,
+}
+
+impl Thread {
+    /// Starts a worker's thread; it ends when `stop` turns true, and its connections with it.
+    ///
+    /// # Errors
+    /// When the host refuses a thread or a poller.
+    pub(super) fn start(index: usize, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
+        let worker = Arc::new(Worker::new());
+        let (inbox, sockets) = mpsc::channel(INBOX);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = run(worker.clone(), sockets, stop);
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || runtime.block_on(work))?;
+        Ok(Self { worker, inbox, thread })
+    }
+
+    /// Waits for the thread, after `stop`.
+    pub(super) fn join(self) {
+        drop(self.inbox);
+        // A worker that panicked has printed why; there is nothing left to stop.
+        _ = self.thread.join();
+    }
+}
+
+/// Calls connections whose time has come.
+async fn turn_wheel(worker: Arc<Worker>) {
+    let mut clock = tokio::time::interval(TICK);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    loop {
+        clock.tick().await;
+        for place in worker.wheel.advance() {
+            if let Some(record) = worker.registry.get(place) {
+                record.call();
+            }
+        }
+    }
+}
+
+/// Conducts what comes in, until the engine stops.
+async fn run(worker: Arc<Worker>, mut inbox: mpsc::Receiver<(Accepted, Load)>, mut stop: watch::Receiver<bool>) {
+    tokio::spawn(turn_wheel(worker.clone()));
+    loop {
+        tokio::select! {
+            accepted = inbox.recv() => match accepted {
+                Some((accepted, load)) => { tokio::spawn(connection::conduct(worker.clone(), accepted, load)); }
+                None => break,
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+    // No acceptor is left to hand us sockets; those we have live on until the engine stops.
+    _ = stop.wait_for(|stop| *stop).await;
+}

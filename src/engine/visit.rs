@@ -1,0 +1,81 @@
+//! A connection on its way in: what is known of it so far, and why it may not become live.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response};
+use tokio::net::TcpStream;
+
+use crate::gateway::Gateway;
+use crate::gateway::listener::Listener;
+use crate::gateway::route::Route;
+use crate::observe::event::{Attempt, Event};
+use crate::stage::pipeline::Findings;
+use crate::stage::{Client, Peer, Refusal};
+use crate::wire::upgrade::Upgrade;
+
+use super::door::Door;
+use super::live::Holdings;
+use super::request::Target;
+use super::worker::Worker;
+
+/// Why a connection does not become live.
+pub(super) enum Stop {
+    /// It is refused, and will be told.
+    Refused(Box<Refusal>),
+    /// The backend declined the upgrade: the client gets the backend's own answer where it can still get one over HTTP.
+    Declined(Box<Refusal>, Box<Response<Bytes>>),
+    /// The client has gone before it asked for anything.
+    Gone,
+}
+
+impl From<Box<Refusal>> for Stop {
+    fn from(refusal: Box<Refusal>) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Refused by this row, with nothing more to say.
+pub(super) fn refused(refusal: Refusal) -> Stop {
+    Stop::Refused(Box::new(refusal))
+}
+
+/// A connection on its way in: what is known of it so far.
+pub(super) struct Visit {
+    pub(super) worker: Arc<Worker>,
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) listener: Arc<Listener>,
+    pub(super) peer: Peer,
+    pub(super) id: u64,
+    pub(super) began: Instant,
+    pub(super) door: Door<TcpStream>,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) client: Option<Client>,
+    /// What its request settles, where it has been read.
+    pub(super) terms: Option<Terms>,
+    pub(super) findings: Findings,
+    pub(super) holdings: Holdings,
+}
+
+/// What an upgrade request settles, and what has been agreed on so far.
+pub(super) struct Terms {
+    pub(super) upgrade: Upgrade,
+    pub(super) target: Target,
+    pub(super) subprotocol: Option<HeaderValue>,
+}
+
+impl Visit {
+    /// Reports what only would have been refused.
+    pub(super) fn report_findings(&mut self) {
+        let (found, _) = self.findings.take();
+        for refusal in &found {
+            Event::WouldRefuse { attempt: self.attempt(), refusal }.emit();
+        }
+    }
+
+    /// What is known of the connection, for the log.
+    pub(super) fn attempt(&self) -> Attempt<'_> {
+        self.client.as_ref().map_or_else(|| Attempt::unread(self.id, &self.peer), Attempt::from)
+    }
+}

@@ -1,0 +1,101 @@
+//! What the connections of one worker share: its wheel, its registry, its load.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+
+use crate::gateway::Gateway;
+use crate::gateway::listener::Listener;
+use crate::stage::Peer;
+use crate::stage::Refusal;
+use crate::stage::refusal::SHUTTING_DOWN;
+use crate::stage::slots::Slots;
+use crate::wire::tick::TICK;
+
+use super::registry::Registry;
+use super::wheel::Wheel;
+
+/// How many clients may be shown out at a time; beyond, their sockets are closed without a word, so that a flood of clients that
+/// are turned away holds no more than this.
+const MAX_COURTESY: usize = 1024;
+
+/// A socket fresh from a listener.
+pub(super) struct Accepted {
+    pub(super) socket: TcpStream,
+    pub(super) peer: Peer,
+    pub(super) listener: Arc<Listener>,
+    pub(super) gateway: Arc<Gateway>,
+}
+
+/// What a worker's connections share.
+pub(super) struct Worker {
+    pub(super) wheel: Wheel,
+    pub(super) registry: Arc<Registry>,
+    /// Connections and handshakes on this worker.
+    load: AtomicUsize,
+    draining: AtomicBool,
+    /// Clients that are being told why they are turned away, over HTTP.
+    pub(super) courtesy: Arc<Slots>,
+}
+
+/// Counts one connection or handshake on its worker.
+pub(super) struct Load(Arc<Worker>);
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.0.load.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Worker {
+    /// A worker without connections.
+    pub(super) fn new() -> Self {
+        Self {
+            wheel: Wheel::new(),
+            registry: Arc::default(),
+            load: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            courtesy: Arc::new(Slots::new(Some(MAX_COURTESY))),
+        }
+    }
+
+    /// Counts one more connection; the acceptor takes it when it chooses the worker, so that a burst spreads.
+    pub(super) fn take_load(self: &Arc<Self>) -> Load {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        Load(self.clone())
+    }
+
+    /// Connections and handshakes on this worker.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Whether connections are no longer let in.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Ends every connection with `shutting_down`, spread over `over` but at least one a tick; returns when all have been told.
+    pub(super) async fn drain(&self, over: Duration) {
+        self.draining.store(true, Ordering::Relaxed);
+        let mut records = self.registry.all();
+        let mut ticks = (over.as_millis() / TICK.as_millis()).max(1);
+        let mut clock = tokio::time::interval(TICK);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !records.is_empty() {
+            clock.tick().await;
+            let share = records.len().div_ceil(usize::try_from(ticks).unwrap_or(usize::MAX));
+            for record in records.drain(..share.min(records.len())) {
+                record.end(Refusal::new(SHUTTING_DOWN));
+            }
+            ticks = ticks.saturating_sub(1).max(1);
+        }
+        // Whoever came in between being counted and `draining` being seen.
+        for record in self.registry.all() {
+            record.end(Refusal::new(SHUTTING_DOWN));
+        }
+    }
+}
