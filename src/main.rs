@@ -1,3 +1,9 @@
-//! The `wsgate` command: arguments, signals, exit codes.
+//! The `wsgate` command: what was typed, and the exit code it ends with.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
