@@ -1,0 +1,154 @@
+"""A foreign client, Python's `websockets`, against the gateway on the file that ships with six lines added.
+
+Usage: clients.py WSGATE, from the package's root. Prints what it does; ends with an error where something is not as it should be.
+"""
+
+import asyncio
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+
+import websockets
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+PATIENCE = 20  # seconds for anything: a bound, never a measure
+
+ROUTE = """
+[upstream.mine]
+servers = "ws://127.0.0.1:{port}"
+[route.mine]
+listener = "public"
+path     = "/mine/*"
+endpoint = "upstream.mine"
+"""
+
+
+class Gateway:
+    """The gateway, on ports the system gave it, in a folder of its own."""
+
+    def __init__(self, binary, backend):
+        self.binary = binary
+        self.folder = tempfile.TemporaryDirectory()
+        shipped = pathlib.Path("gateway.toml").read_text()
+        for port in (8765, 8888):
+            assert f'"127.0.0.1:{port}"' in shipped, port
+            shipped = shipped.replace(f'"127.0.0.1:{port}"', '"127.0.0.1:0"')
+        self.file = pathlib.Path(self.folder.name) / "gateway.toml"
+        self.file.write_text(shipped + ROUTE.format(port=backend))
+        self.process = subprocess.Popen([binary, "run", "--config", self.file], stderr=subprocess.PIPE, text=True)
+        self.addresses = {}
+        for line in self.process.stderr:
+            fields = dict(field.split("=", 1) for field in line.split() if "=" in field)
+            if " listening " in line:
+                self.addresses[fields["listener"]] = fields["address"]
+            if " started " in line:
+                break
+        assert set(self.addresses) == {"public", "secure"}, "it did not start"
+
+    def url(self, listener, path="/"):
+        return f"ws://{self.addresses[listener]}{path}"
+
+    def token(self):
+        command = [self.binary, "token", "--stage", "jwt.users", "--sub", "alice", "--config", self.file]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        rest = self.process.stderr.read()
+        assert self.process.wait(PATIENCE) == 0, rest
+
+
+async def echo(gateway):
+    async with connect(gateway.url("public")) as socket:
+        await socket.send("hello")
+        assert await socket.recv() == "Server received: hello"
+        await socket.send(b"\x00\xff" * 5000)
+        assert await socket.recv() == b"\x00\xff" * 5000
+        await socket.send(["in ", "three ", "fragments"])
+        assert await socket.recv() == "Server received: in three fragments"
+        await (await socket.ping())
+
+
+async def authenticated_with_a_token(gateway):
+    headers = {"Authorization": f"Bearer {gateway.token()}"}
+    async with connect(gateway.url("secure"), additional_headers=headers) as socket:
+        assert await socket.recv() == "Authenticated!"
+        await socket.send("it is me")
+        assert await socket.recv() == "it is me"
+
+
+async def authenticated_by_the_first_message(gateway):
+    async with connect(gateway.url("secure")) as socket:
+        await socket.send(gateway.token())
+        assert await socket.recv() == "Authenticated!"
+
+
+async def turned_away_with_a_bad_token(gateway):
+    try:
+        async with connect(gateway.url("secure"), additional_headers={"Authorization": "Bearer nonsense"}):
+            raise AssertionError("let in")
+    except InvalidStatus as refusal:
+        assert refusal.response.status_code == 401, refusal
+        assert b"token_invalid" in refusal.response.body, refusal.response.body
+
+
+async def closed_with_a_bad_first_message(gateway):
+    async with connect(gateway.url("secure")) as socket:
+        await socket.send("nonsense")
+        try:
+            raise AssertionError(await socket.recv())
+        except ConnectionClosed as closed:
+            assert closed.rcvd.code == 3000, closed
+
+
+async def relayed(gateway):
+    async with connect(gateway.url("public", "/mine/room?a=1"), subprotocols=["chat.v1"]) as socket:
+        # The library offers permessage-deflate, and so does the backend: it passes end to end.
+        assert [extension.name for extension in socket.protocol.extensions] == ["permessage-deflate"]
+        assert socket.subprotocol == "chat.v1"
+        assert await socket.recv() == "/mine/room?a=1"
+        for message in ("hello", "x" * 300_000, b"\x00" * 70_000):
+            await socket.send(message)
+            assert await socket.recv() == message
+        await socket.send("close 4321")
+        try:
+            raise AssertionError(await socket.recv())
+        except ConnectionClosed as closed:
+            assert (closed.rcvd.code, closed.rcvd.reason) == (4321, "as you said"), closed
+
+
+async def backend(socket):
+    await socket.send(socket.request.path)
+    async for message in socket:
+        if message == "close 4321":
+            await socket.close(4321, "as you said")
+            return
+        await socket.send(message)
+
+
+async def main(binary):
+    print(f"websockets {websockets.__version__}, Python {sys.version.split()[0]}, {binary}")
+    async with serve(backend, "127.0.0.1", 0, subprotocols=["chat.v1"]) as server:
+        gateway = Gateway(binary, server.sockets[0].getsockname()[1])
+        steps = [
+            echo,
+            authenticated_with_a_token,
+            authenticated_by_the_first_message,
+            turned_away_with_a_bad_token,
+            closed_with_a_bad_first_message,
+            relayed,
+        ]
+        try:
+            for step in steps:
+                await asyncio.wait_for(step(gateway), PATIENCE)
+                print(f"ok: {step.__name__.replace('_', ' ')}")
+        finally:
+            gateway.stop()
+    print(f"clients: {len(steps)} passed, 0 failed")
+
+
+asyncio.run(main(sys.argv[1]))

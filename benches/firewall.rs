@@ -1,0 +1,81 @@
+//! What a firewall of 100,000 networks costs each connection: a lookup in a pipeline, beside a pipeline without stages.
+//! `cargo bench --bench firewall`.
+
+#![allow(missing_docs, reason = "a program, not an interface")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
+#![allow(clippy::print_stdout, reason = "its result is what it prints")]
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Instant, SystemTime};
+
+use wsgate::config::document::Document;
+use wsgate::gateway::{Catalog, Gateway};
+use wsgate::stage::cells::Cells;
+use wsgate::stage::pipeline::Findings;
+use wsgate::stage::{Peer, Pipeline};
+
+const NETWORKS: usize = 100_000;
+const LOOKUPS: u32 = 2_000_000;
+const ROUNDS: usize = 7;
+
+fn main() {
+    for (name, address) in [("IPv4", v4 as fn(u64) -> IpAddr), ("IPv6", v6)] {
+        let bits = if name == "IPv4" { 28 } else { 56 };
+        let mut list = String::new();
+        for _ in 0..NETWORKS {
+            let network = ipnet::IpNet::new(address(rand::random()), bits).unwrap().trunc();
+            writeln!(list, "{network}").unwrap();
+        }
+        let folder = std::env::temp_dir().join(format!("wsgate-firewall-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("deny.txt"), list).unwrap();
+        let began = Instant::now();
+        let firewall = pipeline(&folder, "[firewall.list]\ndeny_files = [\"deny.txt\"]\n", "\"firewall.list\"");
+        let compiled = began.elapsed();
+        let nothing = pipeline(&folder, "", "");
+        let (with, without) = (0..ROUNDS).map(|_| (cost(&firewall, address), cost(&nothing, address))).unzip();
+        println!(
+            "{name}: {NETWORKS} networks compiled in {compiled:.0?}; a verdict {:.0} ns, {:.0} ns without stages (medians of {ROUNDS})",
+            median(with),
+            median(without)
+        );
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+fn pipeline(folder: &std::path::Path, tables: &str, stages: &str) -> Pipeline {
+    let text = format!("{tables}[listener.l]\naddress = \"127.0.0.1:0\"\npipeline = [{stages}]\n[route.r]\nendpoint = \"echo\"\n");
+    let (gateway, faults) = Gateway::compile(&Document::parse("bench.toml", text, folder), &Catalog::default(), &Cells::default());
+    gateway.unwrap_or_else(|| panic!("{faults:?}")).listeners.values().next().unwrap().pipeline.clone()
+}
+
+/// Nanoseconds for the verdict on one client.
+fn cost(pipeline: &Pipeline, address: fn(u64) -> IpAddr) -> f64 {
+    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let mut peer = Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH };
+    let mut findings = Findings::default();
+    let mut seed: u64 = rand::random();
+    let began = Instant::now();
+    for _ in 0..LOOKUPS {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        peer.ip = address(seed);
+        _ = black_box(pipeline.connect(black_box(&peer), &mut findings));
+    }
+    began.elapsed().as_secs_f64() * 1e9 / f64::from(LOOKUPS)
+}
+
+fn v4(random: u64) -> IpAddr {
+    let [a, b, c, d, ..] = random.to_be_bytes();
+    Ipv4Addr::new(a, b, c, d).into()
+}
+
+fn v6(random: u64) -> IpAddr {
+    Ipv6Addr::from(u128::from(random) << 64 | 0x2000 << 112).into()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,107 @@
+//! The command line as somebody meets it who has read nothing: what it prints, and its exit codes.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, and so do its helpers")]
+
+mod support;
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+
+use support::{SECRET, command};
+
+/// What a command prints to either stream, and its exit code.
+fn run(folder: &Path, arguments: &[&str]) -> (String, Option<i32>) {
+    let output = command(folder).args(arguments).output().unwrap();
+    (String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(), output.status.code())
+}
+
+const FINE: &str = "[listener.public]\naddress = \"127.0.0.1:0\"\n[route.echo]\nendpoint = \"echo\"\n";
+
+#[test]
+fn what_cannot_be_done_is_told_and_told_apart_by_the_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("fine.toml", FINE);
+    write("empty.toml", "");
+    write("warned.toml", &format!("{FINE}[firewall.spare]\ndeny = \"192.0.2.0/24\"\n"));
+    write("faulty.toml", &FINE.replace("address", "adress"));
+    write("latin1.toml", "");
+    fs::write(folder.path().join("latin1.toml"), b"# caf\xe9\n").unwrap();
+    write(
+        "secret.toml",
+        &format!("{FINE}[jwt.users]\nalgorithms = \"HS256\"\nsecret = {{ env = \"NOBODY_SETS_THIS\", default = \"{SECRET}\" }}\n"),
+    );
+    write("keyed.toml", &format!("{FINE}[jwt.users]\nalgorithms = \"HS256\"\nsecret = {{ env = \"NOBODY_SETS_THIS\" }}\n"));
+    write("unlogged.toml", &format!("{FINE}[log.all]\nfile = \"nowhere/all.log\"\n"));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    write("taken.toml", &FINE.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string()));
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&["--help"], 0, "Usage: wsgate"),
+        (&["--version"], 0, "wsgate 0."),
+        (&["errors"], 0, "token_expired"),
+        (&["chek"], 2, "a similar subcommand exists: 'check'"),
+        (&["--port", "80"], 2, "unexpected argument '--port'"),
+        (&[], 2, "there is no file gateway.toml; name one with --config FILE"),
+        (&["check", "nowhere.toml"], 2, "there is no file nowhere.toml"),
+        (&["check", "."], 2, "cannot read the file"),
+        (&["check", "latin1.toml"], 2, "line 1 has a byte that is not"),
+        (&["check", "empty.toml"], 2, "there is no listener"),
+        (&["check", "faulty.toml"], 2, "did you mean `address`?"),
+        (&["--config", "faulty.toml"], 2, "did you mean `address`?"),
+        (&["run", "--config", "faulty.toml"], 2, "did you mean `address`?"),
+        (&["check", "warned.toml"], 0, "1 warning"),
+        (&["check", "fine.toml"], 0, "fine.toml: fine, 1 listener, 1 route"),
+        (&["check", "--config", "fine.toml"], 0, "fine.toml: fine"),
+        (&["check", "fine.toml", "--config", "fine.toml"], 2, "cannot be used with"),
+        (&["run", "--config", "taken.toml"], 1, "(listener.public): Address already in use"),
+        (&["run", "--config", "unlogged.toml"], 1, "does not exist (log.all)"),
+        (&["token", "--stage", "jwt.users", "--sub", "a", "--config", "fine.toml"], 1, "it has no jwt stage"),
+        (&["token", "--stage", "jwt.user", "--sub", "a", "--config", "secret.toml"], 1, "it has jwt.users"),
+        (&["token", "--stage", "jwt.users", "--sub", "a", "--config", "secret.toml"], 0, "eyJ"),
+        (&["token", "--stage", "jwt.users", "--sub", "a", "--config", "keyed.toml"], 2, "NOBODY_SETS_THIS is not set"),
+        (&["token", "--stage", "jwt.users", "--sub", "a", "--ttl", "soon", "--config", "secret.toml"], 2, "is not a length of time"),
+        (&["token", "--stage", "jwt.users", "--sub", "a", "--claim", "b", "--config", "secret.toml"], 2, "write it as NAME=VALUE"),
+        (&["connect", "127.0.0.1:80"], 2, "write ws://127.0.0.1:80"),
+        (&["connect", "wss://example.com/"], 2, "TLS is not spoken"),
+        (&["connect", "ws://127.0.0.1:1/"], 1, "cannot connect to ws://127.0.0.1:1/: Connection refused"),
+        (&["connect", "ws://127.0.0.1:1/", "--header", "broken"], 2, "write it as \"NAME: VALUE\""),
+    ];
+    for (arguments, code, said) in rows {
+        let (printed, exit) = run(folder.path(), arguments);
+        assert_eq!(exit, Some(*code), "{arguments:?}: {printed}");
+        assert!(printed.contains(said), "{arguments:?}: {printed}");
+        assert!(!printed.contains("panicked") && !printed.contains(SECRET), "{arguments:?}: {printed}");
+    }
+}
+
+#[test]
+fn check_lists_what_only_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let firewall = "[firewall.trial]\nmode = \"report\"\ndeny = [\"192.0.2.0/24\", { cidr = \"10.0.0.0/8\", mode = \"report\" }]\n";
+    let file = FINE.replace("endpoint", "pipeline = [\"firewall.trial\"]\nendpoint") + firewall;
+    fs::write(folder.path().join("gateway.toml"), file).unwrap();
+    let (printed, exit) = run(folder.path(), &["check"]);
+    assert_eq!((printed.lines().last(), exit), (Some("in report mode, refusing nobody: firewall.trial, firewall.trial.deny[1]"), Some(0)));
+}
+
+#[test]
+fn the_file_may_be_named_by_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("other.toml"), FINE).unwrap();
+    let output = command(folder.path()).arg("check").env("WSGATE_CONFIG", "other.toml").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "other.toml: fine, 1 listener, 1 route\n");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut child = command(folder.path()).arg("errors").stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,42 @@
+//! The error table as a whole: every row is reached by a test over real sockets, or here is why it cannot be.
+
+use wsgate::stage::refusal::TABLE;
+
+/// The tests that look at a gateway from outside.
+const TESTS: &[&str] = &[
+    include_str!("../admission.rs"),
+    include_str!("../embedding.rs"),
+    include_str!("../proxy/failing.rs"),
+    include_str!("broken.rs"),
+    include_str!("closes.rs"),
+    include_str!("lost.rs"),
+    include_str!("stopping.rs"),
+    include_str!("time.rs"),
+];
+
+/// Rows for stages that come later.
+const LATER: &[&str] = &[
+    "auth_unavailable",
+    "scope_insufficient",
+    "origin_denied",
+    "revoked",
+    "kicked",
+    "too_many_connections",
+    "session_replaced",
+    "type_not_allowed",
+];
+
+/// It takes a peer that takes nothing for 30 s: the engine's own tests pass that time in no time.
+const TOO_SLOW: &[&str] = &["slow_consumer"];
+
+#[test]
+fn every_row_is_reached_by_a_test_or_listed_here() {
+    let is_named = |id: &str| TESTS.iter().any(|test| test.contains(&format!("\"{id}\"")));
+    for row in TABLE {
+        let is_excused = LATER.contains(&row.id) || TOO_SLOW.contains(&row.id);
+        assert_ne!(is_named(row.id), is_excused, "{}", row.id);
+    }
+    for id in LATER.iter().chain(TOO_SLOW) {
+        assert!(TABLE.iter().any(|row| row.id == *id), "{id} is no row");
+    }
+}

@@ -1,0 +1,286 @@
+//! Every example config, and the file that ships: each compiles without a word, is served, and does what it says.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, and so do its helpers")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use support::{Gateway, Socket, ask, backend, closed, command, connect, next_text, request, with_token};
+use tokio::net::TcpSocket;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, client_async};
+use wsgate::config::{Document, render};
+use wsgate::gateway::{Catalog, Gateway as Snapshot, catalog};
+use wsgate::stage::STAGES;
+use wsgate::stage::cells::Cells;
+
+/// Examples that are not named after a stage or an endpoint. Each has a test below, named like it.
+const FEATURES: [&str; 7] = ["upstream", "forward_claims", "pipeline", "log", "gateway", "hosts", "segments"];
+
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn examples() -> Vec<PathBuf> {
+    let files = fs::read_dir(package().join("examples/configs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    files.sort();
+    files
+}
+
+/// Serves a file of the package on ports of its own: its listeners get them from the system, and `backend` stands for its servers.
+fn serve(file: &str, backend: Option<SocketAddr>) -> Gateway {
+    let mut config = fs::read_to_string(package().join(file)).unwrap();
+    for port in ["8765", "8888"] {
+        config = config.replace(&format!("127.0.0.1:{port}\""), "127.0.0.1:0\"").replace(&format!("[::1]:{port}\""), "[::1]:0\"");
+    }
+    for port in ["9001", "9002"] {
+        config =
+            config.replace(&format!("127.0.0.1:{port}\""), &format!("{}\"", backend.map_or("127.0.0.1:1".into(), |it| it.to_string())));
+    }
+    // Two servers of an example are one here, and it may be named once only.
+    if let Some(backend) = backend {
+        config = config.replace(&format!("\"ws://{backend}\", \"ws://{backend}\""), &format!("\"ws://{backend}\""));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for path in fs::read_dir(package().join("examples/configs")).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    Gateway::run_in(folder, &config)
+}
+
+fn example(name: &str) -> Gateway {
+    serve(&format!("examples/configs/{name}.toml"), None)
+}
+
+/// What `wsgate token` prints for this gateway's file.
+fn minted(gateway: &Gateway, stage: &str, more: &[&str]) -> String {
+    let printed = command(gateway.folder.path()).args(["token", "--stage", stage, "--sub", "alice"]).args(more).output().unwrap();
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    String::from_utf8(printed.stdout).unwrap().trim().to_owned()
+}
+
+async fn greeted(gateway: &Gateway, listener: &str, path: &str, token: &str) -> Socket {
+    connect(with_token(&gateway.url(listener, path), token)).await.unwrap()
+}
+
+#[test]
+fn every_example_and_the_shipped_file_compile_without_a_word() {
+    let files: Vec<_> = examples().into_iter().chain([package().join("gateway.toml")]).collect();
+    assert!(files.len() > 10, "{files:?}");
+    for path in files {
+        let document = Document::open(&path);
+        let (gateway, faults) = Snapshot::compile(&document, &Catalog::default(), &Cells::default());
+        assert!(gateway.is_some() && faults.is_empty(), "{}", render(&document, &faults, false));
+    }
+}
+
+#[test]
+fn there_is_an_example_of_every_kind_and_no_other() {
+    let names: BTreeSet<String> = examples().iter().map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+    let kinds = STAGES.iter().map(|stage| stage.kind).chain(catalog::ENDPOINTS.iter().map(|endpoint| endpoint.kind));
+    assert_eq!(names, kinds.chain(FEATURES).map(str::to_owned).collect());
+}
+
+#[tokio::test]
+async fn the_shipped_file_echoes_and_greets_who_has_a_token() {
+    let gateway = serve("gateway.toml", None);
+    let mut socket = gateway.connect("public", "/").await;
+    assert_eq!(ask(&mut socket, "hello").await, "Server received: hello");
+
+    let url = gateway.url("secure", "/");
+    let (status, body) = gateway.refusal(with_token(&url, "nonsense")).await;
+    assert!(status == 401 && body.contains("token_invalid"), "{status} {body}");
+    let token = minted(&gateway, "jwt.users", &[]);
+    let mut socket = greeted(&gateway, "secure", "/", &token).await;
+    assert_eq!(next_text(&mut socket).await, "Authenticated!");
+    assert_eq!(ask(&mut socket, "it is me").await, "it is me");
+    let mut socket = gateway.connect("secure", "/").await;
+    assert_eq!(ask(&mut socket, &token).await, "Authenticated!");
+    assert!(gateway.folder.path().join("websocket_errors.log").exists());
+}
+
+#[tokio::test]
+async fn echo_returns_messages_with_and_without_a_prefix() {
+    let gateway = example("echo");
+    for (path, answer) in [("/", "Server received: hello"), ("/plain", "hello")] {
+        assert_eq!(ask(&mut gateway.connect("public", path).await, "hello").await, answer);
+    }
+}
+
+#[tokio::test]
+async fn authenticated_greets_who_has_a_token() {
+    let gateway = example("authenticated");
+    assert_eq!(gateway.refusal(gateway.url("public", "/")).await.0, 401);
+    let mut socket = greeted(&gateway, "public", "/", &minted(&gateway, "jwt.users", &[])).await;
+    assert_eq!(next_text(&mut socket).await, "Welcome!");
+    assert_eq!(ask(&mut socket, "hello").await, "you said: hello");
+}
+
+#[tokio::test]
+async fn firewall_denies_and_reports_by_address() {
+    let mut gateway = example("firewall");
+    for (from, is_in) in [("127.0.0.1", true), ("127.0.0.66", false), ("127.0.1.5", true)] {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        let stream = socket.connect(gateway.address("public")).await.unwrap();
+        let answer = client_async(gateway.url("public", "/"), MaybeTlsStream::Plain(stream)).await;
+        match (is_in, answer) {
+            (true, Ok((mut socket, _))) => assert_eq!(ask(&mut socket, "in").await, "in"),
+            (false, Err(tungstenite::Error::Http(response))) => assert_eq!(response.status(), 403),
+            (_, other) => panic!("{from}: {:?}", other.map(drop)),
+        }
+    }
+    assert_eq!(gateway.event("would_refuse")["ip"], "127.0.1.5");
+    let refused: Vec<&Value> = gateway.events().iter().filter(|event| event["event"] == "refused").collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!((&refused[0]["ip"], &refused[0]["stage"]), (&json!("127.0.0.66"), &json!("firewall.office")));
+}
+
+#[tokio::test]
+async fn jwt_takes_tokens_of_its_issuer_from_two_sources() {
+    let gateway = example("jwt");
+    let good = minted(&gateway, "jwt.users", &[]);
+    let mut socket = greeted(&gateway, "public", "/", &good).await;
+    assert_eq!(next_text(&mut socket).await, "Authenticated!");
+    let mut socket = gateway.connect("public", "/").await;
+    assert_eq!(ask(&mut socket, &good).await, "Authenticated!");
+    for claim in ["iss=https://other.example.com", "aud=other"] {
+        let bad = minted(&gateway, "jwt.users", &["--claim", claim]);
+        assert_eq!(gateway.refusal(with_token(&gateway.url("public", "/"), &bad)).await.0, 401, "{claim}");
+    }
+    assert_eq!(gateway.refusal(with_token(&gateway.url("public", "/partners/x"), &good)).await.0, 401);
+}
+
+#[tokio::test]
+async fn errors_tells_a_browser_what_it_could_not_read_otherwise() {
+    let gateway = example("errors");
+    let mut socket = gateway.connect("public", "/").await;
+    let told: Value = serde_json::from_str(&next_text(&mut socket).await).unwrap();
+    assert_eq!(told, json!({ "type": "error", "id": "token_missing", "message": "please sign in" }));
+    assert_eq!(closed(&mut socket).await, (4401, "please sign in".to_owned()));
+}
+
+#[tokio::test]
+async fn upstream_relays_below_its_prefix_and_to_a_url() {
+    let (address, mut requests) = backend::echo().await;
+    let gateway = serve("examples/configs/upstream.toml", Some(address));
+    for (path, seen) in [("/chat/lobby?a=1", "/lobby?a=1"), ("/chat", "/"), ("/direct/x", "/direct/x")] {
+        let mut socket = gateway.connect("public", path).await;
+        assert_eq!(ask(&mut socket, "through").await, "through");
+        assert_eq!(requests.recv().await.unwrap().uri(), seen, "{path}");
+    }
+    let (mut socket, response) =
+        tokio_tungstenite::connect_async(request(&gateway.url("public", "/chat"), &[("sec-websocket-protocol", "other, chat.v1")]))
+            .await
+            .unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1");
+    futures_util::SinkExt::send(&mut socket, Message::text("x".repeat(65 << 10))).await.unwrap();
+    assert_eq!(closed(&mut socket).await.0, 1009);
+}
+
+#[tokio::test]
+async fn forward_claims_tells_the_backend_who_it_is() {
+    let (address, mut requests) = backend::echo().await;
+    let gateway = serve("examples/configs/forward_claims.toml", Some(address));
+    let token = minted(&gateway, "jwt.users", &["--claim", "tenant=acme"]);
+    let mut asked = with_token(&gateway.url("public", "/"), &token);
+    asked.headers_mut().insert("x-user", "root".parse().unwrap());
+    let mut socket = connect(asked).await.unwrap();
+    assert_eq!(ask(&mut socket, "through").await, "through");
+    let seen = requests.recv().await.unwrap();
+    assert_eq!(seen.headers().get_all("x-user").iter().collect::<Vec<_>>(), ["alice"]);
+    assert_eq!(seen.headers()["x-tenant"], "acme");
+    assert!(!seen.headers().contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn pipeline_lets_in_by_either_way() {
+    let gateway = example("pipeline");
+    for path in ["/", "/chat/x"] {
+        let mut socket = greeted(&gateway, "public", path, &minted(&gateway, "jwt.services", &[])).await;
+        assert_eq!(next_text(&mut socket).await, "Authenticated!");
+        let mut socket = gateway.connect("public", path).await;
+        assert_eq!(ask(&mut socket, &minted(&gateway, "jwt.browsers", &[])).await, "Authenticated!");
+        // A bad credential is not rescued by the other way.
+        assert_eq!(gateway.refusal(with_token(&gateway.url("public", path), &minted(&gateway, "jwt.browsers", &[]))).await.0, 401);
+    }
+}
+
+#[tokio::test]
+async fn log_writes_a_route_s_connections_and_what_went_wrong_to_files() {
+    let mut gateway = example("log");
+    for path in ["/chat", "/other"] {
+        let mut socket = gateway.connect("public", path).await;
+        assert_eq!(ask(&mut socket, "hello").await, "hello");
+    }
+    assert_eq!(gateway.refusal("ws://".to_owned() + &gateway.address("public").to_string() + "/../x").await.0, 400);
+    gateway.event("refused");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let read = |name: &str| fs::read_to_string(gateway.folder.path().join(name)).unwrap();
+    let lines: Vec<Value> = read("chat.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.iter().map(|line| &line["event"]).collect::<Vec<_>>(), ["open", "close"]);
+    assert!(lines.iter().all(|line| line["route"] == "chat" && line["connection"] == lines[0]["connection"]), "{lines:?}");
+    let errors = read("errors.log");
+    assert!(errors.lines().count() >= 1 && errors.contains(" WARN refused ") && !errors.contains(" INFO "), "{errors}");
+}
+
+#[tokio::test]
+async fn gateway_sets_what_a_route_does_not() {
+    let gateway = example("gateway");
+    for (path, code) in [("/", Some(1009)), ("/upload", None)] {
+        let mut socket = gateway.connect("public", path).await;
+        let message = "x".repeat(5 << 10);
+        match code {
+            Some(code) => {
+                futures_util::SinkExt::send(&mut socket, Message::text(message)).await.unwrap();
+                assert_eq!(closed(&mut socket).await.0, code);
+            }
+            None => assert_eq!(ask(&mut socket, &message).await, message),
+        }
+    }
+}
+
+#[tokio::test]
+async fn hosts_are_matched_the_exact_one_first() {
+    let gateway = example("hosts");
+    for (host, answer) in [
+        ("chat.localhost", "chat: x"),
+        ("CHAT.example.com:8765", "chat: x"),
+        ("a.b.example.com", "below: x"),
+        ("example.com", "any: x"),
+        ("127.0.0.1", "any: x"),
+    ] {
+        assert_eq!(asked_of(&gateway, host, "/").await, answer, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn segments_are_matched_the_written_one_first() {
+    let gateway = example("segments");
+    for (host, path, answer) in [
+        ("localhost", "/t/acme/chat", "a tenant's: x"),
+        ("localhost", "/t/acme/chat/blue/1", "a tenant's: x"),
+        ("localhost", "/t/acme/chat/lobby", "the lobby: x"),
+        ("acme.example.com", "/chat/x", "a tenant's own host: x"),
+    ] {
+        assert_eq!(asked_of(&gateway, host, path).await, answer, "{host}{path}");
+    }
+    assert_eq!(gateway.refusal(gateway.url("public", "/t/acme")).await.0, 404);
+}
+
+/// What the route of this host and path answers to `x`.
+async fn asked_of(gateway: &Gateway, host: &str, path: &str) -> String {
+    let mut request = gateway.url("public", path).into_client_request().unwrap();
+    request.headers_mut().insert("host", host.parse().unwrap());
+    ask(&mut connect(request).await.unwrap(), "x").await
+}
