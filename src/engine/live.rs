@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use crate::endpoint::upstream::Lease;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
-use crate::stage::refusal::SHUTTING_DOWN;
+use crate::stage::refusal::{INTERNAL, SHUTTING_DOWN};
 use crate::stage::slots::Permit;
 use crate::stage::{Ending, Party, Refusal};
 use crate::wire::close::NO_CLOSE;
@@ -60,7 +60,8 @@ pub(super) struct Live<S> {
 impl<S: Session + Unpin> Live<S> {
     pub(super) fn new(session: S, policy: Policy, seat: Seat, worker: Arc<Worker>, kept: Kept) -> Self {
         let now = worker.wheel.now();
-        let liveness = Liveness::new(&policy.route.times, now);
+        let review = policy.review_at(&seat.record.client, None);
+        let liveness = Liveness::new(&policy.route.times, now, review);
         let Kept { began, subprotocol, holdings } = kept;
         Self { session, policy, liveness, seat, worker, armed: now, waker: None, began, subprotocol, holdings, is_over: false }
     }
@@ -74,17 +75,25 @@ impl<S: Session + Unpin> Live<S> {
             if let Some(deadline) = self.session.deadline() {
                 break deadline;
             }
-            match self.liveness.due(&mut self.session, &self.seat.record.client, now) {
+            match self.liveness.due(&mut self.session, now) {
                 Due::Nothing(next) => break next,
                 Due::Sample => Event::Sample { client: &self.seat.record.client, age: self.began.elapsed() }.emit(),
                 Due::End(refusal) => self.end(refusal, now),
                 Due::Review => match self.review() {
-                    None => self.liveness.passed(&self.seat.record.client),
+                    None => self.liveness.passed(self.policy.review_at(&self.seat.record.client, Some(SystemTime::now()))),
                     Some(refusal) => self.end(refusal, now),
                 },
             }
         };
-        self.armed = self.worker.wheel.arm(self.seat.place, next);
+        self.arm(next, now);
+    }
+
+    /// Has itself called at `next`, where no entry that is still to fire is as soon. An entry that an earlier one has overtaken
+    /// fires into this and dies, so that no connection ever has two for long.
+    fn arm(&mut self, next: Tick, now: Tick) {
+        if self.armed <= now || next < self.armed {
+            self.armed = self.worker.wheel.arm(self.seat.place, next);
+        }
     }
 
     /// Judges the connection again, by the stages it was let in by.
@@ -96,6 +105,11 @@ impl<S: Session + Unpin> Live<S> {
             Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal }.emit();
         }
         verdict.err()
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
+        let (policy, client) = (&self.policy, &*self.seat.record.client);
+        self.session.poll(cx, now, &|refusal| policy.tell(Some(client), refusal))
     }
 
     fn end(&mut self, mut refusal: Box<Refusal>, now: Tick) {
@@ -129,20 +143,22 @@ impl<S: Session + Unpin> Future for Live<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let now = this.worker.wheel.now();
-        if !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        let is_new = !this.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_new {
             this.seat.record.wake_with(cx.waker());
             this.waker = Some(cx.waker().clone());
-            this.attend(now);
-        } else if this.seat.record.was_called() {
-            this.attend(now);
         }
-        let (policy, client) = (&this.policy, &*this.seat.record.client);
-        let polled = this.session.poll(cx, now, &|refusal| policy.tell(Some(client), refusal));
+        // The sockets first: what was missed may lie there unread.
+        let mut polled = this.turn(cx, now);
+        if polled.is_pending() && (is_new || this.seat.record.was_called()) {
+            this.attend(now);
+            polled = this.turn(cx, now);
+        }
         // An ending or a stall that began in this poll is due sooner than what is armed.
         if polled.is_pending()
-            && let Some(due) = this.session.deadline().or_else(|| stalled_until(&this.session)).filter(|due| *due < this.armed)
+            && let Some(due) = this.session.deadline().or_else(|| stalled_until(&this.session))
         {
-            this.armed = this.worker.wheel.arm(this.seat.place, due);
+            this.arm(due, now);
         }
         let ending = ready!(polled);
         this.finish(&ending);
@@ -150,12 +166,13 @@ impl<S: Session + Unpin> Future for Live<S> {
     }
 }
 
-/// The engine stops without having waited for this connection: its end is reported all the same.
+/// The engine stops without having waited for this connection, or its session has panicked: its end is reported all the same.
 impl<S> Drop for Live<S> {
     fn drop(&mut self) {
         if !self.is_over {
-            let reason = SHUTTING_DOWN.reason.into();
-            self.finish(&Ending { by: Party::Gateway, outcome: SHUTTING_DOWN, code: NO_CLOSE, reason, stage: None, rule: None });
+            let outcome = if std::thread::panicking() { INTERNAL } else { SHUTTING_DOWN };
+            let reason = outcome.reason.into();
+            self.finish(&Ending { by: Party::Gateway, outcome, code: NO_CLOSE, reason, stage: None, rule: None });
         }
     }
 }

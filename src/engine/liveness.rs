@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::gateway::route::Times;
 use crate::stage::refusal::{IDLE, LIFETIME, NO_PONG, SLOW_CONSUMER};
-use crate::stage::{Client, Refusal, Side};
+use crate::stage::{Refusal, Side};
 use crate::wire::session::Session;
 use crate::wire::tick::{Tick, Ticks};
 
@@ -13,6 +13,9 @@ const STALLED: Duration = Duration::from_secs(30);
 
 /// How often a long connection reports how it is doing.
 const SAMPLE: Duration = Duration::from_secs(300);
+
+/// What a tick that has begun may already have run: a wait counted from it is at least as long as asked for.
+const PART: Ticks = Ticks::new(1);
 
 /// A tick no clock reaches.
 const NEVER: Tick = Tick::new(u32::MAX);
@@ -25,8 +28,8 @@ pub(super) struct Liveness {
     idle: Option<Ticks>,
     ends: Tick,
     sample: Tick,
-    /// An expiry that the connection has outlived: nobody enforces it.
-    outlived: Option<SystemTime>,
+    /// When the stages' verdicts on it next change by themselves.
+    review: Option<SystemTime>,
 }
 
 /// What has come due.
@@ -45,24 +48,24 @@ pub(super) enum Due {
 impl Liveness {
     /// The clocks of a connection that opens now. Pings and lifetimes are shortened by up to a tenth, so that connections
     /// opened together do not stay in step.
-    pub(super) fn new(times: &Times, now: Tick) -> Self {
+    pub(super) fn new(times: &Times, now: Tick, review: Option<SystemTime>) -> Self {
         Self {
             ping: times.ping.map(|interval| jittered(interval).into()),
             pong: times.pong.into(),
             idle: times.idle.map(Ticks::from),
             ends: times.lifetime.map_or(NEVER, |lifetime| now + jittered(lifetime).into()),
             sample: now + SAMPLE.into(),
-            outlived: None,
+            review,
         }
     }
 
-    /// The connection was judged again, and stays: its expiry is not asked about any more.
-    pub(super) fn passed(&mut self, client: &Client) {
-        self.outlived = expires(client);
+    /// The connection was judged again, and stays; when it is to be judged next.
+    pub(super) fn passed(&mut self, review: Option<SystemTime>) {
+        self.review = review;
     }
 
     /// What is due at `now`; pings are sent on the way. To be asked again until it answers `Nothing`.
-    pub(super) fn due(&mut self, session: &mut impl Session, client: &Client, now: Tick) -> Due {
+    pub(super) fn due(&mut self, session: &mut impl Session, now: Tick) -> Due {
         if now >= self.sample {
             self.sample = now + SAMPLE.into();
             return Due::Sample;
@@ -70,10 +73,10 @@ impl Liveness {
         if now >= self.ends {
             return Due::End(Box::new(Refusal::new(LIFETIME)));
         }
-        let Some(expiry) = self.expiry(client, now) else { return Due::Review };
-        let mut next = self.sample.min(self.ends).min(expiry);
+        let Some(review) = self.review(now) else { return Due::Review };
+        let mut next = self.sample.min(self.ends).min(review);
         if let Some(idle) = self.idle {
-            let at = last_data(session) + idle;
+            let at = last_data(session) + idle + PART;
             if now >= at {
                 return Due::End(Box::new(Refusal::new(IDLE)));
             }
@@ -88,10 +91,10 @@ impl Liveness {
         Due::Nothing(next)
     }
 
-    /// The tick the client's identity ends at; `None` where it has ended, and that has not been judged.
-    fn expiry(&self, client: &Client, now: Tick) -> Option<Tick> {
-        let Some(expires) = expires(client).filter(|expires| self.outlived != Some(*expires)) else { return Some(NEVER) };
-        let left = expires.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero())?;
+    /// The tick the connection is to be judged again at; `None` where that is now.
+    fn review(&self, now: Tick) -> Option<Tick> {
+        let Some(review) = self.review else { return Some(NEVER) };
+        let left = review.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero())?;
         Some(now + left.into())
     }
 
@@ -116,7 +119,7 @@ impl Liveness {
             return Ok(next.min(now + self.pong));
         };
         // While this leg is not read its pong may lie there unread: the deadline waits.
-        let due = if activity.blocked { now + self.pong } else { pinged + self.pong };
+        let due = if activity.blocked { now + self.pong } else { pinged + self.pong + PART };
         if now >= due { Err(Box::new(Refusal::new(NO_PONG).rule(name(side)))) } else { Ok(next.min(due)) }
     }
 }
@@ -126,11 +129,6 @@ pub(super) fn stalled_until(session: &impl Session) -> Option<Tick> {
     let stalled = |side| session.activity(side).and_then(|activity| activity.stalled);
     let since = [stalled(Side::Client), stalled(Side::Upstream)].into_iter().flatten().min()?;
     Some(since + STALLED.into())
-}
-
-/// When the client's identity ends.
-fn expires(client: &Client) -> Option<SystemTime> {
-    client.identity.as_ref().and_then(|identity| identity.expires)
 }
 
 /// The tick of the last data frame in either direction.
@@ -156,8 +154,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use super::*;
-    use crate::engine::tests::client;
-    use crate::stage::{Ending, FrameInspector, Identity};
+    use crate::stage::{Ending, FrameInspector};
     use crate::wire::session::{Activity, Tell};
 
     /// A session whose signs of life the test sets.
@@ -212,7 +209,7 @@ mod tests {
     }
 
     fn due(liveness: &mut Liveness, session: &mut Still, second: u32) -> String {
-        match liveness.due(session, &client(), at(second)) {
+        match liveness.due(session, at(second)) {
             Due::Nothing(next) => format!("look again at {}", next.get() / 10),
             Due::Sample => "sample".to_owned(),
             Due::Review => "review".to_owned(),
@@ -222,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_connection_without_clocks_is_only_sampled() {
-        let mut liveness = Liveness::new(&times(), at(0));
+        let mut liveness = Liveness::new(&times(), at(0), None);
         let mut session = Still::new();
         assert_eq!(due(&mut liveness, &mut session, 0), "look again at 300");
         assert_eq!(due(&mut liveness, &mut session, 300), "sample");
@@ -231,30 +228,30 @@ mod tests {
 
     #[test]
     fn idleness_is_counted_from_the_last_data_frame_of_either_side() {
-        let mut liveness = Liveness::new(&Times { idle: Some(Duration::from_secs(60)), ..times() }, at(0));
+        let mut liveness = Liveness::new(&Times { idle: Some(Duration::from_secs(60)), ..times() }, at(0), None);
         let mut session = Still::new();
         session.leg(Side::Upstream).data = at(50);
         session.leg(Side::Client).received = at(100);
         assert_eq!(due(&mut liveness, &mut session, 100), "look again at 110");
-        assert_eq!(due(&mut liveness, &mut session, 110), "idle");
+        assert_eq!(due(&mut liveness, &mut session, 111), "idle");
     }
 
     #[test]
     fn a_lifetime_ends_within_its_last_tenth() {
-        let mut liveness = Liveness::new(&Times { lifetime: Some(Duration::from_secs(100)), ..times() }, at(0));
+        let mut liveness = Liveness::new(&Times { lifetime: Some(Duration::from_secs(100)), ..times() }, at(0), None);
         assert_ne!(due(&mut liveness, &mut Still::new(), 89), "lifetime");
         assert_eq!(due(&mut liveness, &mut Still::new(), 100), "lifetime");
     }
 
     #[test]
     fn a_quiet_leg_is_pinged_and_given_up_when_nothing_answers() {
-        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0));
+        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0), None);
         let mut session = Still::new();
         session.leg(Side::Upstream).received = at(20);
         due(&mut liveness, &mut session, 20);
         assert_eq!(session.pings, [Side::Client]);
         assert_eq!(due(&mut liveness, &mut session, 29), "look again at 30");
-        assert_eq!(due(&mut liveness, &mut session, 30), "no_pong");
+        assert_eq!(due(&mut liveness, &mut session, 31), "no_pong");
         session.leg(Side::Client).ping = None;
         session.leg(Side::Client).received = at(30);
         assert!(due(&mut liveness, &mut session, 30).starts_with("look again"));
@@ -262,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_pong_that_cannot_be_read_is_not_missed() {
-        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0));
+        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0), None);
         let mut session = Still::new();
         *session.leg(Side::Client) = Activity { ping: Some(at(1)), blocked: true, ..session.legs[0] };
         session.leg(Side::Upstream).received = at(100);
@@ -271,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_takes_nothing_for_30_seconds_is_too_slow() {
-        let mut liveness = Liveness::new(&times(), at(0));
+        let mut liveness = Liveness::new(&times(), at(0), None);
         let mut session = Still::new();
         session.leg(Side::Client).stalled = Some(at(10));
         assert_eq!(stalled_until(&session), Some(at(40)));
@@ -280,21 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_that_is_only_reported_is_judged_once() {
-        let mut liveness = Liveness::new(&times(), at(0));
-        let mut client = std::sync::Arc::into_inner(client()).unwrap();
-        let expires = Some(SystemTime::UNIX_EPOCH);
-        client.identity = Some(Box::new(Identity {
-            by: "jwt.users".into(),
-            user: None,
-            claims: "{}".into(),
-            expires,
-            key: "k".into(),
-            algorithm: "HS256",
-        }));
+    fn a_verdict_that_changes_by_itself_is_asked_for_again_and_then_at_its_next_change() {
+        let past = SystemTime::UNIX_EPOCH;
+        let mut liveness = Liveness::new(&times(), at(0), Some(past));
         let mut session = Still::new();
-        assert!(matches!(liveness.due(&mut session, &client, at(1)), Due::Review));
-        liveness.passed(&client);
-        assert!(matches!(liveness.due(&mut session, &client, at(1)), Due::Nothing(_)));
+        assert_eq!(due(&mut liveness, &mut session, 1), "review");
+        liveness.passed(Some(SystemTime::now() + Duration::from_secs(3600)));
+        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 300");
+        liveness.passed(None);
+        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 300");
     }
 }

@@ -34,6 +34,15 @@ impl Policy {
         inspectors.into_iter().map(|inner| Box::new(Reporting { client: client.clone(), inner }) as _).collect()
     }
 
+    /// When the verdicts on this connection next change by themselves: its identity ends, or a rule of a stage. What lies before
+    /// `after` has been judged.
+    pub(super) fn review_at(&self, client: &Client, after: Option<SystemTime>) -> Option<SystemTime> {
+        let now = after.unwrap_or_else(SystemTime::now);
+        let expires = client.identity.as_ref().and_then(|identity| identity.expires);
+        let pipelines = [&self.listener.pipeline, &self.route.pipeline].map(|pipeline| pipeline.next_change(now));
+        expires.filter(|expires| after.is_none_or(|after| *expires > after)).into_iter().chain(pipelines.into_iter().flatten()).min()
+    }
+
     /// Shapes what a refused client is told: the route's stages have the last word.
     pub(super) fn tell(&self, client: Option<&Client>, refusal: &mut Refusal) {
         pipeline::tell(&self.listener.pipeline, Some(&self.route.pipeline), client, refusal);

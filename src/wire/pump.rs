@@ -57,7 +57,12 @@ where
     }
     if matches!(dst.outlet, Outlet::Broken | Outlet::Shut) {
         src.flow = src.flow.after(Turning::GraceOver);
-        return if src.flow == Flow::Open { Turn::Blocked } else { Turn::Moved };
+        return match src.flow {
+            // Neither takes anything any more: nobody is left to find out about the other.
+            Flow::Open if src.is_broken() => Turn::Lost,
+            Flow::Open => Turn::Blocked,
+            _ => Turn::Moved,
+        };
     }
     let Poll::Ready(bytes) = src.fill(cx, now, buffer) else {
         return Turn::Idle;
@@ -67,7 +72,7 @@ where
         src.flow = was.after(Turning::Ended);
         return if was == Flow::Open { Turn::Lost } else { Turn::Moved };
     }
-    if src.flow == Flow::Draining { finish(src, dst, cx, now, bytes) } else { forward(from, src, dst, terms, cx, now, bytes) }
+    if src.flow == Flow::Draining { finish(from, src, dst, terms, cx, now, bytes) } else { forward(from, src, dst, terms, cx, now, bytes) }
 }
 
 /// Looks at what was read and writes it on.
@@ -110,11 +115,12 @@ where
 }
 
 /// Writes on the rest of the open frame, and nothing behind it.
-fn finish<S, D>(src: &mut Leg<S>, dst: &mut Leg<D>, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn
+fn finish<S, D>(from: Side, src: &mut Leg<S>, dst: &mut Leg<D>, terms: &Terms, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn
 where
     D: AsyncRead + AsyncWrite + Unpin,
 {
     let count = src.cursor.pass(bytes.len()).unwrap_or_default();
+    terms.client.counters.from(from).add(0, count as u64);
     dst.send(cx, now, bytes.get(..count).unwrap_or_default(), None);
     if src.cursor.open() == 0 {
         src.flow = src.flow.after(Turning::FrameDone);
