@@ -46,7 +46,8 @@ async fn a_malformed_request_is_told_what_is_wrong_with_it() {
         ("a NUL", good.replace("localhost", "local\0host"), 400, "bad_handshake"),
         ("an obs-fold", raw::upgrade("/echo", "X-A: b\r\n c\r\n"), 400, "bad_handshake"),
         ("HTTP/1.0", good.replace("HTTP/1.1", "HTTP/1.0"), 400, "bad_handshake"),
-        ("a POST", good.replace("GET", "POST"), 400, "bad_handshake"),
+        ("a POST", good.replace("GET", "POST"), 426, "upgrade_required"),
+        ("a path parameter", raw::upgrade("/echo;v=1", ""), 400, "bad_handshake"),
         ("a short key", good.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhl"), 400, "bad_handshake"),
         ("a dot segment", raw::upgrade("/a/../echo", ""), 400, "bad_handshake"),
         ("a fragment", raw::upgrade("/echo#x", ""), 400, "bad_handshake"),
@@ -295,4 +296,49 @@ endpoint = "echo"
         let mut socket = support::connect(format!("ws://{address}/")).await.unwrap();
         assert_eq!(support::ask(&mut socket, &address).await, address);
     }
+}
+
+#[tokio::test]
+async fn clients_that_are_turned_away_take_nobodys_place() {
+    let mut gateway = Gateway::run(
+        r#"
+[gateway]
+max_connections = 2
+[listener.public]
+address = "127.0.0.1:0"
+[listener.closed]
+address = "127.0.0.1:0"
+pipeline = ["firewall.nobody"]
+[firewall.nobody]
+deny = ["0.0.0.0/0"]
+[route.echo]
+listener = ["public", "closed"]
+endpoint = "echo"
+"#,
+    );
+    // They are told, and stay to be shown out for as long as they keep their end open.
+    let mut denied = Vec::new();
+    for _ in 0..5 {
+        denied.push(TcpStream::connect(gateway.address("closed")).await.unwrap());
+        gateway.event("refused");
+    }
+    let mut socket = gateway.connect("public", "/").await;
+    assert_eq!(support::ask(&mut socket, "room").await, "room");
+}
+
+#[tokio::test]
+async fn a_refused_request_is_logged_with_what_it_asked_for() {
+    let mut gateway = Gateway::run(ECHO);
+    for (path, id) in [("/nowhere", "no_route"), ("/a//b", "bad_handshake")] {
+        raw::exchange(gateway.address("public"), raw::upgrade(path, "").as_bytes()).await;
+        let event = gateway.event("refused");
+        assert_eq!((&event["outcome"], &event["host"], &event["path"]), (&json!(id), &json!("localhost"), &json!(path)), "{event}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_request_is_answered_without_a_body() {
+    let gateway = Gateway::run(ECHO);
+    let answer = raw::exchange(gateway.address("public"), b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 426 ") && answer.ends_with("\r\n\r\n"), "{answer}");
 }

@@ -153,7 +153,7 @@ async fn a_refusal_reaches_a_client_that_has_sent_more_than_was_read() {
     let rows = [
         (format!("GET /{flood}"), "HTTP/1.1 414 URI Too Long\r\n", "(uri_too_long)"),
         (format!("GET / HTTP/1.1\r\nX: {flood}"), "HTTP/1.1 431 Request Header Fields Too Large\r\n", "(head_too_large)"),
-        (format!("POST / HTTP/1.1\r\nHost: a\r\n\r\n{flood}"), "HTTP/1.1 400 Bad Request\r\n", "(bad_handshake)"),
+        (format!("POST / HTTP/1.1\r\nHost: a\r\n\r\n{flood}"), "HTTP/1.1 426 Upgrade Required\r\n", "(upgrade_required)"),
         (format!("GET / HTTP/1.1\r\nHost: a\r\n\r\n{flood}"), "HTTP/1.1 426 Upgrade Required\r\n", "(upgrade_required)"),
     ];
     for (request, status, id) in rows {

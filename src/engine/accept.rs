@@ -24,6 +24,9 @@ const BACKLOG: i32 = 4096;
 const FIRST_REST: Duration = Duration::from_millis(50);
 const LONGEST_REST: Duration = Duration::from_secs(1);
 
+/// So many errors in a row, of whichever kind, are the host's too: accepting rests instead of spinning.
+const FAILURES: u32 = 64;
+
 /// The workers an acceptor hands its sockets to.
 pub(super) type Workers = Arc<[(Arc<Worker>, mpsc::Sender<(Accepted, Load)>)]>;
 
@@ -45,10 +48,11 @@ pub(super) fn bind(address: SocketAddr, only_v6: bool) -> io::Result<net::TcpLis
 
 /// Accepts until its task is dropped.
 pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Shared>, workers: Workers) {
-    let mut rest = None;
+    let (mut rest, mut failures) = (None, 0);
     loop {
         match sockets.accept().await {
             Ok((socket, address)) => {
+                failures = 0;
                 if rest.take().is_some() {
                     Event::AcceptResumed { listener: &name }.emit();
                 }
@@ -58,7 +62,7 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
                     hand_over(&workers, Accepted { socket, peer, listener, gateway }).await;
                 }
             }
-            Err(error) if is_the_hosts(&error) => {
+            Err(error) if socket::is_exhaustion(&error) || failures >= FAILURES => {
                 if rest.is_none() {
                     Event::AcceptPaused { listener: &name, error: &error }.emit();
                 }
@@ -67,14 +71,9 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
                 tokio::time::sleep(pause).await;
             }
             // The client gave up between the kernel's accept and ours, or the network was at fault: nothing of ours.
-            Err(_) => {}
+            Err(_) => failures += 1,
         }
     }
-}
-
-/// Whether the host has run out of something, so that the next try fails as well: EMFILE, ENFILE, ENOBUFS, ENOMEM.
-fn is_the_hosts(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
 }
 
 /// Sets a socket up and frees it of this runtime: it will live on a worker's.

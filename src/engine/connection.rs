@@ -12,7 +12,9 @@ use crate::endpoint::Endpoint;
 use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
-use crate::stage::refusal::{AUTH_TIMEOUT, BAD_HANDSHAKE, CLIENT_LOST, HANDSHAKE_TIMEOUT, NO_ROUTE, OVERLOADED, SHUTTING_DOWN};
+use crate::stage::refusal::{
+    AUTH_TIMEOUT, AUTH_UNAVAILABLE, BAD_HANDSHAKE, CLIENT_LOST, HANDSHAKE_TIMEOUT, NO_ROUTE, OVERLOADED, SHUTTING_DOWN,
+};
 use crate::stage::{Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
@@ -40,6 +42,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         id: rand::random(),
         began: Instant::now(),
         door: Door::Unread(socket),
+        asked: None,
         route: None,
         client: None,
         terms: None,
@@ -59,10 +62,11 @@ impl Visit {
         self.take_slots()?;
         let unwelcome = self.greet()?;
         let parts = self.read_request().await?;
-        let route = self.find_route(parts)?;
+        let found = self.find_route(parts);
         if let Some(refusal) = unwelcome {
             return Err(refusal.into());
         }
+        let route = found?;
         route.pipeline.connect(&self.peer, &mut self.findings)?;
         self.judge(&self.listener.clone().pipeline).await?;
         self.judge(&route.pipeline).await?;
@@ -96,7 +100,18 @@ impl Visit {
     async fn read_request(&mut self) -> Result<Parts, Stop> {
         let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
         let mut reader = Reader::new(self.listener.head);
-        let head = match timeout(self.listener.handshake_timeout, reader.read(socket)).await {
+        let within = self.listener.handshake_timeout;
+        let read = tokio::select! {
+            read = timeout(within, reader.read(socket)) => read,
+            // Who has not begun to ask when a drain begins is not waited for.
+            () = self.worker.drain_begins() => {
+                if reader.is_empty() {
+                    return Err(Stop::Gone);
+                }
+                timeout(within, reader.read(socket)).await
+            }
+        };
+        let head = match read {
             Ok(Ok(head)) => head,
             Ok(Err(Unread::Refused(refusal))) => return Err(refusal.into()),
             Ok(Err(Unread::Nothing | Unread::Cut)) => return Err(Stop::Gone),
@@ -111,9 +126,14 @@ impl Visit {
 
     /// The request is read: which route takes it, and does it ask for WebSocket?
     fn find_route(&mut self, parts: Parts) -> Result<Arc<Route>, Stop> {
-        let target = Target::of(&parts).map_err(|why| refused(Refusal::new(BAD_HANDSHAKE).rule(why)))?;
+        let target = Target::of(&parts).map_err(|(target, why)| {
+            self.asked = Some(target);
+            let reason = format!("{}: {why}", BAD_HANDSHAKE.reason).into();
+            refused(Refusal { reason, ..Refusal::new(BAD_HANDSHAKE).rule(why) })
+        })?;
+        self.asked = Some(target.clone());
         let Some((route, params)) = self.gateway.route(&self.listener.name, &target.host, &target.path) else {
-            return Err(refused(Refusal::new(NO_ROUTE).rule(request::shown(&target))));
+            return Err(refused(Refusal::new(NO_ROUTE)));
         };
         let route = route.clone();
         self.route = Some(route.clone());
@@ -140,7 +160,9 @@ impl Visit {
         let mut from = Resume::default();
         loop {
             let Some(client) = &mut self.client else { return Err(Stop::Gone) };
-            match pipeline.handshake(from, client, &mut self.findings).await? {
+            // A stage that has somebody else to ask has no longer for it than a client for its head.
+            let judged = timeout(self.listener.handshake_timeout, pipeline.handshake(from, client, &mut self.findings)).await;
+            match judged.map_err(|_| refused(Refusal::new(AUTH_UNAVAILABLE).rule("no judgement within `handshake_timeout`")))?? {
                 Progress::Done => return Ok(()),
                 Progress::FirstMessage(wanted, resume) => {
                     self.take_first_message(wanted).await?;
@@ -155,7 +177,7 @@ impl Visit {
         let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
         // No backend has agreed to a compression yet, and the client must not begin to use one.
         terms.upgrade.offer = Offer::default();
-        terms.subprotocol = request::settle_subprotocol(client.request.as_deref_mut(), route.subprotocols.as_deref());
+        terms.subprotocol = request::settle_subprotocol(client.request.as_deref_mut(), route.promised_subprotocols());
         let (accept, subprotocol) = (&terms.upgrade.accept, terms.subprotocol.clone());
         let switching = || answers::switching(accept, subprotocol, None, HeaderMap::new());
         self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
@@ -174,6 +196,8 @@ impl Visit {
 
     /// The one place where a connection that does not become live is answered and logged.
     async fn turn_away(mut self, stop: Stop) {
+        // From here on it takes nobody's place: what bounds those who are shown out is the courtesy below.
+        self.holdings.release();
         let within = self.listener.handshake_timeout;
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
@@ -187,9 +211,14 @@ impl Visit {
         }
         // Behind a 101 no answer of a backend's own can be passed on.
         let answer = answer.filter(|_| self.door.leg().is_none());
-        let told = answer.as_ref().map_or_else(|| self.door.tells(&refusal), |answer| Told::Status(answer.status().as_u16()));
+        let courtesy = self.worker.courtesy.enter();
+        let told = match &answer {
+            _ if courtesy.is_none() => Told::Nothing,
+            Some(answer) => Told::Status(answer.status().as_u16()),
+            None => self.door.tells(&refusal),
+        };
         Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration: self.began.elapsed() }.emit();
-        let Some(_courtesy) = self.worker.courtesy.enter() else { return };
+        let Some(_courtesy) = courtesy else { return };
         if let Some(answer) = answer {
             return self.door.answer(Vec::new, || *answer, within).await;
         }

@@ -36,7 +36,7 @@ impl Holdings {
     }
 
     /// Gives everything back but the load, which stays until its task is gone; gives the server's name.
-    fn release(&mut self) -> Option<Arc<str>> {
+    pub(super) fn release(&mut self) -> Option<Arc<str>> {
         self.permits.clear();
         self.server.take().map(|(server, _)| server)
     }

@@ -68,6 +68,7 @@ pub struct Engine {
     acceptors: JoinSet<()>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
     stop: watch::Sender<bool>,
+    is_drained: bool,
 }
 
 impl Engine {
@@ -101,7 +102,7 @@ impl Engine {
             acceptors.spawn(accept::accept(socket, name.clone(), shared.clone(), team.clone()));
             addresses.push((name, address));
         }
-        Ok(Self { shared, workers, acceptors, addresses, stop })
+        Ok(Self { shared, workers, acceptors, addresses, stop, is_drained: false })
     }
 
     /// The bound addresses with their listeners' names; a configured port 0 has its real one here.
@@ -137,10 +138,15 @@ impl Engine {
         _ = tokio::time::timeout(FAREWELL, gone).await;
         let cut = self.connections();
         Event::Drained { closed: open.saturating_sub(cut), cut, duration: began.elapsed() }.emit();
+        self.is_drained = true;
     }
 
     /// Stops: what is still open ends with its sockets.
     pub fn stop(self) {
+        let cut = self.connections();
+        if !self.is_drained && cut > 0 {
+            Event::Drained { closed: 0, cut, duration: Duration::ZERO }.emit();
+        }
         drop(self.acceptors);
         self.stop.send_replace(true);
         for handle in self.workers {

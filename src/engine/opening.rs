@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
 use crate::gateway::route::Route;
 use crate::observe::event::Event;
-use crate::stage::refusal::{CLIENT_LOST, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
+use crate::stage::refusal::{CLIENT_LOST, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
 use crate::wire::leg::Leg;
@@ -73,7 +73,7 @@ impl Visit {
         if self.door.leg().is_none() {
             terms.subprotocol = match leg {
                 Some(_) => agreed.subprotocol.clone(),
-                None => request::settle_subprotocol(client.request.as_deref_mut(), Some(route.subprotocols.as_deref().unwrap_or_default())),
+                None => request::settle_subprotocol(client.request.as_deref_mut(), route.promised_subprotocols()),
             };
         }
         let (accept, subprotocol, extensions) = (&terms.upgrade.accept, terms.subprotocol.clone(), agreed.extensions.clone());
@@ -102,6 +102,10 @@ impl Visit {
         };
         let now = self.worker.wheel.now();
         let seat = self.worker.registry.enter(Arc::new(Record::new(client)));
+        // A drain that began while its backend was asked has not seen it.
+        if self.worker.is_draining() {
+            seat.record.end(Refusal::new(SHUTTING_DOWN));
+        }
         let kept = Kept { began: self.began, subprotocol, holdings: self.holdings };
         match (&route.endpoint, backend) {
             (Endpoint::Own(answer), _) => spawn(Terminal::new(leg, answer.responder(), settings, now), policy, seat, self.worker, kept),

@@ -108,6 +108,11 @@ impl Registry {
         entry.record.clone().filter(|_| entry.turn == place.turn)
     }
 
+    /// Whether nobody is there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lists().by_route.is_empty()
+    }
+
     /// Every live connection.
     pub(super) fn all(&self) -> Vec<Arc<Record>> {
         self.lists().places.iter().filter_map(|entry| entry.record.clone()).collect()

@@ -7,10 +7,8 @@ use http::{HeaderMap, HeaderValue};
 use crate::gateway::path::normalise;
 use crate::wire::fields::elements;
 
-/// The longest host a log line or page shows of a request no route takes.
-const SHOWN: usize = 200;
-
 /// Whom and what a request is for.
+#[derive(Clone, Debug)]
 pub(super) struct Target {
     /// The host, lower case, without port and final dot.
     pub(super) host: String,
@@ -22,14 +20,19 @@ pub(super) struct Target {
 
 impl Target {
     /// Reads it off a request head that passed every check.
-    pub(super) fn of(parts: &Parts) -> Result<Self, &'static str> {
+    ///
+    /// # Errors
+    /// What is ambiguous about its path, and the target with the path as it came.
+    pub(super) fn of(parts: &Parts) -> Result<Self, (Self, &'static str)> {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let path = normalise(parts.uri.path())?.into_owned();
-        let sent = match parts.uri.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path.clone(),
-        };
-        Ok(Self { host: without_port(host).trim_end_matches('.').to_ascii_lowercase(), path, sent })
+        let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+        match normalise(parts.uri.path()) {
+            Ok(path) => {
+                let sent = parts.uri.query().map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
+                Ok(Self { host, path: path.into_owned(), sent })
+            }
+            Err(why) => Err((Self { host, path: parts.uri.path().to_owned(), sent: String::new() }, why)),
+        }
     }
 }
 
@@ -38,14 +41,6 @@ fn without_port(authority: &str) -> &str {
     let end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
     let port = authority.get(end..).and_then(|rest| rest.find(':')).map_or(authority.len(), |colon| end + colon);
     authority.get(..port).unwrap_or(authority)
-}
-
-/// The target as a log line shows it.
-pub(super) fn shown(target: &Target) -> String {
-    let mut text = format!("{}{}", target.host, target.path);
-    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= SHOWN).unwrap_or(text.len());
-    text.truncate(end);
-    text
 }
 
 /// The `Origin` as sent; one that is no text is none a stage could allow, and reads as empty.

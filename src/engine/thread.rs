@@ -31,7 +31,11 @@ impl Thread {
         let (inbox, sockets) = mpsc::channel(INBOX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = run(worker.clone(), sockets, stop);
-        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || runtime.block_on(work))?;
+        let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            runtime.block_on(work);
+            // A name that is being resolved has a thread of its own, and may take seconds: nobody waits for it any more.
+            runtime.shutdown_background();
+        })?;
         Ok(Self { worker, inbox, thread })
     }
 

@@ -50,6 +50,8 @@ pub(super) struct Visit {
     pub(super) id: u64,
     pub(super) began: Instant,
     pub(super) door: Door<TcpStream>,
+    /// What it asks for, once its head is read.
+    pub(super) asked: Option<Target>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) client: Option<Client>,
     /// What its request settles, where it has been read.
@@ -76,6 +78,8 @@ impl Visit {
 
     /// What is known of the connection, for the log.
     pub(super) fn attempt(&self) -> Attempt<'_> {
-        self.client.as_ref().map_or_else(|| Attempt::unread(self.id, &self.peer), Attempt::from)
+        let (route, asked) = (self.route.as_ref().map(|route| &*route.name), self.asked.as_ref());
+        let (host, path) = (asked.map(|asked| &*asked.host), asked.map(|asked| &*asked.path));
+        self.client.as_ref().map_or(Attempt { route, host, path, ..Attempt::unread(self.id, &self.peer) }, Attempt::from)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::gateway::Gateway;
 use crate::gateway::listener::Listener;
@@ -36,7 +37,7 @@ pub(super) struct Worker {
     pub(super) registry: Arc<Registry>,
     /// Connections and handshakes on this worker.
     load: AtomicUsize,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
     /// Clients that are being told why they are turned away, over HTTP.
     pub(super) courtesy: Arc<Slots>,
 }
@@ -57,7 +58,7 @@ impl Worker {
             wheel: Wheel::new(),
             registry: Arc::default(),
             load: AtomicUsize::new(0),
-            draining: AtomicBool::new(false),
+            draining: watch::Sender::new(false),
             courtesy: Arc::new(Slots::new(Some(MAX_COURTESY))),
         }
     }
@@ -75,27 +76,32 @@ impl Worker {
 
     /// Whether connections are no longer let in.
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        *self.draining.borrow()
     }
 
-    /// Ends every connection with `shutting_down`, spread over `over` but at least one a tick; returns when all have been told.
+    /// Returns when connections are no longer let in.
+    pub(super) async fn drain_begins(&self) {
+        // The sender lives as long as the worker, so it does begin or this never returns.
+        _ = self.draining.subscribe().wait_for(|draining| *draining).await;
+    }
+
+    /// Ends every connection with `shutting_down`, evenly over `over` from now on; returns when all have been told or have left.
+    /// One that is only being let in is told by whoever lets it in.
     pub(super) async fn drain(&self, over: Duration) {
-        self.draining.store(true, Ordering::Relaxed);
-        let mut records = self.registry.all();
-        let mut ticks = (over.as_millis() / TICK.as_millis()).max(1);
+        self.draining.send_replace(true);
+        let records = self.registry.all();
+        let (begun, over) = (Instant::now(), over.max(TICK));
         let mut clock = tokio::time::interval(TICK);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while !records.is_empty() {
+        let mut told = 0;
+        while told < records.len() && !self.registry.is_empty() {
             clock.tick().await;
-            let share = records.len().div_ceil(usize::try_from(ticks).unwrap_or(usize::MAX));
-            for record in records.drain(..share.min(records.len())) {
+            let due = (records.len() as u128 * begun.elapsed().as_millis() / over.as_millis()).saturating_add(1);
+            let due = usize::try_from(due).unwrap_or(usize::MAX).min(records.len());
+            for record in records.get(told..due).unwrap_or_default() {
                 record.end(Refusal::new(SHUTTING_DOWN));
             }
-            ticks = ticks.saturating_sub(1).max(1);
-        }
-        // Whoever came in between being counted and `draining` being seen.
-        for record in self.registry.all() {
-            record.end(Refusal::new(SHUTTING_DOWN));
+            told = due;
         }
     }
 }

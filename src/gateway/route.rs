@@ -30,6 +30,18 @@ pub struct Route {
     pub forward_claims: Vec<(HeaderName, String)>,
 }
 
+impl Route {
+    /// The subprotocols the gateway may promise before a backend is asked: an endpoint of its own speaks those it is said to, a
+    /// backend may speak any; `None` is any.
+    pub fn promised_subprotocols(&self) -> Option<&[String]> {
+        match (&self.endpoint, &self.subprotocols) {
+            (_, Some(named)) => Some(named),
+            (Endpoint::Own(_), None) => Some(&[]),
+            (Endpoint::Upstream(_), None) => None,
+        }
+    }
+}
+
 /// The clocks of a route's connections; `None` is off.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {

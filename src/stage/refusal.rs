@@ -132,6 +132,8 @@ pub struct Telling {
     pub notify: Option<Arc<Template>>,
     /// Accept the upgrade and close at once, where the row has a close code.
     pub accept_close: bool,
+    /// The request was a HEAD: an HTTP refusal of it has no body (RFC 9110 §9.3.2).
+    pub bodiless: bool,
 }
 
 /// The form of an HTTP refusal's body.

@@ -94,7 +94,9 @@ pub fn raw(refused: &Refusal) -> Vec<u8> {
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(&body);
+    if !refused.telling.bodiless {
+        bytes.extend_from_slice(&body);
+    }
     bytes
 }
 

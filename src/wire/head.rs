@@ -66,10 +66,23 @@ pub enum Unread {
     Refused(Box<Refusal>),
 }
 
+impl From<Box<Refusal>> for Unread {
+    fn from(refusal: Box<Refusal>) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl From<Flaw> for Unread {
     fn from(flaw: Flaw) -> Self {
         Self::Refused(flaw.into())
     }
+}
+
+/// A flaw of a whole head; a HEAD is answered without a body.
+fn refused(flaw: Flaw, head: &[u8]) -> Box<Refusal> {
+    let mut refusal: Box<Refusal> = flaw.into();
+    refusal.telling.bodiless = head.starts_with(b"HEAD ");
+    refusal
 }
 
 /// Reads one head. It holds at most `max_head` bytes.
@@ -103,7 +116,7 @@ impl Reader {
             if let Some(end) = self.scan.advance(&self.buffer, self.limits.max_headers)? {
                 let mut bytes = mem::take(&mut self.buffer);
                 let surplus = bytes.split_off(end);
-                strict::check(&bytes)?;
+                strict::check(&bytes).map_err(|flaw| refused(flaw, &bytes))?;
                 return Ok(Head { bytes, surplus, lines: self.scan.lines });
             }
             let room = self.limits.max_head.saturating_sub(self.buffer.len());

@@ -15,6 +15,12 @@ pub const KEEPALIVE_TRIES: u32 = 4;
 /// counts a peer that reads nothing too, so it is longer than the 30 s after which the relay ends such a peer and says why.
 pub const USER_TIMEOUT: Duration = Duration::from_secs(45);
 
+/// Whether the host has run out of something for sockets, so that whoever is at the other end is not to blame and the next try
+/// fails as well: descriptors (EMFILE, ENFILE), memory (ENOBUFS, ENOMEM), local ports (EADDRNOTAVAIL).
+pub fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12 | 99))
+}
+
 /// Sets a socket up: small frames leave at once, and a peer that the network took away is noticed.
 ///
 /// # Errors

@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::stage::refusal::BAD_HANDSHAKE;
+use crate::stage::refusal::{BAD_HANDSHAKE, UPGRADE_REQUIRED};
 
 use super::fields::{is_token, is_token_byte};
 use super::flaw::Flaw;
@@ -59,7 +59,7 @@ fn request_line(line: &[u8]) -> Check {
         _ => return bad("a version other than HTTP/1.1"),
     }
     if method != b"GET" {
-        return bad(if is_token(method) { "a method other than GET" } else { "a malformed method" });
+        return if is_token(method) { Err(Flaw(UPGRADE_REQUIRED, "a method other than GET")) } else { bad("a malformed method") };
     }
     if !target.starts_with(b"/") {
         return bad("a target that does not begin with /");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 
 use super::support::{self, Gateway, backend, raw};
 use super::{close, ending, routes, told, url, witnessed};
@@ -92,4 +93,48 @@ async fn before_the_drain_begins_its_delay_lets_clients_in() {
     gateway.signal("TERM");
     assert_eq!(raw::frames(&told(&gateway, "/0", b"").await), [close(1001, "shutting down")]);
     assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_whose_backend_answers_only_after_the_drain_is_told_too() {
+    let (asked, mut asks) = mpsc::channel(1);
+    let (go, went) = watch::channel(false);
+    let address = backend::scripted(move |mut stream| {
+        let (asked, mut went) = (asked.clone(), went.clone());
+        async move {
+            let head = backend::read_head(&mut stream).await;
+            asked.send(()).await.unwrap();
+            went.wait_for(|went| *went).await.unwrap();
+            stream.write_all(backend::switching(&head).as_bytes()).await.unwrap();
+            raw::rest(&mut stream).await;
+        }
+    })
+    .await;
+    let mut gateway = Gateway::run(&(draining("100ms") + &routes([url(address)], "")));
+    let mut client = TcpStream::connect(gateway.address("public")).await.unwrap();
+    client.write_all(raw::upgrade("/0", "").as_bytes()).await.unwrap();
+    support::in_time(asks.recv()).await.unwrap();
+    gateway.signal("TERM");
+    gateway.event("draining");
+    go.send_replace(true);
+    let head = support::in_time(backend::read_head(&mut client)).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(raw::frames(&raw::rest(&mut client).await), [close(1001, "shutting down")]);
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_that_has_not_asked_for_anything_is_not_waited_for() {
+    let mut gateway = Gateway::run(
+        &(draining("100ms")
+            + "[listener.slow]\naddress = \"127.0.0.1:0\"\nhandshake_timeout = \"1h\"\n"
+            + &routes(["echo".to_owned()], "listener = \"slow\"")),
+    );
+    let mut silent = TcpStream::connect(gateway.address("slow")).await.unwrap();
+    gateway.connect("slow", "/0").await;
+    gateway.event("open");
+    gateway.signal("TERM");
+    let event = gateway.event("drained");
+    assert_eq!(event["cut"], 0, "{event}");
+    assert_eq!(raw::rest(&mut silent).await, b"");
 }

@@ -143,3 +143,16 @@ async fn a_backend_that_does_not_answer_pings_is_closed_and_its_client_gets_1011
     assert_eq!(ending(&event), [&json!("gateway"), &json!("no_pong"), &json!(1011), &json!("upstream")], "{event}");
     gateway.settles_at(before).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_whose_time_is_over_ends_those_it_let_in() {
+    let over = time::OffsetDateTime::from(SystemTime::now() + Duration::from_secs(2));
+    let over = over.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let firewall = format!("[firewall.guests]\nallow = [{{ cidr = \"127.0.0.0/8\", expires = {over} }}]\n");
+    let mut gateway = Gateway::run(&(routes(["echo".to_owned()], "pipeline = [\"firewall.guests\"]") + &firewall));
+    let mut guest = gateway.connect("public", "/0").await;
+    assert_eq!(support::closed(&mut guest).await, (3003, "forbidden".to_owned()));
+    drop(guest);
+    let event = gateway.event("close");
+    assert_eq!(ending(&event)[..3], [&json!("gateway"), &json!("ip_denied"), &json!(3003)], "{event}");
+}

@@ -87,7 +87,7 @@ impl Setup {
         let (client, near) = duplex(self.room);
         let facts = facts();
         let settings = self.settings(&facts);
-        let session = Box::new(Relay::new(Leg::new(near, Vec::new()), Leg::new(Nowhere, Vec::new()), settings, Tick::new(0)));
+        let session = Box::new(Relay::new(Leg::new(near, Vec::new()), Leg::new(Nowhere(Vec::new()), Vec::new()), settings, Tick::new(0)));
         Bench { session, client: End::new(client), upstream: End { io: None, is_over: true }, facts, now: 0, ending: None }
     }
 
@@ -236,12 +236,16 @@ impl End {
     }
 }
 
-/// Writing fails, reading waits.
-struct Nowhere;
+/// Reading gives these bytes and then waits, writing fails.
+pub(crate) struct Nowhere(pub(crate) Vec<u8>);
 
 impl AsyncRead for Nowhere {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
+    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.0.is_empty() {
+            return Poll::Pending;
+        }
+        buffer.put_slice(&std::mem::take(&mut self.0));
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -2,9 +2,12 @@
 
 use wsgate::stage::refusal::{FORBIDDEN, LIFETIME, TOKEN_EXPIRED};
 use wsgate::stage::{Refusal, Side};
-use wsgate::wire::tick::Tick;
+use wsgate::wire::leg::Leg;
+use wsgate::wire::relay::Relay;
+use wsgate::wire::session::{MaxMessage, Session, Settings};
+use wsgate::wire::tick::{Tick, Ticks};
 
-use super::bench::{Bench, CLOSE_TIMEOUT, Setup, relay};
+use super::bench::{Bench, CLOSE_TIMEOUT, Nowhere, Setup, facts, relay};
 use super::bytes::{BINARY, CLOSE, TEXT, close, closing, frame, frames};
 
 const SIDES: [Side; 2] = [Side::Client, Side::Upstream];
@@ -298,4 +301,19 @@ fn a_socket_that_takes_no_more_and_has_nothing_to_give_is_lost() {
     assert_closed(&mut bench, Side::Client, 1011, "backend lost");
     bench.client.shut_down();
     assert_eq!(bench.poll().ended().1, "upstream_lost");
+}
+
+#[test]
+fn two_peers_that_take_nothing_any_more_are_both_given_up() {
+    let settings = Settings {
+        client: facts(),
+        max_message: MaxMessage { client: 1000, upstream: 1000 },
+        compression: false,
+        close_timeout: Ticks::new(CLOSE_TIMEOUT),
+        inspectors: Vec::new(),
+    };
+    let (client, upstream) = (Nowhere(frame(Side::Client, BINARY, b"x")), Nowhere(frame(Side::Upstream, BINARY, b"x")));
+    let mut relay = Relay::new(Leg::new(client, Vec::new()), Leg::new(upstream, Vec::new()), settings, Tick::new(0));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(relay.poll(&mut context, Tick::new(0), &|_| {}).is_ready());
 }

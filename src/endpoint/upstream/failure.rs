@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 
 use crate::stage::Refusal;
-use crate::stage::refusal::{Outcome, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_REFUSED, UPSTREAM_TIMEOUT};
+use crate::stage::refusal::{OVERLOADED, Outcome, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_REFUSED, UPSTREAM_TIMEOUT};
+
+use crate::wire::socket;
 
 use super::news::News;
 
@@ -14,6 +16,8 @@ use super::news::News;
 pub(super) enum Failure {
     /// No connection: its name does not resolve, or its addresses refuse or cannot be reached.
     Unreachable(io::Error),
+    /// No connection, because this host has no descriptor, port or memory for one.
+    Exhausted(io::Error),
     /// No connection within `connect_timeout`.
     Unconnected,
     /// Connected, and ended without an answer.
@@ -25,6 +29,11 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Tells the server's fault from this host's.
+    pub(super) fn from_dial(error: io::Error) -> Self {
+        if socket::is_exhaustion(&error) { Self::Exhausted(error) } else { Self::Unreachable(error) }
+    }
+
     /// Sorts hyper's errors by what the backend did.
     pub(super) fn from_hyper(error: &hyper::Error) -> Self {
         if error.is_parse_too_large() {
@@ -43,14 +52,16 @@ impl Failure {
         matches!(self, Self::Unreachable(_) | Self::Unconnected | Self::Unanswered(_))
     }
 
-    /// Whether it speaks against the server's health. A bad answer does not: a client may be able to cause one.
+    /// Whether it speaks against the server's health. Nothing does that happens once it was asked: a client may be able to cause it,
+    /// and would put server after server to rest.
     pub(super) fn counts(&self) -> bool {
-        !matches!(self, Self::Bad(_))
+        matches!(self, Self::Unreachable(_) | Self::Unconnected)
     }
 
     fn outcome(&self) -> Outcome {
         match self {
             Self::Unreachable(_) => UPSTREAM_REFUSED,
+            Self::Exhausted(_) => OVERLOADED,
             Self::Unconnected | Self::Silent => UPSTREAM_TIMEOUT,
             Self::Unanswered(_) | Self::Bad(_) => UPSTREAM_BAD_HANDSHAKE,
         }
@@ -63,7 +74,7 @@ impl Failure {
 
     fn reached(&self) -> u8 {
         match self {
-            Self::Unreachable(_) => 0,
+            Self::Exhausted(_) | Self::Unreachable(_) => 0,
             Self::Unconnected => 1,
             Self::Unanswered(_) => 2,
             Self::Silent => 3,
@@ -75,7 +86,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(error) => write!(f, "{error}"),
+            Self::Unreachable(error) | Self::Exhausted(error) => write!(f, "{error}"),
             Self::Unconnected => f.write_str("no connection within `connect_timeout`"),
             Self::Unanswered(error) => write!(f, "ended without an answer: {error}"),
             Self::Silent => f.write_str("no answer within `handshake_timeout`"),

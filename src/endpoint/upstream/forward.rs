@@ -110,11 +110,14 @@ fn passed_on(client: &HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) ->
     headers
 }
 
+/// What proxies say of a client, besides `X-Forwarded-*`: where it is, and what it asked for before they rewrote it.
+const PROXYS: [&str; 7] =
+    ["forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-original-url", "x-rewrite-url"];
+
 /// Whether only a proxy may say this.
 fn is_spoofable(name: &str) -> bool {
     let prefix = "x-forwarded-";
-    ["forwarded", "x-real-ip"].iter().any(|other| reads_as(name, other))
-        || name.get(..prefix.len()).is_some_and(|start| reads_as(start, prefix))
+    PROXYS.iter().any(|other| reads_as(name, other)) || name.get(..prefix.len()).is_some_and(|start| reads_as(start, prefix))
 }
 
 /// Whether a server that reads `_` as `-`, as CGI and all that came from it do (RFC 3875 §4.1.18), would take one name for the other.

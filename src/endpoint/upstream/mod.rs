@@ -169,7 +169,7 @@ impl Upstream {
 
     async fn attempt(&self, server: &Server, request: Request<Empty<Bytes>>, offer: &Offer) -> Result<Answer<TcpStream>, Failure> {
         let stream = match timeout(self.settings.connect_timeout, dial::dial(server)).await {
-            Ok(dialled) => dialled.map_err(Failure::Unreachable)?,
+            Ok(dialled) => dialled.map_err(Failure::from_dial)?,
             Err(_) => return Err(Failure::Unconnected),
         };
         handshake::upgrade(stream, request, offer, Instant::now() + self.settings.handshake_timeout).await
