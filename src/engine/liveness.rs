@@ -25,7 +25,7 @@ pub(super) struct Liveness {
     idle: Option<Ticks>,
     ends: Tick,
     sample: Tick,
-    /// An expiry that the connection has outlived: nobody enforces it.
+    /// The last expiry that the connection has outlived: nobody enforces it.
     outlived: Option<SystemTime>,
 }
 
@@ -56,9 +56,9 @@ impl Liveness {
         }
     }
 
-    /// The connection was judged again, and stays: its expiry is not asked about any more.
+    /// The connection was judged again, and stays: the expiry it was judged at is not asked about any more.
     pub(super) fn passed(&mut self, client: &Client) {
-        self.outlived = expires(client);
+        self.outlived = client.expires(self.outlived);
     }
 
     /// What is due at `now`; pings are sent on the way. To be asked again until it answers `Nothing`.
@@ -88,9 +88,9 @@ impl Liveness {
         Due::Nothing(next)
     }
 
-    /// The tick the client's identity ends at; `None` where it has ended, and that has not been judged.
+    /// The tick the client's next identity ends at; `None` where it has ended, and that has not been judged.
     fn expiry(&self, client: &Client, now: Tick) -> Option<Tick> {
-        let Some(expires) = expires(client).filter(|expires| self.outlived != Some(*expires)) else { return Some(NEVER) };
+        let Some(expires) = client.expires(self.outlived) else { return Some(NEVER) };
         let left = expires.duration_since(SystemTime::now()).ok().filter(|left| !left.is_zero())?;
         Some(now + left.into())
     }
@@ -126,11 +126,6 @@ pub(super) fn stalled_until(session: &impl Session) -> Option<Tick> {
     let stalled = |side| session.activity(side).and_then(|activity| activity.stalled);
     let since = [stalled(Side::Client), stalled(Side::Upstream)].into_iter().flatten().min()?;
     Some(since + STALLED.into())
-}
-
-/// When the client's identity ends.
-fn expires(client: &Client) -> Option<SystemTime> {
-    client.identity.as_ref().and_then(|identity| identity.expires)
 }
 
 /// The tick of the last data frame in either direction.
@@ -280,21 +275,19 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_that_is_only_reported_is_judged_once() {
+    fn each_expiry_that_is_only_reported_is_judged_once() {
         let mut liveness = Liveness::new(&times(), at(0));
         let mut client = std::sync::Arc::into_inner(client()).unwrap();
-        let expires = Some(SystemTime::UNIX_EPOCH);
-        client.identity = Some(Box::new(Identity {
-            by: "jwt.users".into(),
-            user: None,
-            claims: "{}".into(),
-            expires,
-            key: "k".into(),
-            algorithm: "HS256",
-        }));
+        for (by, second) in [("jwt.users", 1), ("jwt.devices", 0)] {
+            let expires = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(second));
+            let (key, claims) = ("k".into(), "{}".into());
+            client.prove(Identity { by: by.into(), user: None, claims, expires, key, algorithm: "HS256" });
+        }
         let mut session = Still::new();
-        assert!(matches!(liveness.due(&mut session, &client, at(1)), Due::Review));
-        liveness.passed(&client);
+        for _ in 0..2 {
+            assert!(matches!(liveness.due(&mut session, &client, at(1)), Due::Review));
+            liveness.passed(&client);
+        }
         assert!(matches!(liveness.due(&mut session, &client, at(1)), Due::Nothing(_)));
     }
 }

@@ -265,7 +265,7 @@ fn an_identity_bears_what_stages_and_logs_need_and_nothing_of_the_token() {
         (json!({ "exp": from_now(60), "sub": true }), None),
     ] {
         let client = authenticated(&stage, &claims);
-        let identity = client.identity.as_ref().unwrap();
+        let identity = client.identity("jwt.users").unwrap();
         assert_eq!(identity.user.as_deref(), user, "{claims}");
         assert_eq!((&*identity.by, identity.algorithm), ("jwt.users", "HS256"));
         assert_eq!(client.claim("exp"), Some(claims["exp"].clone()));
