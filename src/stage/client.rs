@@ -174,4 +174,21 @@ mod tests {
             assert_eq!(claim(claims.as_object().unwrap(), name).map(Value::to_string).as_deref(), found, "{name}");
         }
     }
+
+    #[test]
+    fn the_last_identity_speaks_first_and_one_that_is_proven_again_is_replaced() {
+        let mut client = crate::stage::sample::client(&[]);
+        for (by, user, claims) in [
+            ("jwt.user", "old", "{\"role\":\"old\"}"),
+            ("jwt.device", "d7", "{\"role\":\"device\",\"serial\":7}"),
+            ("jwt.user", "alice", "{\"role\":\"admin\"}"),
+        ] {
+            let (user, key) = (Some(user.into()), "k".into());
+            client.prove(Identity { by: by.into(), user, claims: claims.into(), expires: None, key, algorithm: "HS256" });
+        }
+        assert_eq!(client.identities.iter().map(|identity| &*identity.by).collect::<Vec<_>>(), ["jwt.device", "jwt.user"]);
+        assert_eq!((client.user(), client.expires(None)), (Some("alice"), None));
+        assert_eq!((client.claim("role"), client.claim("serial")), (Some("admin".into()), Some(7.into())));
+        assert_eq!(client.claim("missing"), None);
+    }
 }
