@@ -146,7 +146,7 @@ impl Visit {
             path: target.path.as_str().into(),
             origin: request::origin(&parts),
             params,
-            identity: None,
+            identities: Box::default(),
             counters: Default::default(),
             request: Some(Box::new(parts)),
             first_message: None,

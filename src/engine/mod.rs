@@ -175,7 +175,7 @@ mod tests {
             path: "/".into(),
             origin: None,
             params: Box::default(),
-            identity: None,
+            identities: Box::default(),
             counters: Default::default(),
             request: None,
             first_message: None,

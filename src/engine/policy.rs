@@ -38,9 +38,8 @@ impl Policy {
     /// `after` has been judged.
     pub(super) fn review_at(&self, client: &Client, after: Option<SystemTime>) -> Option<SystemTime> {
         let now = after.unwrap_or_else(SystemTime::now);
-        let expires = client.identity.as_ref().and_then(|identity| identity.expires);
         let pipelines = [&self.listener.pipeline, &self.route.pipeline].map(|pipeline| pipeline.next_change(now));
-        expires.filter(|expires| after.is_none_or(|after| *expires > after)).into_iter().chain(pipelines.into_iter().flatten()).min()
+        client.expires(after).into_iter().chain(pipelines.into_iter().flatten()).min()
     }
 
     /// Shapes what a refused client is told: the route's stages have the last word.

@@ -209,5 +209,5 @@ pub enum Told {
 
 /// Who the client is, where a stage has said so.
 pub(super) fn user(client: &Client) -> Option<&str> {
-    client.identity.as_ref()?.user.as_deref()
+    client.user()
 }

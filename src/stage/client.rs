@@ -41,8 +41,8 @@ pub struct Client {
     pub origin: Option<Box<str>>,
     /// The named segments of the route's host and path.
     pub params: Box<[(Arc<str>, Box<str>)]>,
-    /// Who it is, once a stage has authenticated it.
-    pub identity: Option<Box<Identity>>,
+    /// Who it is, by each stage that has authenticated it, in the order they did; see [`Client::prove`].
+    pub identities: Box<[Identity]>,
     /// What has passed so far.
     pub counters: Counters,
     /// The request, until it is answered: what will go to the backend. A stage that takes a credential out of it removes it here.
@@ -69,13 +69,38 @@ pub struct Identity {
 }
 
 impl Client {
-    /// A verified claim, by its name or by the dotted path to it; none before a stage has authenticated the client.
+    /// Keeps what a stage has proven, in place of what it had proven before: as many are kept as stages authenticate.
+    pub fn prove(&mut self, identity: Identity) {
+        let mut all = std::mem::take(&mut self.identities).into_vec();
+        all.retain(|other| other.by != identity.by);
+        all.push(identity);
+        self.identities = all.into();
+    }
+
+    /// What this stage has proven, by its name in the file.
+    pub fn identity(&self, by: &str) -> Option<&Identity> {
+        self.identities.iter().find(|identity| *identity.by == *by)
+    }
+
+    /// The user's name: of those that stages have found, the last.
+    pub fn user(&self) -> Option<&str> {
+        self.identities.iter().rev().find_map(|identity| identity.user.as_deref())
+    }
+
+    /// The first moment after this one, or of all, at which one of the identities ends.
+    pub fn expires(&self, after: Option<SystemTime>) -> Option<SystemTime> {
+        self.identities.iter().filter_map(|identity| identity.expires).filter(|expires| Some(*expires) > after).min()
+    }
+
+    /// A verified claim, by its name or by the dotted path to it; none before a stage has authenticated the client. Where several
+    /// have, the last one's claims are looked through first.
     ///
     /// It reads the kept text anew each time: for handshakes and reviews, not for messages.
     pub fn claim(&self, name: &str) -> Option<Value> {
-        let identity = self.identity.as_ref()?;
-        let claims: Map<String, Value> = serde_json::from_str(&identity.claims).ok()?;
-        claim(&claims, name).cloned()
+        self.identities.iter().rev().find_map(|identity| {
+            let claims: Map<String, Value> = serde_json::from_str(&identity.claims).ok()?;
+            claim(&claims, name).cloned()
+        })
     }
 }
 
@@ -148,5 +173,22 @@ mod tests {
         ] {
             assert_eq!(claim(claims.as_object().unwrap(), name).map(Value::to_string).as_deref(), found, "{name}");
         }
+    }
+
+    #[test]
+    fn the_last_identity_speaks_first_and_one_that_is_proven_again_is_replaced() {
+        let mut client = crate::stage::sample::client(&[]);
+        for (by, user, claims) in [
+            ("jwt.user", "old", "{\"role\":\"old\"}"),
+            ("jwt.device", "d7", "{\"role\":\"device\",\"serial\":7}"),
+            ("jwt.user", "alice", "{\"role\":\"admin\"}"),
+        ] {
+            let (user, key) = (Some(user.into()), "k".into());
+            client.prove(Identity { by: by.into(), user, claims: claims.into(), expires: None, key, algorithm: "HS256" });
+        }
+        assert_eq!(client.identities.iter().map(|identity| &*identity.by).collect::<Vec<_>>(), ["jwt.device", "jwt.user"]);
+        assert_eq!((client.user(), client.expires(None)), (Some("alice"), None));
+        assert_eq!((client.claim("role"), client.claim("serial")), (Some("admin".into()), Some(7.into())));
+        assert_eq!(client.claim("missing"), None);
     }
 }

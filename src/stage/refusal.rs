@@ -79,7 +79,7 @@ outcomes! {
     RATE_LIMITED = "rate_limited", Some(429), Some(1008), 1001, Warn, "too many requests", "a rate limit is used up";
     TOO_MANY_CONNECTIONS = "too_many_connections", Some(429), Some(1008), 1001, Warn, "too many connections", "a limit on concurrent connections is used up";
     SESSION_REPLACED = "session_replaced", Some(429), Some(1008), 1001, Warn, "signed in elsewhere", "a newer connection took this one's place";
-    OVERLOADED = "overloaded", Some(503), Some(1013), 1001, Error, "try again later", "the gateway or listener is at `max_connections`";
+    OVERLOADED = "overloaded", Some(503), Some(1013), 1001, Warn, "try again later", "the gateway or listener is at `max_connections`";
     UPSTREAM_REFUSED = "upstream_refused", Some(502), Some(1011), 1001, Error, "backend unavailable", "no server of the upstream could be reached";
     UPSTREAM_BAD_HANDSHAKE = "upstream_bad_handshake", Some(502), Some(1011), 1001, Error, "backend answered badly", "the backend's answer to the upgrade is not one RFC 6455 allows";
     UPSTREAM_DECLINED = "upstream_declined", None, Some(1011), 1001, Warn, "backend declined", "the backend answered the upgrade with a refusal of its own: passed on over HTTP, a Close after the 101";
@@ -87,9 +87,9 @@ outcomes! {
     UPSTREAM_LOST = "upstream_lost", None, Some(1011), 1001, Error, "backend lost", "the backend's connection ended without a Close frame";
     UPSTREAM_PROTOCOL_ERROR = "upstream_protocol_error", None, Some(1011), 1002, Error, "backend broke the protocol", "the backend sent a frame RFC 6455 forbids";
     UPSTREAM_MESSAGE_TOO_LARGE = "upstream_message_too_large", None, Some(1011), 1009, Error, "backend message too large", "the backend sent a message over `max_message`";
-    PROTOCOL_ERROR = "protocol_error", None, Some(1002), 1001, Error, "protocol error", "the client sent a frame RFC 6455 forbids";
+    PROTOCOL_ERROR = "protocol_error", None, Some(1002), 1001, Warn, "protocol error", "the client sent a frame RFC 6455 forbids";
     TYPE_NOT_ALLOWED = "type_not_allowed", None, Some(1003), 1001, Warn, "message type not allowed", "the message is of a type the route does not take";
-    NOT_UTF8 = "not_utf8", None, Some(1007), 1001, Error, "text is not UTF-8", "a text message is not valid UTF-8";
+    NOT_UTF8 = "not_utf8", None, Some(1007), 1001, Warn, "text is not UTF-8", "a text message is not valid UTF-8";
     MESSAGE_TOO_LARGE = "message_too_large", None, Some(1009), 1001, Warn, "message too large", "the client sent a message over `max_message`";
     TOO_MANY_FRAGMENTS = "too_many_fragments", None, Some(1009), 1001, Warn, "too many fragments", "a message came in more fragments than are kept";
     IDLE = "idle", None, Some(3008), 1001, Info, "idle", "no message passed for longer than `idle`";
@@ -98,7 +98,7 @@ outcomes! {
     LIFETIME = "lifetime", None, Some(1001), 1001, Info, "connection lifetime reached", "the connection is as old as `lifetime` allows";
     SHUTTING_DOWN = "shutting_down", Some(503), Some(1001), 1001, Info, "shutting down", "the gateway is stopping";
     INTERNAL = "internal", Some(500), Some(1011), 1011, Error, "internal error", "a fault of the gateway itself";
-    CLIENT_LOST = "client_lost", None, None, 1001, Warn, "client lost", "the client's connection ended without a Close frame";
+    CLIENT_LOST = "client_lost", None, None, 1001, Info, "client lost", "the client's connection ended without a Close frame";
     CLOSED = "closed", None, None, 1001, Info, "", "a peer closed the connection with a Close frame; its own code and reason are passed on";
 }
 
@@ -228,4 +228,17 @@ pub struct Ending {
     pub stage: Option<Arc<str>>,
     /// Which rule of that stage decided.
     pub rule: Option<Box<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_in_the_gateway_or_behind_it_is_an_error() {
+        let errors = TABLE.iter().filter(|row| row.level == Level::Error).map(|row| row.id);
+        let lies_behind = |id: &str| id == "internal" || id == "auth_unavailable" || id.starts_with("upstream_");
+        assert_eq!(errors.filter(|id| !lies_behind(id)).collect::<Vec<_>>(), <[&str; 0]>::default());
+        assert_eq!(CLIENT_LOST.level, Level::Info);
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) fn client(headers: &[(&str, &str)]) -> Client {
         path: "/chat".into(),
         origin: None,
         params: Box::default(),
-        identity: None,
+        identities: Box::default(),
         counters: Default::default(),
         request: Some(Box::new(request.body(()).unwrap().into_parts().0)),
         first_message: None,

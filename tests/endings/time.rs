@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -40,6 +41,50 @@ async fn a_live_connection_is_closed_when_its_token_expires_and_not_before() {
         assert_eq!((&event["stage"], &event["user"]), (&json!("jwt.users"), &json!("alice")), "{event}");
     }
     assert_eq!(raw::frames(&witnessed(&mut seen).await), [close(1001, "")]);
+}
+
+/// A stage for tokens that this audience is to see, from this source; all such stages share one secret.
+fn audience(name: &str, source: &str, audience: &str) -> String {
+    guard(&format!("sources = {source:?}\naudience = {audience:?}")).replace("jwt.users", name)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_second_of_two_alternatives_took_expires_as_such() {
+    let config = routes(["echo".to_owned()], "pipeline = [[\"jwt.a\", \"jwt.b\"]]")
+        + &audience("jwt.a", "header", "api")
+        + &audience("jwt.b", "first_message", "browser");
+    let mut gateway = Gateway::run(&config);
+    let exp = ahead(Duration::from_secs(2));
+    let mut socket = gateway.connect("public", "/0").await;
+    socket.send(token(&json!({ "aud": "browser", "exp": exp })).into()).await.unwrap();
+    assert_eq!(support::ask(&mut socket, "in").await, "in");
+    assert_eq!(support::closed(&mut socket).await, (3000, "Token Expired".to_owned()));
+    assert!(ahead(Duration::ZERO) >= exp);
+    drop(socket);
+    let event = gateway.event("close");
+    assert_eq!((&event["outcome"], &event["stage"]), (&json!("token_expired"), &json!("jwt.b")), "{event}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_tokens_the_one_that_expires_first_ends_the_connection() {
+    let config = routes(["echo".to_owned()], "pipeline = [\"jwt.user\"]")
+        .replace("[gateway.route]", "pipeline = [\"jwt.device\"]\n[gateway.route]")
+        + &audience("jwt.device", "header", "fleet")
+        + &audience("jwt.user", "first_message", "chat");
+    let mut gateway = Gateway::run(&config);
+    for (device, user, stage) in [(2, 60, "jwt.device"), (60, 2, "jwt.user")] {
+        let [device, user] = [device, user].map(|seconds| ahead(Duration::from_secs(seconds)));
+        let bearer = token(&json!({ "aud": "fleet", "sub": "d7", "exp": device }));
+        let mut socket = support::connect(with_token(&gateway.url("public", "/0"), &bearer)).await.unwrap();
+        socket.send(token(&json!({ "aud": "chat", "sub": "alice", "exp": user })).into()).await.unwrap();
+        assert_eq!(support::ask(&mut socket, "in").await, "in");
+        assert_eq!(support::closed(&mut socket).await, (3000, "Token Expired".to_owned()), "{stage}");
+        assert!(ahead(Duration::ZERO) >= device.min(user));
+        drop(socket);
+        let event = gateway.event("close");
+        let told = (&event["outcome"], &event["stage"], &event["user"]);
+        assert_eq!(told, (&json!("token_expired"), &json!(stage), &json!("alice")), "{event}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,7 +62,7 @@ pub(crate) fn facts() -> Arc<Client> {
         path: "/chat".into(),
         origin: None,
         params: Box::default(),
-        identity: None,
+        identities: Box::default(),
         counters: Counters::default(),
         request: None,
         first_message: None,

@@ -25,7 +25,7 @@ fn report_everything() {
     let direct = peer();
     let mut behind_proxy = peer();
     behind_proxy.address = "[2001:db8::1]:7000".parse().unwrap();
-    let anonymous = Client { identity: None, ..ann() };
+    let anonymous = Client { identities: Box::default(), ..ann() };
     let ended = Ending { by: Party::Upstream, outcome: CLOSED, code: 1000, reason: "good night".into(), stage: None, rule: None };
     let broken = Ending { by: Party::Gateway, outcome: PROTOCOL_ERROR, code: 1002, reason: "protocol error".into(), ..lost() };
     let (subprotocol, upstream) = (Some("chat.v1"), Some("ws://127.0.0.1:9001"));
@@ -115,7 +115,7 @@ fn keys(line: &str) -> Vec<String> {
 fn nothing_from_outside_forges_a_line_a_field_or_a_terminal_command() {
     let report = |forged: &str| {
         let mut client = Client { host: forged.into(), path: forged.into(), ..ann() };
-        client.identity.as_mut().unwrap().user = Some(forged.into());
+        client.identities[0].user = Some(forged.into());
         let ending = Ending { reason: forged.into(), ..lost() };
         let (subprotocol, upstream) = (Some(forged), Some(forged));
         Event::Close { client: &client, ending: &ending, subprotocol, upstream, duration: MS }.emit();

@@ -100,14 +100,14 @@ pub(crate) fn ann() -> Client {
         path: "/chat/room".into(),
         origin: Some("https://example.com".into()),
         params: Box::default(),
-        identity: Some(Box::new(Identity {
+        identities: Box::new([Identity {
             by: "jwt.users".into(),
             user: Some("ann".into()),
             claims: "{\"sub\":\"ann\",\"secret\":\"claims are never logged\"}".into(),
             expires: None,
             key: "key-is-never-logged".into(),
             algorithm: "HS256",
-        })),
+        }]),
         counters: wsgate::stage::client::Counters::default(),
         request: None,
         first_message: None,

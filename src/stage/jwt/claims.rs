@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+use crate::stage::client::claim;
 use crate::stage::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
 
 /// A token's claims (RFC 7519 §4).
@@ -20,7 +21,7 @@ pub(super) struct Expected {
     pub(super) issuers: Vec<String>,
     /// Audiences, of which `aud` must name one; where none is configured a token must name none (RFC 7519 §4.1.3).
     pub(super) audiences: Vec<String>,
-    /// Claims that must be there.
+    /// Claims that must be there, by their names or by dotted paths to them.
     pub(super) require: Vec<String>,
     /// How far the clocks may differ.
     pub(super) leeway: Duration,
@@ -49,7 +50,7 @@ impl Expected {
         for name in ["exp", "nbf", "iat"] {
             date(claims, name)?;
         }
-        if let Some(name) = self.require.iter().find(|name| claims.get(*name).is_none_or(Value::is_null)) {
+        if let Some(name) = self.require.iter().find(|name| claim(claims, name).is_none_or(Value::is_null)) {
             return Err(invalid(format!("{name} is missing")));
         }
         if !self.issuers.is_empty() {

@@ -86,6 +86,20 @@ impl Jwt {
         })
     }
 
+    /// Judges all of an identity that does not change with time.
+    fn hold(&self, identity: &Identity) -> Verdict {
+        let invalid = |rule: &str| Err(Box::new(Refusal::new(TOKEN_INVALID).rule(rule)));
+        let by_its_key = || self.keys.all.iter().filter(|key| key.id == identity.key);
+        if by_its_key().next().is_none() {
+            return invalid("its key is no longer configured");
+        }
+        if !by_its_key().flat_map(|key| &key.validation.algorithms).any(|able| algorithm::name(*able) == identity.algorithm) {
+            return invalid("its algorithm is no longer configured");
+        }
+        let Ok(claims) = serde_json::from_str::<Claims>(&identity.claims) else { return invalid("its claims are not an object") };
+        self.expected.hold(&claims)
+    }
+
     fn user(&self, claims: &Claims) -> Option<Box<str>> {
         self.user.iter().find_map(|name| match claim(claims, name)? {
             Value::String(user) if !user.is_empty() => Some(user.as_str().into()),
@@ -111,30 +125,33 @@ impl Stage for Jwt {
             Ok(Credential::Token(token)) => self.identify(&token, SystemTime::now()),
             Err(refusal) => Err(refusal),
         };
-        Judgement::Now(judged.map(|identity| client.identity = Some(Box::new(identity))))
+        Judgement::Now(judged.map(|identity| client.prove(identity)))
     }
 
-    /// Judges what is kept of the token. Which stage proved an identity does not matter, only whether this one would have.
+    /// Judges what is kept of the token this stage was shown. Where it was shown none, as under a name it has not had for long,
+    /// it judges the identities that it would have proven: to rename a stage closes nobody.
     fn review(&self, client: &Client, now: SystemTime) -> Verdict {
-        let invalid = |rule: &str| Err(Box::new(Refusal::new(TOKEN_INVALID).rule(rule)));
-        let Some(identity) = &client.identity else { return Err(Box::new(Refusal::new(TOKEN_MISSING).rule("never authenticated"))) };
-        let by_its_key = || self.keys.all.iter().filter(|key| key.id == identity.key);
-        if by_its_key().next().is_none() {
-            if identity.by != self.name {
-                return Err(Box::new(Refusal::new(TOKEN_MISSING).rule("authenticated otherwise")));
-            }
-            return invalid("its key is no longer configured");
+        if let Some(own) = client.identity(&self.name) {
+            return self.hold(own).and_then(|()| unexpired(own, now));
         }
-        if !by_its_key().flat_map(|key| &key.validation.algorithms).any(|able| algorithm::name(*able) == identity.algorithm) {
-            return invalid("its algorithm is no longer configured");
+        let missing = |rule: &str| Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
+        if client.identities.is_empty() {
+            return missing("never authenticated");
         }
-        let Ok(claims) = serde_json::from_str::<Claims>(&identity.claims) else { return invalid("its claims are not an object") };
-        self.expected.hold(&claims)?;
-        if identity.expires.is_some_and(|expires| expires <= now) {
-            return Err(Box::new(Refusal::new(TOKEN_EXPIRED)));
+        let mut others = client.identities.iter().filter(|other| self.hold(other).is_ok()).peekable();
+        if others.peek().is_none() {
+            return missing("authenticated otherwise");
         }
-        Ok(())
+        others.try_for_each(|other| unexpired(other, now))
     }
+}
+
+/// Judges an identity's time.
+fn unexpired(identity: &Identity, now: SystemTime) -> Verdict {
+    if identity.expires.is_some_and(|expires| expires <= now) {
+        return Err(Box::new(Refusal::new(TOKEN_EXPIRED)));
+    }
+    Ok(())
 }
 
 impl Configure for Jwt {

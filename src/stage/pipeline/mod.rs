@@ -110,21 +110,26 @@ impl Pipeline {
     /// # Errors
     /// The first refusal that holds.
     pub fn connect(&self, peer: &Peer, findings: &mut Findings) -> Verdict {
-        self.judge(findings, |stage| stage.connect(peer))
+        self.judge(findings, |stage| stage.connect(peer), |_| false)
     }
 
-    /// Judges a live connection again: the config, or time, has changed under it.
+    /// Judges a live connection again: the config, or time, has changed under it. Of an any-of group the alternative that has
+    /// proven an identity answers for all: the others were not shown its credential.
     ///
     /// # Errors
     /// The first refusal that holds.
     pub fn review(&self, client: &Client, now: SystemTime, findings: &mut Findings) -> Verdict {
-        self.judge(findings, |stage| stage.review(client, now))
+        self.judge(findings, |stage| stage.review(client, now), |step| client.identity(&step.name).is_some())
     }
 
-    fn judge(&self, findings: &mut Findings, ask: impl Fn(&dyn Stage) -> Verdict) -> Verdict {
+    fn judge(&self, findings: &mut Findings, ask: impl Fn(&dyn Stage) -> Verdict, has_proven: impl Fn(&Step) -> bool) -> Verdict {
         for entry in self.entries.iter() {
             match entry {
                 Entry::Stage(step) => step.settle(ask(&*step.stage), findings)?,
+                Entry::AnyOf(steps) if steps.iter().any(&has_proven) => {
+                    let mut provers = steps.iter().filter(|step| has_proven(step));
+                    provers.try_for_each(|step| step.settle(ask(&*step.stage), findings))?;
+                }
                 Entry::AnyOf(steps) => {
                     let mut group = Group::default();
                     match steps.iter().try_for_each(|step| group.weigh(step, ask(&*step.stage), findings)) {

@@ -54,7 +54,7 @@ impl Stage for Told {
             (Say::PassLater, _) => {
                 let later: BoxFuture<'a, Verdict> = Box::pin(async move {
                     tokio::task::yield_now().await;
-                    client.identity = Some(Box::new(identity(self.name)));
+                    client.prove(identity(self.name));
                     Ok(())
                 });
                 Judgement::Later(later)
@@ -169,7 +169,7 @@ async fn stages_are_asked_in_order_and_the_first_refusal_that_holds_decides() {
 
     assert_eq!(handshake(&pipeline, &mut client).await, ("d: rate_limited".to_owned(), both.clone()));
     assert_eq!(stages.asked(), ["a", "b", "c", "d"]);
-    assert_eq!(&*client.identity.as_ref().unwrap().by, "a");
+    assert!(client.identity("a").is_some());
 
     let mut findings = Findings::default();
     assert_eq!(said(&pipeline.connect(&client.peer, &mut findings).unwrap_err()), "d: rate_limited");
@@ -212,6 +212,27 @@ async fn any_of_refuses_nobody_that_its_reported_alternative_alone_would() {
         let pipeline = Pipeline::new(vec![Entry::AnyOf(steps)]);
         let findings: Vec<String> = findings.into_iter().map(str::to_owned).collect();
         assert_eq!(handshake(&pipeline, &mut sample::client(&[])).await, (end.to_owned(), findings));
+    }
+}
+
+#[test]
+fn the_alternative_that_has_proven_an_identity_answers_for_its_group_at_a_review() {
+    let (bad, missing) = (Say::Refuse(TOKEN_INVALID), Say::Refuse(TOKEN_MISSING));
+    for (first, second, mode, end, findings) in [
+        (bad, Say::Pass, Mode::Enforce, "", vec![]),
+        (Say::Pass, bad, Mode::Enforce, "b: token_invalid", vec![]),
+        (Say::Pass, missing, Mode::Enforce, "b: token_missing", vec![]),
+        (bad, bad, Mode::Report, "", vec!["b: token_invalid"]),
+        (bad, Say::Report(FORBIDDEN), Mode::Enforce, "", vec!["b: forbidden"]),
+    ] {
+        let stages = Stages::default();
+        let group = vec![stages.step("a", Mode::Enforce, first), stages.step("b", mode, second)];
+        let mut client = sample::client(&[]);
+        client.prove(identity("b"));
+        let mut found_here = Findings::default();
+        let reviewed = Pipeline::new(vec![Entry::AnyOf(group)]).review(&client, SystemTime::now(), &mut found_here);
+        assert_eq!(reviewed.map_or_else(|refusal| said(&refusal), |()| String::new()), end);
+        assert_eq!((found(&mut found_here), stages.asked()), (findings.into_iter().map(str::to_owned).collect(), vec!["b"]));
     }
 }
 

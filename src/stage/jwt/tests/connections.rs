@@ -19,7 +19,7 @@ fn the_bearer_token_is_taken_out_of_the_one_authorization_header() {
         let Judgement::Now(verdict) = shared("").handshake(&mut client) else { panic!("it was to answer at once") };
         assert_eq!(said(verdict), expected, "{headers:?}");
         assert_eq!(client.request.as_ref().unwrap().headers.get_all("authorization").iter().count(), left, "{headers:?}");
-        assert_eq!(client.identity.is_some(), expected.is_empty());
+        assert_eq!(client.identity("jwt.users").is_some(), expected.is_empty());
     }
 }
 
@@ -61,12 +61,12 @@ async fn a_pipeline_authenticates_by_a_first_message_and_only_reports_in_report_
     };
     client.first_message = Some(Message::Text(sign(&json!({ "exp": from_now(60), "sub": "alice" }))));
     assert_eq!(enforced.handshake(resume, &mut client, &mut findings).await.unwrap(), Progress::Done);
-    assert_eq!(client.identity.unwrap().user.as_deref(), Some("alice"));
+    assert_eq!(client.user(), Some("alice"));
 
     let mut stranger = sample::client(&[]);
     assert_eq!(pipeline(Mode::Report).handshake(Resume::default(), &mut stranger, &mut findings).await.unwrap(), Progress::Done);
     assert_eq!(findings.take().0[0].outcome, TOKEN_MISSING);
-    assert!(stranger.identity.is_none());
+    assert!(stranger.identities.is_empty());
 }
 
 #[test]
@@ -101,6 +101,62 @@ fn who_was_never_authenticated_or_by_another_key_has_no_token_here() {
     assert_eq!(said(renamed.review(&client, now)), "");
     assert_eq!(said(other.review(&client, now)), "token_missing: authenticated otherwise");
     assert_eq!(said(renamed.review(&sample::client(&[]), now)), "token_missing: never authenticated");
+}
+
+/// The stage of this name for tokens with this audience; all such stages share one secret.
+fn audience(name: &str, audience: &str) -> Jwt {
+    build(name, &format!("{SHARED}audience = {audience:?}")).0.unwrap()
+}
+
+/// A token of this user for this audience.
+fn meant_for(audience: &str, user: &str, exp: i64) -> String {
+    sign(&json!({ "aud": audience, "sub": user, "exp": exp }))
+}
+
+#[test]
+fn a_review_of_alternatives_agrees_with_the_handshake_and_renames_close_nobody() {
+    let exp = from_now(3600);
+    let (now, expiry) = (SystemTime::now(), UNIX_EPOCH + Duration::from_secs(u64::try_from(exp).unwrap()));
+    let mut client = sample::client(&[]);
+    client.prove(audience("b", "browser").identify(&meant_for("browser", "alice", exp), now).unwrap());
+    for (group, at, expected) in [
+        ([("a", "api"), ("b", "browser")], now, "".to_owned()),
+        ([("a", "api"), ("b", "browser")], expiry, "jwt.b token_expired".to_owned()),
+        ([("a", "browser"), ("b", "api")], now, "jwt.b token_invalid".to_owned()),
+        ([("a", "api"), ("c", "browser")], now, "".to_owned()),
+        ([("a", "api"), ("c", "browser")], expiry, "jwt.c token_expired".to_owned()),
+        ([("a", "api"), ("c", "other")], now, "jwt.a token_missing".to_owned()),
+    ] {
+        let steps = group.map(|(name, aud)| {
+            let stage: Arc<dyn Stage> = Arc::new(audience(name, aud));
+            Step { name: format!("jwt.{name}").into(), mode: Mode::Enforce, stage }
+        });
+        let reviewed = Pipeline::new(vec![Entry::AnyOf(steps.into())]).review(&client, at, &mut Findings::default());
+        let said = reviewed.map_or_else(|refusal| format!("{} {}", refusal.stage.unwrap(), refusal.outcome.id), |()| String::new());
+        assert_eq!(said, expected, "{group:?}");
+    }
+}
+
+#[test]
+fn each_stage_that_authenticates_judges_its_own_identity_and_the_last_names_the_user() {
+    let at = |seconds: i64| UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap());
+    let (soon, later) = (from_now(60), from_now(120));
+    for (device_ends, user_ends) in [(soon, later), (later, soon)] {
+        let (device, user) = (audience("device", "fleet"), audience("user", "chat"));
+        let mut client = sample::client(&[("authorization", &format!("Bearer {}", meant_for("fleet", "d7", device_ends)))]);
+        assert!(matches!(device.handshake(&mut client), Judgement::Now(Ok(()))));
+        client.prove(user.identify(&meant_for("chat", "alice", user_ends), SystemTime::now()).unwrap());
+
+        assert_eq!((client.user(), client.claim("aud")), (Some("alice"), Some(json!("chat"))));
+        assert_eq!((client.expires(None), client.expires(Some(at(soon)))), (Some(at(soon)), Some(at(later))));
+        for (stage, own, ends) in [(&device, "jwt.device", device_ends), (&user, "jwt.user", user_ends)] {
+            assert_eq!(client.identity(own).unwrap().expires, Some(at(ends)));
+            let expected = if ends == soon { "token_expired: " } else { "" };
+            assert_eq!(said(stage.review(&client, at(soon))), expected, "{own}");
+        }
+        let renamed = audience("gadget", "fleet");
+        assert_eq!(said(renamed.review(&client, at(soon))), said(device.review(&client, at(soon))));
+    }
 }
 
 #[test]
@@ -141,7 +197,7 @@ fn a_key_that_is_listed_once_for_each_algorithm_keeps_the_connections_of_both() 
     for algorithm in [Algorithm::RS256, Algorithm::PS256] {
         let token = encode(&Header::new(algorithm), &json!({ "exp": from_now(60) }), &key).unwrap();
         let mut client = sample::client(&[]);
-        client.identity = Some(Box::new(stage.identify(&token, SystemTime::now()).unwrap()));
+        client.prove(stage.identify(&token, SystemTime::now()).unwrap());
         assert_eq!(said(stage.review(&client, SystemTime::now())), "", "{algorithm:?}");
     }
 }

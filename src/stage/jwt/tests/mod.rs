@@ -208,6 +208,21 @@ fn claims_that_are_configured_must_be_there_and_right() {
 }
 
 #[test]
+fn a_required_claim_is_named_as_user_names_one_by_its_dotted_path_too() {
+    let stage = shared("require = [\"realm.roles\", \"https://example.com/role\"]");
+    let named = "https://example.com/role";
+    for (claims, expected) in [
+        (json!({ "realm": { "roles": ["a"] }, named: "admin" }), ""),
+        (json!({ "realm.roles": ["a"], named: "admin" }), ""),
+        (json!({ "realm": { "roles": null }, named: "admin" }), "token_invalid: realm.roles is missing"),
+        (json!({ "realm": "roles", named: "admin" }), "token_invalid: realm.roles is missing"),
+        (json!({ "realm": { "roles": [] } }), "token_invalid: https://example.com/role is missing"),
+    ] {
+        assert_eq!(judged(&stage, &sign(&claims)), expected, "{claims}");
+    }
+}
+
+#[test]
 fn leeway_bounds_both_ends_of_a_tokens_time() {
     let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
     for (leeway, claims, expected) in [
@@ -250,7 +265,7 @@ fn an_identity_bears_what_stages_and_logs_need_and_nothing_of_the_token() {
         (json!({ "exp": from_now(60), "sub": true }), None),
     ] {
         let client = authenticated(&stage, &claims);
-        let identity = client.identity.as_ref().unwrap();
+        let identity = client.identity("jwt.users").unwrap();
         assert_eq!(identity.user.as_deref(), user, "{claims}");
         assert_eq!((&*identity.by, identity.algorithm), ("jwt.users", "HS256"));
         assert_eq!(client.claim("exp"), Some(claims["exp"].clone()));
