@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::wire::tick::TICK;
+use crate::wire::tick::{TICK, Ticks};
 
 use super::connection;
 use super::worker::{Accepted, Load, Worker};
@@ -49,11 +49,19 @@ impl Thread {
 
 /// Calls connections whose time has come.
 async fn turn_wheel(worker: Arc<Worker>) {
+    let begun = Instant::now();
+    let mut turned = 0;
     let mut clock = tokio::time::interval(TICK);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         clock.tick().await;
-        for place in worker.wheel.advance() {
+        let ticks = Ticks::from(begun.elapsed()).get();
+        let due = worker.wheel.advance(ticks.saturating_sub(turned));
+        turned = ticks.max(turned);
+        // After a pause of the whole process sockets and deadlines are ready at once. The sockets have their turn first: a pong that
+        // lies there unread has not been missed.
+        tokio::task::yield_now().await;
+        for place in due {
             if let Some(record) = worker.registry.get(place) {
                 record.call();
             }

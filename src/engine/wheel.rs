@@ -42,11 +42,13 @@ impl Wheel {
         Tick::new(at)
     }
 
-    /// Moves on by one tick and gives the connections to call.
-    pub(super) fn advance(&self) -> Vec<Place> {
-        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+    /// Moves on by so many ticks and gives the connections to call.
+    pub(super) fn advance(&self, ticks: u32) -> Vec<Place> {
+        let before = self.now.fetch_add(ticks, Ordering::Relaxed);
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.get_mut((now % SLOTS) as usize).map(std::mem::take).unwrap_or_default()
+        // More than a turn behind, every slot is due once.
+        let passed = (before + 1..=before + ticks).take(SLOTS as usize);
+        passed.filter_map(|at| slots.get_mut((at % SLOTS) as usize).map(std::mem::take)).flatten().collect()
     }
 }
 
@@ -67,8 +69,23 @@ mod tests {
         assert_eq!(wheel.arm(seat.place, Tick::new(start)).get(), start + 1);
         assert_eq!(wheel.arm(seat.place, Tick::new(start + 3)).get(), start + 3);
         let far = wheel.arm(seat.place, Tick::new(start + 10 * SLOTS)).get();
-        let fired: Vec<u32> = (1..=SLOTS).filter(|_| !wheel.advance().is_empty()).collect();
+        let fired: Vec<u32> = (1..=SLOTS).filter(|_| !wheel.advance(1).is_empty()).collect();
         assert_eq!(fired, [1, 3, far - start]);
+    }
+
+    #[test]
+    fn a_wheel_that_fell_behind_calls_everybody_it_has_passed_once() {
+        let registry = Arc::new(Registry::default());
+        let seats: Vec<_> = (0..3).map(|_| registry.enter(Arc::new(Record::new(client())))).collect();
+        let wheel = Wheel::new();
+        let start = wheel.now().get();
+        for (seat, ticks) in seats.iter().zip([2, 50, 400]) {
+            wheel.arm(seat.place, Tick::new(start + ticks));
+        }
+        assert_eq!(wheel.advance(60), [seats[0].place, seats[1].place]);
+        assert_eq!(wheel.now().get(), start + 60);
+        assert_eq!(wheel.advance(10 * SLOTS), [seats[2].place]);
+        assert_eq!(wheel.advance(SLOTS), []);
     }
 
     #[test]
