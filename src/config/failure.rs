@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::dom::{Form, Node};
 use super::fault::{Fault, Faults, KeyPath, MAX_FAULTS, Place, Step};
-use super::mask::SECRET;
+use super::mask;
 use super::nearest::{listed, nearest};
 use super::reader::{Reader, What};
 use super::structure::{FRAME_KINDS, GATEWAY, as_name};
@@ -84,6 +84,7 @@ impl Reading<'_> {
                 None if self.is_secret(path) && self.follow(path).0.as_table().is_none() => {
                     Some(Fault::new(place, "the secret is not of the form this kind takes"))
                 }
+                None if mask::is_private(&what) => Some(Fault::new(place, "a private key does not belong here")),
                 None => Some(Fault::said(place, &what)),
             },
         }
@@ -102,7 +103,7 @@ impl Reading<'_> {
     /// Whether the path leads to a secret or below one: such values are not told, not even in their own type's words.
     fn is_secret(&self, path: &KeyPath) -> bool {
         let steps = path.steps().get(self.at.steps().len()..).unwrap_or_default();
-        steps.iter().any(|step| matches!(step, Step::Key(key) if key == SECRET))
+        steps.iter().any(|step| matches!(step, Step::Key(key) if mask::is_secret(key)))
     }
 
     /// Another type or range; an expectation is written as `what: how it looks`.

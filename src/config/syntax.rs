@@ -7,7 +7,7 @@ use toml::de::Error;
 
 use super::dom::{Node, Value};
 use super::fault::{Fault, Faults, KeyPath, MAX_FAULTS, Place};
-use super::mask::SECRET;
+use super::mask;
 
 /// What the parser says of a key or table that is there twice.
 const DUPLICATE: &str = "duplicate key";
@@ -139,7 +139,7 @@ fn bare(token: &str, place: Place, is_secret: bool) -> Fault {
 /// Whether this offset's line sets a secret.
 fn is_secret(text: &str, offset: usize) -> bool {
     let (_, line, _) = around(text, offset);
-    line.split_once('=').is_some_and(|(key, _)| key.contains(SECRET))
+    mask::sets_secret(line)
 }
 
 /// The whole of a value that is neither a string in quotes nor a number, a boolean or a date.
