@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::dom::{Form, Node};
-use super::fault::{Fault, Faults, KeyPath, MAX_FAULTS, Place, Step};
+use super::fault::{Fault, Faults, KeyPath, LOOKED_FOR, Place, Step};
 use super::mask;
 use super::nearest::{listed, nearest};
 use super::reader::{Reader, What};
@@ -39,7 +39,7 @@ impl<T> Read<T> {
 pub(super) fn read<T: DeserializeOwned + JsonSchema>(node: &Node, at: &KeyPath, faulty: &BTreeSet<KeyPath>) -> Read<T> {
     let faulty = faulty.iter().filter(|path| path.starts_with(at)).cloned().collect();
     let mut read = Read { table: None, faulty, faults: Faults::default() };
-    while read.faults.0.len() < MAX_FAULTS {
+    while read.faults.0.len() < LOOKED_FOR {
         let failure = match T::deserialize(Reader { node, at: at.clone(), faulty: &read.faulty }) {
             Ok(table) => {
                 read.table = Some(table);
