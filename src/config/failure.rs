@@ -81,7 +81,8 @@ impl Reading<'_> {
             What::Missing { key } => self.missing::<T>(key, path),
             What::Said(what) => match what.strip_prefix("invalid type: ").and_then(|what| what.split_once(", expected ")) {
                 Some((_, expected)) => Some(self.wrong(expected, path, place.clone())),
-                None if self.is_secret(path) && self.follow(path).0.as_table().is_none() => {
+                // A key may be told, whatever it is called.
+                None if matches!(place, Place::Value(_)) && self.is_secret(path) && self.follow(path).0.as_table().is_none() => {
                     Some(Fault::new(place, "the secret is not of the form this kind takes"))
                 }
                 None if mask::is_private(&what) => Some(Fault::new(place, "a private key does not belong here")),

@@ -176,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn in_a_table_of_every_kind_nothing_but_secrets_is_masked() {
+        let whole = include_str!("../../tests/whole.toml");
+        let is_masked = |(line, shown): &(&str, &str)| line != shown;
+        let shown = shown(whole);
+        let masked: Vec<_> = whole.lines().zip(shown.lines()).filter(is_masked).map(|(line, _)| line).collect();
+        assert!(masked.iter().all(|line| line.starts_with("secret")), "{masked:?}");
+    }
+
+    #[test]
     fn a_secret_in_a_file_that_does_not_parse_is_masked() {
         assert_eq!(shown("[jwt.a\nsecret = \"hunter2\"\n"), "[jwt.a\nsecret = \"*******\"\n");
         assert_eq!(shown("[jwt.a]\nsecret = \"hunter2\nuser = \"sub\""), "[jwt.a]\nsecret = \"*******\nuser = \"sub\"");
