@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
-use support::{SECRET, command};
+use support::{Gateway, SECRET, command};
 
 /// What a command prints to either stream, and its exit code.
 fn run(folder: &Path, arguments: &[&str]) -> (String, Option<i32>) {
@@ -57,12 +57,15 @@ fn what_cannot_be_done_is_told_and_told_apart_by_the_exit_code() {
         (&["check", "--config", "fine.toml"], 0, "fine.toml: fine"),
         (&["check", "fine.toml", "--config", "fine.toml"], 2, "cannot be used with"),
         (&["run", "--config", "taken.toml"], 1, "(listener.public): Address already in use"),
-        (&["run", "--config", "unlogged.toml"], 1, "does not exist (log.all)"),
+        (&["check", "unlogged.toml"], 2, "nowhere does not exist"),
+        (&["run", "--config", "unlogged.toml"], 2, "nowhere does not exist"),
         (&["token", "--stage", "jwt.users", "--sub", "a", "--config", "fine.toml"], 1, "it has no jwt stage"),
         (&["token", "--stage", "jwt.user", "--sub", "a", "--config", "secret.toml"], 1, "it has jwt.users"),
         (&["token", "--stage", "jwt.users", "--sub", "a", "--config", "secret.toml"], 0, "eyJ"),
         (&["token", "--stage", "jwt.users", "--sub", "a", "--config", "keyed.toml"], 2, "NOBODY_SETS_THIS is not set"),
         (&["token", "--stage", "jwt.users", "--sub", "a", "--ttl", "soon", "--config", "secret.toml"], 2, "is not a length of time"),
+        (&["token", "--stage", "jwt.users", "--sub", "a", "--ttl", "0s", "--config", "secret.toml"], 2, "write a token's as \"10m\""),
+        (&["token", "--stage", "firewall.local", "--sub", "a", "--config", "secret.toml"], 1, "firewall.local is no jwt stage"),
         (&["token", "--stage", "jwt.users", "--sub", "a", "--claim", "b", "--config", "secret.toml"], 2, "write it as NAME=VALUE"),
         (&["connect", "127.0.0.1:80"], 2, "write ws://127.0.0.1:80"),
         (&["connect", "wss://example.com/"], 2, "TLS is not spoken"),
@@ -93,6 +96,30 @@ fn the_file_may_be_named_by_the_environment() {
     fs::write(folder.path().join("other.toml"), FINE).unwrap();
     let output = command(folder.path()).arg("check").env("WSGATE_CONFIG", "other.toml").output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "other.toml: fine, 1 listener, 1 route\n");
+}
+
+#[test]
+fn a_variable_that_names_nothing_counts_as_unset() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gateway.toml"), FINE).unwrap();
+    let output = command(folder.path()).arg("check").env("WSGATE_CONFIG", "").output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "gateway.toml: fine, 1 listener, 1 route\n");
+    fs::remove_file(folder.path().join("gateway.toml")).unwrap();
+    let output = command(folder.path()).env("WSGATE_CONFIG", "").output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("there is no file gateway.toml"));
+}
+
+#[test]
+fn a_running_gateway_logs_its_warnings_with_their_places_and_counts_listeners() {
+    let file = FINE.replace("\"127.0.0.1:0\"", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]");
+    let mut gateway = Gateway::run(&format!("{file}[firewall.spare]\ndeny = \"192.0.2.0/24\"\n"));
+    let events = gateway.events();
+    let started: Vec<_> = events.iter().filter(|event| event["event"] == "started").collect();
+    assert!(matches!(&started[..], [event] if event["listeners"] == 1), "{started:?}");
+    let warnings: Vec<_> = events.iter().filter(|event| event["event"] == "warning").filter_map(|event| event["text"].as_str()).collect();
+    assert!(matches!(&warnings[..], [warning] if warning.contains("gateway.toml:5:11: ")), "{warnings:?}");
+    // Not a terminal: every line is an event.
+    assert!(events.iter().all(|event| event.is_object()), "{events:?}");
 }
 
 #[test]

@@ -56,6 +56,17 @@ fn a_file_with_a_table_of_every_kind_and_nothing_wrong_is_told_nothing() {
 }
 
 #[test]
+fn a_table_with_more_faults_than_are_shown_says_so() {
+    for (bad, end) in [(100, "\n100 faults\n"), (101, "\nat least 101 faults; the first 100 are shown\n"), (500, "are shown\n")] {
+        let keys: String = (0..bad).map(|number| format!("unknown-{number} = 1\n")).collect();
+        let text = format!("[listener.public]\naddress = \"127.0.0.1:8080\"\n{keys}[route.echo]\nendpoint = \"echo\"\n");
+        let told = report(&Document::parse("many.toml", text, folder()));
+        assert_eq!(told.matches("has no key `unknown-").count(), bad.min(100));
+        assert!(told.ends_with(end), "{bad}: {}", told.lines().last().unwrap_or_default());
+    }
+}
+
+#[test]
 fn no_pair_is_told_a_secret() {
     for name in names("txt") {
         let told = fs::read_to_string(folder().join(format!("{name}.txt"))).unwrap();

@@ -18,7 +18,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = arguments.file.as_ref().unwrap_or(&arguments.default.config);
-    let (gateway, _) = super::compile(path)?;
+    let (gateway, document, warnings) = super::compile(path)?;
+    super::show(&document, &warnings);
     let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     let listeners = count(gateway.listeners.len(), "listener");
     let routes = count(gateway.routes.len(), "route");

@@ -11,7 +11,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
 use wsgate::config::render;
@@ -30,10 +30,13 @@ struct Arguments {
 
 const EXIT_CODES: &str = "Exit codes: 0 fine, 1 could not do it, 2 the file or the command line has faults.";
 
+/// The variable that names the file.
+const CONFIG: &str = "WSGATE_CONFIG";
+
 #[derive(Args)]
 struct File {
     /// The file to read.
-    #[arg(long, value_name = "FILE", env = "WSGATE_CONFIG", default_value = "gateway.toml")]
+    #[arg(long, value_name = "FILE", env = CONFIG, default_value = "gateway.toml")]
     config: PathBuf,
 }
 
@@ -75,7 +78,7 @@ impl From<io::Error> for Failure {
 
 /// Runs what was typed.
 pub(crate) fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::from_arg_matches(&typed().get_matches()).unwrap_or_else(|error| error.exit());
     let done = match arguments.command.unwrap_or(Command::Run(arguments.file)) {
         Command::Run(file) => run::run(&file.config),
         Command::Check(arguments) => check::run(&arguments),
@@ -93,6 +96,16 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// The command line as it is read. A variable that is set to nothing counts as unset, as `FILE= wsgate` and service files write it.
+fn typed() -> clap::Command {
+    let read = Arguments::command();
+    if std::env::var_os(CONFIG).is_none_or(|file| !file.is_empty()) {
+        return read;
+    }
+    let unset = |arg: Arg| if arg.get_id() == "config" { arg.env(None) } else { arg };
+    read.mut_args(unset).mut_subcommands(|command| command.mut_args(unset))
+}
+
 /// Prints a line for the person at the terminal; where standard error is closed there is nobody to tell.
 fn say(line: &str) {
     _ = writeln!(io::stderr(), "{line}");
@@ -107,13 +120,17 @@ fn open(path: &Path) -> Result<Document, Failure> {
     Ok(Document::open(path))
 }
 
-/// Reads and compiles a file, and prints every fault and warning it has. Gives the gateway, and the warnings in a line each.
-fn compile(path: &Path) -> Result<(Gateway, Vec<String>), Failure> {
+/// Reads and compiles a file. Faults are printed; what is only worth a warning is the caller's to tell.
+fn compile(path: &Path) -> Result<(Gateway, Document, Faults), Failure> {
     let document = open(path)?;
     let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
-    show(&document, &faults);
-    let gateway = gateway.ok_or(Failure::Faults)?;
-    Ok((gateway, faults.into_iter().map(|warning| warning.message).collect()))
+    match gateway {
+        Some(gateway) => Ok((gateway, document, faults)),
+        None => {
+            show(&document, &faults);
+            Err(Failure::Faults)
+        }
+    }
 }
 
 fn show(document: &Document, faults: &Faults) {

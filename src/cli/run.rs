@@ -1,5 +1,6 @@
 //! `wsgate run`: logs, signals, and the engine between them.
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,12 +17,16 @@ use super::{Failure, logs};
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(config: &Path) -> Result<(), Failure> {
-    let (gateway, warnings) = super::compile(config)?;
+    let (gateway, document, warnings) = super::compile(config)?;
+    // A log has each of them below; a person sees them where they stand.
+    if io::stderr().is_terminal() {
+        super::show(&document, &warnings);
+    }
     let logs = Logs::default();
     logs.swap(logs::open(&logs, &gateway)?);
     let _guard = logs.install().map_err(Failure::could)?;
-    for text in &warnings {
-        Event::Warning { text }.emit();
+    for warning in &warnings {
+        Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
     report_panics();
     raise_file_limit();
@@ -34,8 +39,9 @@ pub(crate) fn run(config: &Path) -> Result<(), Failure> {
 async fn serve(config: &Path, gateway: Gateway, logs: &Logs) -> Result<(), Failure> {
     // Taken before anything is served, so that no signal meets its deadly default.
     let mut signals = Signals::take()?;
+    let listeners = gateway.listeners.len();
     let mut engine = Engine::start(gateway).map_err(Failure::could)?;
-    Event::Started { version: env!("CARGO_PKG_VERSION"), config, listeners: engine.addresses().len() }.emit();
+    Event::Started { version: env!("CARGO_PKG_VERSION"), config, listeners }.emit();
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

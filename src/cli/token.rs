@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "USER")]
     sub: String,
     /// How long it is good for.
-    #[arg(long, value_name = "TIME", default_value = "1h")]
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ttl)]
     ttl: Interval,
     /// A further claim; the value is JSON where it reads as JSON, and text otherwise.
     #[arg(long, value_name = "NAME=VALUE", value_parser = claim)]
@@ -46,7 +46,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if stage.kind != Jwt::KIND || !config.declares(&stage.kind, &name) {
         let names: Vec<String> = config.names(Jwt::KIND).map(|name| format!("jwt.{name}")).collect();
         let there = if names.is_empty() { "it has no jwt stage".to_owned() } else { format!("it has {}", names.join(", ")) };
-        return Err(Failure::could(format!("{} has no [{stage}] to sign with; {there}", arguments.file.config.display())));
+        let file = arguments.file.config.display();
+        return Err(Failure::could(match stage.kind.as_str() {
+            Jwt::KIND => format!("{file} has no [{stage}] to sign with; {there}"),
+            _ => format!("{stage} is no jwt stage, and only those sign; of {file}: {there}"),
+        }));
     }
     let cells = Cells::default();
     let built = config.parts.get(&(stage.kind.clone(), name)).map(|part| {
@@ -70,6 +74,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             Err(Failure::Faults)
         }
     }
+}
+
+/// A token is good for some time: there is no `"off"` as in the file.
+fn ttl(text: &str) -> Result<Interval, String> {
+    text.parse().map_err(|why: String| match why.split_once("; ") {
+        Some((what, hint)) if hint.contains("\"off\"") => format!("{what}; write a token's as \"10m\" or \"1h\""),
+        _ => why,
+    })
 }
 
 fn claim(text: &str) -> Result<(String, Value), String> {

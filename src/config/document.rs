@@ -97,6 +97,15 @@ impl Document {
         &self.folder
     }
 
+    /// A place as `file:line:column`, both counted from 1, the column in characters: as compilers write it, and editors read it.
+    pub fn position(&self, place: &Place) -> String {
+        let (source, span) = self.locate(place);
+        let Some(source) = self.sources.get(source) else { return String::new() };
+        let (_, line, start) = source.lines(&span);
+        let column = source.text.get(start..span.start).map_or(0, |before| before.chars().count()) + 1;
+        format!("{}:{line}:{column}", source.name)
+    }
+
     /// The source and the bytes of a place. A path that leads nowhere is at the last thing it meets.
     pub fn locate(&self, place: &Place) -> (usize, Range<usize>) {
         let (path, at_key) = match place {
@@ -155,6 +164,19 @@ mod tests {
             (Place::Value(chat.key("max_message").key("client")), "\"1MiB\""),
         ] {
             assert_eq!(text_at(&document(), &place), text);
+        }
+    }
+
+    #[test]
+    fn a_position_is_a_line_and_a_character_of_it() {
+        let document = Document::parse("f.toml", "a = 1\n'東' = [1,\n  2]\n", ".");
+        for (place, position) in [
+            (Place::Value(KeyPath::default().key("a")), "f.toml:1:5"),
+            (Place::Value(KeyPath::default().key("東")), "f.toml:2:7"),
+            (Place::Value(KeyPath::default().key("東").index(1)), "f.toml:3:3"),
+            (Place::Value(KeyPath::default()), "f.toml:1:1"),
+        ] {
+            assert_eq!(document.position(&place), position);
         }
     }
 

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
 use super::fault::{Fault, Faults, KeyPath, Place, Step};
+use super::mask;
 
 /// A value and where it stands. Two nodes are equal when their values are, wherever they stand.
 #[derive(Clone, Debug)]
@@ -127,6 +128,7 @@ impl Node {
     pub(super) fn describe(&self, is_secret: bool) -> String {
         match &self.value {
             Value::String(_) | Value::Integer(_) | Value::Float(_) if is_secret => "a plain value".to_owned(),
+            Value::String(text) if mask::is_private(text) => "a private key".to_owned(),
             Value::String(text) => format!("{text:?}"),
             Value::Integer(number) => format!("the number {number}"),
             Value::Float(number) => format!("the number {number}"),

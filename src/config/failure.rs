@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::dom::{Form, Node};
-use super::fault::{Fault, Faults, KeyPath, MAX_FAULTS, Place, Step};
-use super::mask::SECRET;
+use super::fault::{Fault, Faults, KeyPath, LOOKED_FOR, Place, Step};
+use super::mask;
 use super::nearest::{listed, nearest};
 use super::reader::{Reader, What};
 use super::structure::{FRAME_KINDS, GATEWAY, as_name};
@@ -39,7 +39,7 @@ impl<T> Read<T> {
 pub(super) fn read<T: DeserializeOwned + JsonSchema>(node: &Node, at: &KeyPath, faulty: &BTreeSet<KeyPath>) -> Read<T> {
     let faulty = faulty.iter().filter(|path| path.starts_with(at)).cloned().collect();
     let mut read = Read { table: None, faulty, faults: Faults::default() };
-    while read.faults.0.len() < MAX_FAULTS {
+    while read.faults.0.len() < LOOKED_FOR {
         let failure = match T::deserialize(Reader { node, at: at.clone(), faulty: &read.faulty }) {
             Ok(table) => {
                 read.table = Some(table);
@@ -81,9 +81,11 @@ impl Reading<'_> {
             What::Missing { key } => self.missing::<T>(key, path),
             What::Said(what) => match what.strip_prefix("invalid type: ").and_then(|what| what.split_once(", expected ")) {
                 Some((_, expected)) => Some(self.wrong(expected, path, place.clone())),
-                None if self.is_secret(path) && self.follow(path).0.as_table().is_none() => {
+                // A key may be told, whatever it is called.
+                None if matches!(place, Place::Value(_)) && self.is_secret(path) && self.follow(path).0.as_table().is_none() => {
                     Some(Fault::new(place, "the secret is not of the form this kind takes"))
                 }
+                None if mask::is_private(&what) => Some(Fault::new(place, "a private key does not belong here")),
                 None => Some(Fault::said(place, &what)),
             },
         }
@@ -102,7 +104,7 @@ impl Reading<'_> {
     /// Whether the path leads to a secret or below one: such values are not told, not even in their own type's words.
     fn is_secret(&self, path: &KeyPath) -> bool {
         let steps = path.steps().get(self.at.steps().len()..).unwrap_or_default();
-        steps.iter().any(|step| matches!(step, Step::Key(key) if key == SECRET))
+        steps.iter().any(|step| matches!(step, Step::Key(key) if mask::is_secret(key)))
     }
 
     /// Another type or range; an expectation is written as `what: how it looks`.

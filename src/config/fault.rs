@@ -159,8 +159,11 @@ impl Fault {
     }
 }
 
-/// The most faults that are looked for in one table, and that one report shows.
+/// The most faults that one report shows.
 pub const MAX_FAULTS: usize = 100;
+
+/// The most faults that are looked for in one table, and in the syntax: one more than is shown, so that the report knows of it.
+pub(super) const LOOKED_FOR: usize = MAX_FAULTS + 1;
 
 /// Every fault found, in the order they were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

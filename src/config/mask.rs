@@ -3,9 +3,28 @@
 use std::ops::Range;
 
 use super::dom::{Form, Node, Value};
+use super::nearest::nearest;
 
 /// The key whose value, and all below it, is secret.
 pub(super) const SECRET: &str = "secret";
+
+/// What keys of secrets are called, and the ends of their names. A `key` is public; what stands there by mistake is not.
+const NAMES: [&str; 4] = [SECRET, "key", "password", "token"];
+
+/// What a private key in PEM says of itself, wherever it stands (RFC 7468 §10 and §13).
+const PRIVATE: &str = "PRIVATE KEY-----";
+
+/// Whether a key of this name may be meant to hold a secret: `secret`, `secrets`, `jwt_secret`, `api-key`, `Passwort`.
+pub(super) fn is_secret(key: &str) -> bool {
+    let name = key.to_ascii_lowercase();
+    let last = name.rsplit(['-', '_', '.']).next().unwrap_or_default();
+    name.contains(SECRET) || [name.as_str(), last].iter().any(|name| nearest(name, NAMES).is_some())
+}
+
+/// Whether a text gives itself away as a secret.
+pub(super) fn is_private(text: &str) -> bool {
+    text.contains(PRIVATE)
+}
 
 /// The text with every literal secret masked, each character by one as long, so that places stay true.
 ///
@@ -33,7 +52,7 @@ fn keys(node: &Node, depth: usize, spans: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                if key == SECRET && (depth > 1 || entry.form() == Form::Assigned) {
+                if is_secret(key) && (depth > 1 || entry.form() == Form::Assigned) {
                     values(&entry.node, spans);
                 } else {
                     keys(&entry.node, depth + 1, spans);
@@ -41,32 +60,73 @@ fn keys(node: &Node, depth: usize, spans: &mut Vec<Range<usize>>) {
             }
         }
         Value::List(list) => list.iter().for_each(|node| keys(node, depth, spans)),
+        Value::String(text) if is_private(text) => spans.push(node.span.clone()),
         _ => {}
     }
 }
 
 /// All that stands below a secret, but for the names of variables and files.
 fn values(node: &Node, spans: &mut Vec<Range<usize>>) {
+    let is_named = |key: &str, value: &Value| matches!(key, "env" | "file") && !matches!(value, Value::String(text) if is_private(text));
     match &node.value {
         Value::List(list) => list.iter().for_each(|node| values(node, spans)),
         Value::Table(table) => {
-            table.iter().filter(|(key, _)| *key != "env" && *key != "file").for_each(|(_, entry)| values(&entry.node, spans));
+            let secret = table.iter().filter(|(key, entry)| !is_named(key, &entry.node.value));
+            secret.for_each(|(_, entry)| values(&entry.node, spans));
         }
         _ => spans.push(node.span.clone()),
     }
 }
 
-/// On each line that sets a secret, what follows the equals sign.
+/// What follows each line that begins to set a secret, up to the line that sets something else: what is never closed, or broken over
+/// lines that cannot be, spills into those below.
 fn doubtful_lines(text: &str) -> Vec<Range<usize>> {
-    let mut start = 0;
-    let mut spans = Vec::new();
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    let (mut offset, mut is_open, mut fence) = (0, false, None);
     for line in text.split_inclusive('\n') {
-        if let Some((key, _)) = line.split_once('=').filter(|(key, _)| key.contains(SECRET)) {
-            spans.push(start + key.len() + 1..start + line.len());
+        let begins = match fence {
+            Some(_) => None,
+            None => set_on(line).or_else(|| is_private(line).then_some(0)),
+        };
+        match begins {
+            Some(start) => {
+                spans.push(offset + start..offset + line.len());
+                let value = line.get(start..).unwrap_or_default();
+                fence = ["\"\"\"", "'''"].into_iter().find(|fence| value.matches(fence).count() % 2 == 1);
+                is_open = true;
+            }
+            None if is_open && (fence.is_some() || !sets(line)) => {
+                spans.push(offset..offset + line.len());
+                fence = fence.filter(|fence| !line.contains(fence));
+            }
+            None => is_open = false,
         }
-        start += line.len();
+        offset += line.len();
     }
     spans
+}
+
+/// Whether a line sets a secret.
+pub(super) fn sets_secret(line: &str) -> bool {
+    set_on(line).is_some()
+}
+
+/// Where the first value stands on a line that a key before it says is secret.
+fn set_on(line: &str) -> Option<usize> {
+    let is_secret = |before: &str| {
+        let before = before.trim_end().trim_end_matches(['"', '\'']);
+        let name = before.rsplit(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))).next();
+        name.is_some_and(is_secret)
+    };
+    line.match_indices(['=', ':']).find(|(at, _)| line.get(..*at).is_some_and(is_secret)).map(|(at, _)| at + 1)
+}
+
+/// Whether a line is a header, or gives a key a value; base64 ends in equals signs, and gives none.
+fn sets(line: &str) -> bool {
+    let is_key = |key: &str| key.trim().chars().all(|c| c.is_alphanumeric() || " \t-_.\"'".contains(c));
+    let is_value = |value: &str| !value.trim().is_empty() && !value.starts_with('=');
+    let is_header = line.starts_with('[') && line.contains(']');
+    is_header || line.split_once('=').is_some_and(|(key, value)| is_key(key) && is_value(value))
 }
 
 /// A character that hides this one and is as long.
@@ -101,9 +161,27 @@ mod tests {
             ("secret = \"a\"\n[jwt]\nsecret = { default = \"b\" }", "secret = \"*\"\n[jwt]\nsecret = { default = \"*\" }"),
             ("[[jwt]]\nsecret = \"a\"", "[[jwt]]\nsecret = \"*\""),
             ("[jwt.secret]\nuser = \"sub\"", "[jwt.secret]\nuser = \"sub\""),
+            ("[jwt.a]\nsecrets = [\"one\"]", "[jwt.a]\nsecrets = [\"***\"]"),
+            ("[jwt.a]\nkey = '{\"d\":1}'", "[jwt.a]\nkey = '*\"*\"***'"),
+            ("[jwt.a]\nkey = { kty = \"oct\", k = \"x\" }", "[jwt.a]\nkey = { kty = \"***\", k = \"*\" }"),
+            ("[jwt.a]\nkey = { file = \"a.pem\" }", "[jwt.a]\nkey = { file = \"a.pem\" }"),
+            ("[jwt.a]\nkey = \"\"\"\nab\ncd\"\"\"", "[jwt.a]\nkey = \"\"\"\n**\n**\"\"\""),
+            ("[jwt.a]\npem = '-PRIVATE KEY-----'", "[jwt.a]\npem = '*****************'"),
+            ("[log.a]\nAPI-Key = \"x\"\npasword = \"y\"", "[log.a]\nAPI-Key = \"*\"\npasword = \"*\""),
+            ("[errors.a]\nmessages = { token_missing = \"x\" }", "[errors.a]\nmessages = { token_missing = \"x\" }"),
+            ("[log.a]\nrotate = { keep = 5 }\n[token.key]\na = 1", "[log.a]\nrotate = { keep = 5 }\n[token.key]\na = 1"),
         ] {
             assert_eq!(shown(text), masked);
         }
+    }
+
+    #[test]
+    fn in_a_table_of_every_kind_nothing_but_secrets_is_masked() {
+        let whole = include_str!("../../tests/whole.toml");
+        let is_masked = |(line, shown): &(&str, &str)| line != shown;
+        let shown = shown(whole);
+        let masked: Vec<_> = whole.lines().zip(shown.lines()).filter(is_masked).map(|(line, _)| line).collect();
+        assert!(masked.iter().all(|line| line.starts_with("secret")), "{masked:?}");
     }
 
     #[test]
@@ -111,5 +189,19 @@ mod tests {
         assert_eq!(shown("[jwt.a\nsecret = \"hunter2\"\n"), "[jwt.a\nsecret = \"*******\"\n");
         assert_eq!(shown("[jwt.a]\nsecret = \"hunter2\nuser = \"sub\""), "[jwt.a]\nsecret = \"*******\nuser = \"sub\"");
         assert_eq!(shown("[jwt.a]\nsecret = hunter2"), "[jwt.a]\nsecret = *******");
+    }
+
+    #[test]
+    fn a_secret_over_several_lines_of_a_file_that_does_not_parse_is_masked_to_its_end() {
+        for (text, masked) in [
+            ("key = \"ab\ncd==\nef\"\nuser = \"sub\"", "key = \"**\n**==\n**\"\nuser = \"sub\""),
+            ("x =\nkey = '''\nk = 1\n'''\nuser = \"sub\"", "x =\nkey = '''\n*****\n'''\nuser = \"sub\""),
+            ("x =\nkey = '''\nk = 1\n", "x =\nkey = '''\n*****\n"),
+            ("x =\nsecrets = [\n'ab',\n'cd']\n[jwt.a]\n", "x =\nsecrets = [\n'**',\n'**']\n[jwt.a]\n"),
+            ("a = { token: \"ab\" }\n", "a = { token: \"**\" }\n"),
+            ("pem = \"-PRIVATE KEY-----\nab\n", "*** = \"******** ********\n**\n"),
+        ] {
+            assert_eq!(shown(text), masked);
+        }
     }
 }

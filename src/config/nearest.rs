@@ -6,8 +6,11 @@
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_");
     let word = plain(word);
-    let limit = (word.chars().count() / 3).max(1);
-    let distances = candidates.into_iter().map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate));
+    let length = word.chars().count();
+    let limit = (length / 3).max(1);
+    // A distance is at least the difference in length; taking it costs both lengths multiplied, and a word may be as long as a file.
+    let alike = candidates.into_iter().filter(|candidate| length.abs_diff(candidate.chars().count()) <= limit);
+    let distances = alike.map(|candidate| (strsim::damerau_levenshtein(&word, &plain(candidate)), candidate));
     distances
         .filter(|(distance, candidate)| *distance <= limit && *distance < candidate.chars().count())
         .min()
@@ -39,6 +42,7 @@ mod tests {
             ("tsl", Some("tls")),
             ("xyz", None),
             ("", None),
+            (&"address".repeat(100_000), None),
         ] {
             assert_eq!(nearest(word, known), found, "{word}");
         }

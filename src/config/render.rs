@@ -25,7 +25,7 @@ pub fn render(document: &Document, faults: &Faults, color: bool) -> String {
     text
 }
 
-/// `2 faults, 1 warning`, and how many of them are not shown.
+/// `2 faults, 1 warning`, and whether there are more than are shown.
 fn summary(faults: &Faults) -> String {
     let number = |count: usize, word: &str| match count {
         0 => None,
@@ -35,8 +35,9 @@ fn summary(faults: &Faults) -> String {
     let (refusing, warning) = faults.counts();
     let counts: Vec<_> = number(refusing, "fault").into_iter().chain(number(warning, "warning")).collect();
     let hidden = (refusing + warning).saturating_sub(MAX_FAULTS);
-    let rest = if hidden > 0 { format!("; {hidden} not shown") } else { String::new() };
-    format!("{}{rest}\n", counts.join(", "))
+    let counts = counts.join(", ");
+    // Where there are so many, not all were looked for.
+    if hidden > 0 { format!("at least {counts}; the first {MAX_FAULTS} are shown\n") } else { format!("{counts}\n") }
 }
 
 fn group<'a>(document: &'a Document, place: &(usize, Range<usize>), fault: &'a Fault) -> Group<'a> {
@@ -148,6 +149,6 @@ mod tests {
         let faults = Faults(vec![Fault::new(Place::Span(0, 0..1), "wrong"); MAX_FAULTS + 20]);
         let report = render(&Document::parse("f", "a = 1\n", "."), &faults, false);
         assert_eq!(report.matches("fault: wrong").count(), MAX_FAULTS);
-        assert!(report.ends_with("120 faults; 20 not shown\n"));
+        assert!(report.ends_with("at least 120 faults; the first 100 are shown\n"));
     }
 }

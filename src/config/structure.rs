@@ -40,7 +40,11 @@ pub(super) fn tables(root: Table, part_kinds: &[&str], faults: &mut Faults) -> T
         let at = KeyPath::default().key(&kind);
         let is_table = entry.node.as_table().is_some();
         if let (Value::List(list), Form::Header) = (&entry.node.value, entry.form()) {
-            faults.push(doubled(&kind, list, &entry.node));
+            let name = list.iter().filter_map(Node::as_table).find_map(|table| match &table.get("name")?.node.value {
+                Value::String(name) => Some(as_name(name)),
+                _ => None,
+            });
+            faults.push(doubled(&kind, Place::Span(entry.node.source, entry.node.span.clone()), name));
             tables.doubtful.insert(kind);
         } else if !is_table {
             faults.push(above_all_tables(&kind, at));
@@ -91,8 +95,7 @@ fn named(kind: &str, entry: Entry, faults: &mut Faults, tables: &mut Tables) {
             continue;
         }
         if let Value::List(_) = entry.node.value {
-            let hint = format!("write [{kind}.{name}] with one pair of brackets");
-            faults.push(Fault::new(at, format!("[[{kind}.{name}]] is a list of tables")).hint(hint));
+            faults.push(doubled(&format!("{kind}.{name}"), at.into(), None));
             tables.doubtful.insert(kind.to_owned());
         } else if !is_name(&name) {
             let hint = format!("names are letters, digits, `-` and `_`: write [{kind}.{}]", as_name(&name));
@@ -104,15 +107,15 @@ fn named(kind: &str, entry: Entry, faults: &mut Faults, tables: &mut Tables) {
     }
 }
 
-/// `[[route]]`: the list of tables that other formats have.
-fn doubled(kind: &str, list: &[Node], node: &Node) -> Fault {
-    let name = list.iter().filter_map(Node::as_table).find_map(|table| match &table.get("name")?.node.value {
-        Value::String(name) => Some(as_name(name)),
-        _ => None,
-    });
+/// `[[route]]` or `[[route.chat]]`, here: the lists of tables that other formats have. `name` is what one of its elements calls itself.
+pub(super) fn doubled(written: &str, place: Place, name: Option<String>) -> Fault {
     let name = name.unwrap_or_else(|| "NAME".to_owned());
-    let hint = if kind == GATEWAY { "there is one [gateway]".to_owned() } else { format!("write [{kind}.{name}], one for each") };
-    Fault::new(Place::Span(node.source, node.span.clone()), format!("[[{kind}]] is a list of tables")).hint(hint)
+    let hint = match written {
+        GATEWAY => "there is one [gateway]".to_owned(),
+        _ if written.contains('.') => format!("write [{written}] with one pair of brackets"),
+        kind => format!("write [{kind}.{name}], one for each"),
+    };
+    Fault::new(place, format!("[[{written}]] is a list of tables")).hint(hint)
 }
 
 /// A key before the first header: TOML puts it into no table.

@@ -6,8 +6,8 @@ use std::ops::Range;
 use toml::de::Error;
 
 use super::dom::{Node, Value};
-use super::fault::{Fault, Faults, KeyPath, MAX_FAULTS, Place};
-use super::mask::SECRET;
+use super::fault::{Fault, Faults, KeyPath, LOOKED_FOR, Place};
+use super::{mask, structure};
 
 /// What the parser says of a key or table that is there twice.
 const DUPLICATE: &str = "duplicate key";
@@ -24,8 +24,8 @@ pub(super) struct Syntax {
 
 /// Tells the parser's errors: one for each value, or else for each line, because what follows the first there is mostly its echo.
 pub(super) fn tell(errors: &[Error], text: &str, root: &Node, source: usize) -> Syntax {
-    let mut syntax = Syntax { is_broken: errors.len() > MAX_FAULTS, ..Syntax::default() };
-    let mut errors: Vec<_> = errors.iter().take(MAX_FAULTS).map(|error| (error.span().unwrap_or(0..0), error)).collect();
+    let mut syntax = Syntax { is_broken: errors.len() > LOOKED_FOR, ..Syntax::default() };
+    let mut errors: Vec<_> = errors.iter().take(LOOKED_FOR).map(|error| (error.span().unwrap_or(0..0), error)).collect();
     errors.sort_by_key(|(span, _)| span.start);
     let mut open: Vec<_> = errors.iter().filter(|(_, error)| is_open(error)).filter_map(|(span, _)| opening(root, span.start)).collect();
     open.dedup();
@@ -139,7 +139,7 @@ fn bare(token: &str, place: Place, is_secret: bool) -> Fault {
 /// Whether this offset's line sets a secret.
 fn is_secret(text: &str, offset: usize) -> bool {
     let (_, line, _) = around(text, offset);
-    line.split_once('=').is_some_and(|(key, _)| key.contains(SECRET))
+    mask::sets_secret(line)
 }
 
 /// The whole of a value that is neither a string in quotes nor a number, a boolean or a date.
@@ -163,13 +163,16 @@ fn duplicate(text: &str, span: &Range<usize>, source: usize) -> Fault {
     let (before, line, at) = around(text, span.start);
     let word = text.get(span.clone()).unwrap_or_default();
     let first = if line.trim_start().starts_with('[') { first_header(before, line) } else { first_key(before, line) };
-    let fault = if line.trim_start().starts_with('[') {
-        let header = header_of(line).unwrap_or(word);
-        let start = at + line.len() - line.trim_start().len();
-        Fault::new(Place::Span(source, start..start + header.len()), format!("{header} is there twice"))
-            .hint("write all its keys under one header")
-    } else {
-        Fault::new(Place::Span(source, span.clone()), format!("the key `{word}` is there twice"))
+    let fault = match header_of(line) {
+        Some(header) => {
+            let start = at + line.len() - line.trim_start().len();
+            let place = Place::Span(source, start..start + header.len());
+            match header.strip_prefix("[[").and_then(|header| header.strip_suffix("]]")) {
+                Some(kind) => return structure::doubled(kind.trim(), place, None),
+                None => Fault::new(place, format!("{header} is there twice")).hint("write all its keys under one header"),
+            }
+        }
+        None => Fault::new(Place::Span(source, span.clone()), format!("the key `{word}` is there twice")),
     };
     match first {
         Some(first) => fault.also(Place::Span(source, first), "first here"),
@@ -185,10 +188,11 @@ fn around(text: &str, offset: usize) -> (&str, &str, usize) {
     (before, rest.lines().next().unwrap_or_default(), start)
 }
 
-/// `[a.b]` of a line that begins with it.
+/// `[a.b]` or `[[a.b]]` of a line that begins with it.
 fn header_of(line: &str) -> Option<&str> {
     let line = line.trim_start();
-    let end = line.find(']')? + 1;
+    let closing = if line.starts_with("[[") { "]]" } else { "]" };
+    let end = line.find(closing)? + closing.len();
     line.get(..end).filter(|header| header.starts_with('['))
 }
 

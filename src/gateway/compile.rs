@@ -21,7 +21,7 @@ use super::catalog::Catalog;
 use super::listener::Listener;
 use super::parts::Parts;
 use super::route::Route;
-use super::{Drain, Gateway};
+use super::{Drain, Gateway, log_file};
 
 impl Gateway {
     /// Compiles a document. What outlives a snapshot is taken from and kept in `cells`.
@@ -159,6 +159,9 @@ impl Compiler<'_> {
                 self.unknown(&at.key("routes").index(index), "route", route);
             }
             let Some(file) = log.file.as_deref().map(|file| plain(&config.path(file))) else { continue };
+            if let Err(why) = log_file::judge(&file) {
+                self.fault(Fault::said(at.key("file"), &why));
+            }
             if let Some(other) = files.insert(file, name) {
                 let fault = Fault::new(at.key("file"), format!("log.{name} and log.{other} write to the same file"));
                 let fault = fault.hint("give each a file of its own: both would rotate it, and their lines would mix");

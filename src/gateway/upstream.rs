@@ -5,8 +5,10 @@ use std::num::NonZeroUsize;
 use http::HeaderValue;
 
 use crate::config::fault::{Fault, KeyPath};
-use crate::config::table::{Balance, HostHeader, UpstreamTable};
+use crate::config::table::{Balance, HostHeader, Prefix, UpstreamTable};
 use crate::endpoint::upstream::{self, Server, Settings};
+
+use super::path::normalise;
 
 /// The settings its table, at `at`, asks for.
 pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, Fault> {
@@ -33,7 +35,17 @@ pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, 
         connect_timeout: table.connect_timeout.get(),
         handshake_timeout: table.handshake_timeout.get(),
         tries: NonZeroUsize::new(table.tries.get() as usize).unwrap_or(NonZeroUsize::MIN),
-        strip_prefix: table.strip_prefix.as_ref().map(|prefix| prefix.as_str().into()),
+        strip_prefix: table.strip_prefix.as_ref().map(|written| prefix(written, at)).transpose()?,
         host_header,
     })
+}
+
+/// The prefix as it is stripped. One in another form than a request's path would never be there.
+fn prefix(written: &Prefix, at: &KeyPath) -> Result<Box<str>, Fault> {
+    let (at, text) = (at.key("strip_prefix"), written.as_str());
+    match normalise(text) {
+        Ok(form) if form == text => Ok(text.into()),
+        Ok(form) => Err(Fault::new(at, format!("{text:?} is not in the form paths are matched in")).hint(format!("write {form:?}"))),
+        Err(why) => Err(Fault::new(at, format!("{text:?} can never be stripped: {why}"))),
+    }
 }

@@ -33,20 +33,28 @@ fn every_session_prints_what_it_says() {
     let gateway = Gateway::run(&shipped);
     let folder = tempfile::tempdir().unwrap();
     fs::copy(package().join("gateway.toml"), folder.path().join("gateway.toml")).unwrap();
-    symlink(env!("CARGO_BIN_EXE_wsgate"), folder.path().join("wsgate")).unwrap();
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let built = folder.path().join("target/release");
+    fs::create_dir_all(&built).unwrap();
+    symlink(env!("CARGO_BIN_EXE_wsgate"), built.join("wsgate")).unwrap();
+    // Each line has a shell of its own; what a terminal would remember goes from one to the next.
+    let session = folder.path().join(".session");
     let mut typed = 0;
     for (page, text) in pages() {
+        fs::write(&session, "").unwrap();
         for (line, expected) in blocks(&text, "console").iter().flat_map(|block| steps(block)) {
             typed += 1;
             let there = LISTENERS.iter().fold(line.clone(), |line, (name, known)| line.replace(known, &gateway.address(name).to_string()));
             let mut shell = Command::new("sh");
-            shell.current_dir(folder.path()).stdin(Stdio::null()).arg("-c").arg(format!("exec 2>&1; {there}"));
-            shell.env("PATH", &path).env("NO_COLOR", "1").env_remove("WSGATE_CONFIG").env_remove("WSGATE_JWT_SECRET");
+            shell
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .arg("-c")
+                .arg(format!("exec 2>&1; . ./.session; {there}\nexport -p > .session"));
+            shell.env("NO_COLOR", "1").env_remove("WSGATE_CONFIG").env_remove("WSGATE_JWT_SECRET");
             let seen = String::from_utf8(shell.output().unwrap().stdout).unwrap();
             let seen = LISTENERS.iter().fold(seen, |seen, (name, known)| seen.replace(&gateway.address(name).to_string(), known));
             assert_eq!(seen, expected, "{}: {line}", page.display());
         }
     }
-    assert!(typed >= 4, "{typed} commands");
+    assert!(typed >= 5, "{typed} commands");
 }

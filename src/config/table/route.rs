@@ -58,7 +58,7 @@ routes! {
     subprotocols: Vec<Subprotocol>,
     /// The stages that judge a connection, in the order they run.
     pipeline: Vec<StageRef>,
-    /// The largest messages.
+    /// The largest messages, counted as they are on the wire: one that is passed on compressed counts compressed.
     max_message: MaxMessage,
     /// How long a leg may be quiet before it is pinged.
     #[schemars(extend("default" = "25s"))]
