@@ -123,6 +123,7 @@ impl Visit {
             peer: self.peer.clone(),
             route: route.name.clone(),
             host: target.host.as_str().into(),
+            port: target.port,
             path: target.path.as_str().into(),
             origin: request::origin(&parts),
             params,

@@ -290,6 +290,7 @@ mod tests {
             claims: "{}".into(),
             expires,
             key: "k".into(),
+            kid: None,
             algorithm: "HS256",
         }));
         let mut session = Still::new();

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use crate::gateway::path::normalise;
-use crate::wire::fields::elements;
+use crate::wire::fields::{elements, only};
 
 /// The longest host a log line or page shows of a request no route takes.
 const SHOWN: usize = 200;
@@ -14,6 +14,8 @@ const SHOWN: usize = 200;
 pub(super) struct Target {
     /// The host, lower case, without port and final dot.
     pub(super) host: String,
+    /// The port beside it, where there is one.
+    pub(super) port: Option<u16>,
     /// The path, in the one form.
     pub(super) path: String,
     /// The path in that form with the query as it came: what the backend is sent.
@@ -29,15 +31,17 @@ impl Target {
             Some(query) => format!("{path}?{query}"),
             None => path.clone(),
         };
-        Ok(Self { host: without_port(host).trim_end_matches('.').to_ascii_lowercase(), path, sent })
+        let (host, port) = parted(host);
+        Ok(Self { host: host.trim_end_matches('.').to_ascii_lowercase(), port, path, sent })
     }
 }
 
-/// The host of an authority; an IPv6 address keeps its brackets.
-fn without_port(authority: &str) -> &str {
+/// The host and the port of an authority; an IPv6 address keeps its brackets.
+fn parted(authority: &str) -> (&str, Option<u16>) {
     let end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
-    let port = authority.get(end..).and_then(|rest| rest.find(':')).map_or(authority.len(), |colon| end + colon);
-    authority.get(..port).unwrap_or(authority)
+    let colon = authority.get(end..).and_then(|rest| rest.find(':')).map_or(authority.len(), |colon| end + colon);
+    let (host, port) = authority.split_at_checked(colon).unwrap_or((authority, ""));
+    (host, port.strip_prefix(':').and_then(|port| port.parse().ok()))
 }
 
 /// The target as a log line shows it.
@@ -48,9 +52,12 @@ pub(super) fn shown(target: &Target) -> String {
     text
 }
 
-/// The `Origin` as sent; one that is no text is none a stage could allow, and reads as empty.
+/// The `Origin` as sent; one that is no text, or one of several, is none a stage could allow, and reads as empty.
 pub(super) fn origin(parts: &Parts) -> Option<Box<str>> {
-    parts.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default().into())
+    parts
+        .headers
+        .get(ORIGIN)
+        .map(|_| only(&parts.headers, &ORIGIN).and_then(|origin| str::from_utf8(origin).ok()).unwrap_or_default().into())
 }
 
 /// Leaves only those of the client's subprotocols in the offer that the route allows; `None` allows all.
@@ -87,16 +94,34 @@ mod tests {
     #[test]
     fn a_host_is_matched_without_its_port_and_case() {
         let rows = [
-            ("Example.COM", "example.com"),
-            ("example.com:80", "example.com"),
-            ("example.com.", "example.com"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
+            ("Example.COM", "example.com", None),
+            ("example.com:80", "example.com", Some(80)),
+            ("example.com.", "example.com", None),
+            ("[::1]:80", "[::1]", Some(80)),
+            ("[::1]", "[::1]", None),
         ];
-        for (sent, matched) in rows {
+        for (sent, matched, port) in rows {
             let (parts, ()) = http::Request::builder().uri("/a?b=%2f").header("host", sent).body(()).unwrap().into_parts();
             let target = Target::of(&parts).unwrap();
-            assert_eq!((target.host.as_str(), target.sent.as_str()), (matched, "/a?b=%2f"));
+            assert_eq!((target.host.as_str(), target.port, target.sent.as_str()), (matched, port, "/a?b=%2f"));
+        }
+    }
+
+    #[test]
+    fn an_origin_is_one_line_of_text_or_none_that_could_be_allowed() {
+        let rows: [(&[&[u8]], Option<&str>); 5] = [
+            (&[], None),
+            (&[b"https://example.com"], Some("https://example.com")),
+            (&[b"https://example.com", b"https://example.com"], Some("")),
+            (&[b"https://ex\xe4mple.com"], Some("")),
+            (&[b""], Some("")),
+        ];
+        for (lines, read) in rows {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            for line in lines {
+                parts.headers.append(ORIGIN, HeaderValue::from_bytes(line).unwrap());
+            }
+            assert_eq!(origin(&parts).as_deref(), read, "{lines:?}");
         }
     }
 

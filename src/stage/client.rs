@@ -35,9 +35,11 @@ pub struct Client {
     pub route: Arc<str>,
     /// The host asked for, lower case, without port.
     pub host: Box<str>,
+    /// The port asked for, where the `Host` header names one.
+    pub port: Option<u16>,
     /// The path asked for, normalised, without query.
     pub path: Box<str>,
-    /// The `Origin` header, as sent.
+    /// The `Origin` header, as sent; empty where it is not one line of text, and so no origin at all.
     pub origin: Option<Box<str>>,
     /// The named segments of the route's host and path.
     pub params: Box<[(Arc<str>, Box<str>)]>,
@@ -64,6 +66,8 @@ pub struct Identity {
     pub expires: Option<SystemTime>,
     /// Which key verified it: a name for the log that is safe to print and changes when the key does.
     pub key: Box<str>,
+    /// That key's `kid` (RFC 7515 §4.1.4), or the token's own where the key is configured without; at most 256 bytes.
+    pub kid: Option<Box<str>>,
     /// The signature algorithm, as in the token's header.
     pub algorithm: &'static str,
 }

@@ -28,6 +28,8 @@ pub use table::{FirstMessageTable, Table};
 
 /// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
 const MAX_CLAIMS: usize = 4096;
+/// The longest `kid` that is kept for a connection, in bytes; a token with a longer one is refused.
+const MAX_KID: usize = 256;
 /// The largest leeway: it is for clocks that differ, `grace` is for clients that are slow to renew.
 const MAX_LEEWAY: Duration = Duration::from_mins(10);
 /// The largest first message, in bytes: it is held for a client nobody knows yet.
@@ -76,12 +78,16 @@ impl Jwt {
         if text.len() > MAX_CLAIMS {
             return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("claims over {MAX_CLAIMS} bytes"))));
         }
+        if verified.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
+            return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("kid over {MAX_KID} bytes"))));
+        }
         Ok(Identity {
             by: self.name.clone(),
             user: self.user(&verified.claims),
             claims: text.into(),
             expires: self.expiry(&verified.claims, now)?,
             key: verified.key.id.clone(),
+            kid: verified.kid,
             algorithm: algorithm::name(verified.algorithm),
         })
     }
