@@ -21,7 +21,7 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it.
-const FEATURES: [&str; 7] = ["upstream", "forward_claims", "pipeline", "log", "gateway", "hosts", "segments"];
+const FEATURES: [&str; 8] = ["upstream", "forward_claims", "token_sources", "pipeline", "log", "gateway", "hosts", "segments"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -268,6 +268,28 @@ async fn forward_claims_tells_the_backend_who_it_is() {
     assert_eq!(seen.headers().get_all("x-user").iter().collect::<Vec<_>>(), ["alice"]);
     assert_eq!(seen.headers()["x-tenant"], "acme");
     assert!(!seen.headers().contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn token_sources_takes_a_token_from_each_place_and_passes_it_on_from_none() {
+    let (address, mut requests) = backend::echo().await;
+    let gateway = serve("examples/configs/token_sources.toml", Some(address));
+    let token = minted(&gateway, "jwt.users", &[]);
+    let (url, with_query) = (gateway.url("public", "/"), gateway.url("public", &format!("/?token={token}")));
+    let (bearer, cookie, offer) = (format!("Bearer {token}"), format!("session={token}"), format!("bearer, {token}, chat"));
+    for asked in [
+        request(&url, &[("authorization", &bearer)]),
+        request(&with_query, &[]),
+        request(&url, &[("cookie", &cookie)]),
+        request(&url, &[("sec-websocket-protocol", &offer)]),
+    ] {
+        assert_eq!(ask(&mut connect(asked).await.unwrap(), "in").await, "in");
+        let seen = requests.recv().await.unwrap();
+        assert!(!format!("{seen:?}").contains(&token), "{seen:?}");
+    }
+    let first = json!({ "type": "connection_init", "payload": { "token": token } }).to_string();
+    assert_eq!(ask(&mut gateway.connect("public", "/").await, &first).await, first);
+    assert_eq!(gateway.refusal(request(&url, &[("cookie", &cookie), ("origin", "https://evil.example")])).await.0, 403);
 }
 
 #[tokio::test]

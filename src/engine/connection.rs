@@ -132,7 +132,7 @@ impl Visit {
             request: Some(Box::new(parts)),
             first_message: None,
         });
-        self.terms = Some(Terms { upgrade: upgrade?, target, subprotocol: None });
+        self.terms = Some(Terms { upgrade: upgrade?, subprotocol: None });
         Ok(route)
     }
 

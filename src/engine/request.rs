@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use crate::gateway::path::normalise;
+use crate::stage::client::Promised;
 use crate::wire::fields::{elements, only};
 
 /// The longest host a log line or page shows of a request no route takes.
@@ -18,8 +19,6 @@ pub(super) struct Target {
     pub(super) port: Option<u16>,
     /// The path, in the one form.
     pub(super) path: String,
-    /// The path in that form with the query as it came: what the backend is sent.
-    pub(super) sent: String,
 }
 
 impl Target {
@@ -27,12 +26,16 @@ impl Target {
     pub(super) fn of(parts: &Parts) -> Result<Self, &'static str> {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let path = normalise(parts.uri.path())?.into_owned();
-        let sent = match parts.uri.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path.clone(),
-        };
         let (host, port) = parted(host);
-        Ok(Self { host: host.trim_end_matches('.').to_ascii_lowercase(), port, path, sent })
+        Ok(Self { host: host.trim_end_matches('.').to_ascii_lowercase(), port, path })
+    }
+}
+
+/// What the backend is asked for: the path as it was matched, and the query with what stages have left of it.
+pub(super) fn sent(path: &str, request: &Parts) -> String {
+    match request.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     }
 }
 
@@ -72,13 +75,20 @@ pub(super) fn limit_subprotocols(headers: &mut HeaderMap, allowed: Option<&[Stri
     }
 }
 
-/// Picks the subprotocol where the gateway has to before any backend can: the client's first that the route allows. The offer is
-/// left with that one alone.
+/// The subprotocol that a stage has promised the client, unless another is picked.
+pub(super) fn promised(request: &Parts) -> Option<HeaderValue> {
+    HeaderValue::from_str(&request.extensions.get::<Promised>()?.0).ok()
+}
+
+/// Picks the subprotocol where the gateway has to before any backend can: the client's first that the route allows, or the one it was
+/// promised. The offer is left with that one alone.
 pub(super) fn settle_subprotocol(request: Option<&mut Parts>, allowed: Option<&[String]>) -> Option<HeaderValue> {
-    let headers = &mut request?.headers;
+    let request = request?;
+    let promised = promised(request);
+    let headers = &mut request.headers;
     let first = offered(headers).into_iter().find(|name| allowed.is_none_or(|allowed| allowed.contains(name)));
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    let settled = HeaderValue::from_str(&first?).ok()?;
+    let settled = first.and_then(|first| HeaderValue::from_str(&first).ok()).or(promised)?;
     headers.insert(SEC_WEBSOCKET_PROTOCOL, settled.clone());
     Some(settled)
 }
@@ -103,7 +113,8 @@ mod tests {
         for (sent, matched, port) in rows {
             let (parts, ()) = http::Request::builder().uri("/a?b=%2f").header("host", sent).body(()).unwrap().into_parts();
             let target = Target::of(&parts).unwrap();
-            assert_eq!((target.host.as_str(), target.port, target.sent.as_str()), (matched, port, "/a?b=%2f"));
+            assert_eq!((target.host.as_str(), target.port), (matched, port));
+            assert_eq!(super::sent(&target.path, &parts), "/a?b=%2f");
         }
     }
 
@@ -122,6 +133,16 @@ mod tests {
                 parts.headers.append(ORIGIN, HeaderValue::from_bytes(line).unwrap());
             }
             assert_eq!(origin(&parts).as_deref(), read, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_promised_subprotocol_is_settled_on_where_no_other_may_be() {
+        let allowed = ["chat".to_owned()];
+        for (offer, settled) in [("marker, chat", "chat"), ("marker", "marker")] {
+            let (mut parts, ()) = http::Request::builder().header("sec-websocket-protocol", offer).body(()).unwrap().into_parts();
+            parts.extensions.insert(Promised("marker".into()));
+            assert_eq!(settle_subprotocol(Some(&mut parts), Some(&allowed)).unwrap(), settled, "{offer}");
         }
     }
 

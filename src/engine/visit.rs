@@ -17,7 +17,6 @@ use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
 use super::live::Holdings;
-use super::request::Target;
 use super::worker::Worker;
 
 /// Why a connection does not become live.
@@ -61,7 +60,6 @@ pub(super) struct Visit {
 /// What an upgrade request settles, and what has been agreed on so far.
 pub(super) struct Terms {
     pub(super) upgrade: Upgrade,
-    pub(super) target: Target,
     pub(super) subprotocol: Option<HeaderValue>,
 }
 

@@ -72,6 +72,15 @@ pub struct Identity {
     pub algorithm: &'static str,
 }
 
+/// Left in a request's extensions by a stage that took a token out of the subprotocols it offers: the one the client is told where
+/// nobody picks another. A browser fails a connection that picks none of those it offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promised(pub Box<str>);
+
+/// Left in a request's extensions by a stage that the first message has served: the backend needs that message too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForwardFirst;
+
 impl Client {
     /// A verified claim, by its name or by the dotted path to it; none before a stage has authenticated the client.
     ///

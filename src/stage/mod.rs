@@ -77,6 +77,10 @@ pub trait Stage: Send + Sync + 'static {
         Judgement::Now(Ok(()))
     }
 
+    /// Another stage of its any-of group has passed the client: takes out of the request what this one would have read as a credential,
+    /// so that none goes on to a backend.
+    fn withhold(&self, _client: &mut Client) {}
+
     /// The config, or time, has changed under a live connection.
     ///
     /// # Errors

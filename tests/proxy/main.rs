@@ -14,6 +14,7 @@ mod support;
 mod balance;
 mod failing;
 mod handshake;
+mod sources;
 mod stages;
 mod traffic;
 

@@ -1,6 +1,7 @@
 //! Tokens of every make, judged at the handshake and under the live connection.
 
 mod connections;
+mod sources;
 mod tables;
 
 use std::path::Path;
