@@ -21,7 +21,7 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it.
-const FEATURES: [&str; 7] = ["upstream", "forward_claims", "pipeline", "log", "gateway", "hosts", "segments"];
+const FEATURES: [&str; 8] = ["upstream", "forward_claims", "token_sources", "pipeline", "log", "gateway", "hosts", "segments"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -146,6 +146,74 @@ async fn firewall_denies_and_reports_by_address() {
 }
 
 #[tokio::test]
+async fn origin_lets_pages_in_by_where_they_come_from() {
+    let gateway = example("origin");
+    let own = format!("http://{}", gateway.address("public"));
+    for (path, origin, is_in) in [
+        ("/", Some(&*own), true),
+        ("/", Some("https://example.com"), true),
+        ("/", Some("https://shop.example.com"), true),
+        ("/", Some("https://example.com.evil.net"), false),
+        ("/", Some("http://127.0.0.1"), false),
+        ("/", Some("null"), false),
+        ("/", None, true),
+        ("/browsers", Some(&*own), true),
+        ("/browsers", Some("https://example.com"), false),
+        ("/browsers", None, false),
+    ] {
+        let headers: Vec<_> = origin.iter().map(|origin| ("origin", *origin)).collect();
+        let asked = request(&gateway.url("public", path), &headers);
+        if is_in {
+            assert_eq!(ask(&mut connect(asked).await.unwrap(), "in").await, "in", "{path} from {origin:?}");
+        } else {
+            let (status, body) = gateway.refusal(asked).await;
+            assert!(status == 403 && body.contains("origin_denied"), "{path} from {origin:?}: {status} {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_tells_the_backend_what_it_should_know_and_no_more() {
+    let (address, mut requests) = backend::echo().await;
+    let gateway = serve("examples/configs/headers.toml", Some(address));
+    let mut asked = with_token(&gateway.url("public", "/t/acme/chat"), &minted(&gateway, "jwt.users", &[]));
+    for (name, value) in [("x-user", "root"), ("x-role", "admin"), ("cookie", "a=b"), ("user-agent", "test"), ("accept-language", "de")] {
+        asked.headers_mut().insert(name, value.parse().unwrap());
+    }
+    assert_eq!(ask(&mut connect(asked).await.unwrap(), "through").await, "through");
+    let seen = requests.recv().await.unwrap();
+    for (name, value) in [
+        ("x-user", Some("alice")),
+        ("x-session", Some("alice@acme from 127.0.0.1")),
+        ("x-route", Some("tenants")),
+        ("x-role", None),
+        ("cookie", None),
+        ("user-agent", None),
+        ("accept-language", Some("de")),
+    ] {
+        assert_eq!(seen.headers().get(name).map(|value| value.to_str().unwrap()), value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn revoked_refuses_whom_a_table_or_a_file_names() {
+    let mut gateway = example("revoked");
+    for (sub, claim, rule) in [
+        ("mallory", "jti=1", "sub[0] mallory"),
+        ("bob", "jti=1", "sub[1] bob (on leave)"),
+        ("alice", "jti=4f1c9b20", "files[0] revoked.txt:2 jti 4f1c9b20 (stolen laptop)"),
+    ] {
+        let token = minted(&gateway, "jwt.users", &["--claim", &format!("sub={sub}"), "--claim", claim]);
+        let (status, body) = gateway.refusal(with_token(&gateway.url("public", "/"), &token)).await;
+        assert!(status == 403 && body.contains("revoked") && !body.contains(sub), "{sub}: {status} {body}");
+        let event = gateway.event("refused");
+        assert_eq!((&event["stage"], &event["rule"]), (&json!("revoked.sessions"), &json!(rule)));
+    }
+    let mut socket = greeted(&gateway, "public", "/", &minted(&gateway, "jwt.users", &[])).await;
+    assert_eq!(next_text(&mut socket).await, "Authenticated!");
+}
+
+#[tokio::test]
 async fn jwt_takes_tokens_of_its_issuer_from_two_sources() {
     let gateway = example("jwt");
     let good = minted(&gateway, "jwt.users", &[]);
@@ -200,6 +268,28 @@ async fn forward_claims_tells_the_backend_who_it_is() {
     assert_eq!(seen.headers().get_all("x-user").iter().collect::<Vec<_>>(), ["alice"]);
     assert_eq!(seen.headers()["x-tenant"], "acme");
     assert!(!seen.headers().contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn token_sources_takes_a_token_from_each_place_and_passes_it_on_from_none() {
+    let (address, mut requests) = backend::echo().await;
+    let gateway = serve("examples/configs/token_sources.toml", Some(address));
+    let token = minted(&gateway, "jwt.users", &[]);
+    let (url, with_query) = (gateway.url("public", "/"), gateway.url("public", &format!("/?token={token}")));
+    let (bearer, cookie, offer) = (format!("Bearer {token}"), format!("session={token}"), format!("bearer, {token}, chat"));
+    for asked in [
+        request(&url, &[("authorization", &bearer)]),
+        request(&with_query, &[]),
+        request(&url, &[("cookie", &cookie)]),
+        request(&url, &[("sec-websocket-protocol", &offer)]),
+    ] {
+        assert_eq!(ask(&mut connect(asked).await.unwrap(), "in").await, "in");
+        let seen = requests.recv().await.unwrap();
+        assert!(!format!("{seen:?}").contains(&token), "{seen:?}");
+    }
+    let first = json!({ "type": "connection_init", "payload": { "token": token } }).to_string();
+    assert_eq!(ask(&mut gateway.connect("public", "/").await, &first).await, first);
+    assert_eq!(gateway.refusal(request(&url, &[("cookie", &cookie), ("origin", "https://evil.example")])).await.0, 403);
 }
 
 #[tokio::test]

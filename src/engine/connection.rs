@@ -143,6 +143,7 @@ impl Visit {
             peer: self.peer.clone(),
             route: route.name.clone(),
             host: target.host.as_str().into(),
+            port: target.port,
             path: target.path.as_str().into(),
             origin: request::origin(&parts),
             params,
@@ -151,7 +152,7 @@ impl Visit {
             request: Some(Box::new(parts)),
             first_message: None,
         });
-        self.terms = Some(Terms { upgrade: upgrade?, target, subprotocol: None });
+        self.terms = Some(Terms { upgrade: upgrade?, subprotocol: None });
         Ok(route)
     }
 

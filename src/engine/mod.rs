@@ -172,6 +172,7 @@ mod tests {
             peer,
             route: "r".into(),
             host: "h".into(),
+            port: None,
             path: "/".into(),
             origin: None,
             params: Box::default(),

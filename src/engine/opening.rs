@@ -9,6 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
 use crate::gateway::route::Route;
 use crate::observe::event::Event;
+use crate::stage::client::ForwardFirst;
 use crate::stage::refusal::{CLIENT_LOST, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
@@ -41,8 +42,9 @@ impl Visit {
         let (Some(terms), Some(client)) = (&self.terms, &mut self.client) else { return Err(Stop::Gone) };
         let extra = claims(client, route);
         let Some(request) = &mut client.request else { return Err(Stop::Gone) };
+        let target = request::sent(&client.path, request);
         request::limit_subprotocols(&mut request.headers, route.subprotocols.as_deref());
-        let facts = Facts { ip: self.peer.ip, secure: false, target: &terms.target.sent, offer: &terms.upgrade.offer, extra: &extra };
+        let facts = Facts { ip: self.peer.ip, secure: false, target: &target, offer: &terms.upgrade.offer, extra: &extra };
         let mut news = Vec::new();
         let opened = upstream.open(request, &facts, &mut news).await;
         news.iter().for_each(|news| report(news, client));
@@ -54,6 +56,7 @@ impl Visit {
             }
         })?;
         let Opened { stream, early, server, lease, subprotocol, extensions, headers } = opened;
+        let subprotocol = subprotocol.or_else(|| client.request.as_deref().and_then(request::promised));
         if self.door.leg().is_some() && subprotocol != terms.subprotocol {
             let rule = format!("{server}: another subprotocol than the client was promised");
             return Err(refused(Refusal::new(UPSTREAM_BAD_HANDSHAKE).rule(rule)));
@@ -86,8 +89,8 @@ impl Visit {
     pub(super) fn go_live(mut self, backend: Backend) {
         let (Some(mut client), Some(route), Some(terms)) = (self.client.take(), self.route.take(), self.terms.take()) else { return };
         let Some(leg) = self.door.take_leg() else { return };
-        client.request = None;
-        client.first_message = None;
+        let is_needed = client.request.take().is_some_and(|request| request.extensions.get::<ForwardFirst>().is_some());
+        let first = client.first_message.take().filter(|_| is_needed);
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener, route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
@@ -110,7 +113,11 @@ impl Visit {
         match (&route.endpoint, backend) {
             (Endpoint::Own(answer), _) => spawn(Terminal::new(leg, answer.responder(), settings, now), policy, seat, self.worker, kept),
             (Endpoint::Upstream(_), Some((upstream, _))) => {
-                spawn(Relay::new(leg, upstream, settings, now), policy, seat, self.worker, kept);
+                let mut relay = Relay::new(leg, upstream, settings, now);
+                if let Some(first) = first {
+                    relay.begin_with(&first, now);
+                }
+                spawn(relay, policy, seat, self.worker, kept);
             }
             (Endpoint::Upstream(_), None) => {}
         }

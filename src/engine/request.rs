@@ -5,17 +5,18 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use crate::gateway::path::normalise;
-use crate::wire::fields::elements;
+use crate::stage::client::Promised;
+use crate::wire::fields::{elements, only};
 
 /// Whom and what a request is for.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     /// The host, lower case, without port and final dot.
     pub(super) host: String,
+    /// The port beside it, where there is one.
+    pub(super) port: Option<u16>,
     /// The path, in the one form.
     pub(super) path: String,
-    /// The path in that form with the query as it came: what the backend is sent.
-    pub(super) sent: String,
 }
 
 impl Target {
@@ -25,27 +26,37 @@ impl Target {
     /// What is ambiguous about its path, and the target with the path as it came.
     pub(super) fn of(parts: &Parts) -> Result<Self, (Self, &'static str)> {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let host = without_port(host).trim_end_matches('.').to_ascii_lowercase();
+        let (host, port) = parted(host);
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
         match normalise(parts.uri.path()) {
-            Ok(path) => {
-                let sent = parts.uri.query().map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
-                Ok(Self { host, path: path.into_owned(), sent })
-            }
-            Err(why) => Err((Self { host, path: parts.uri.path().to_owned(), sent: String::new() }, why)),
+            Ok(path) => Ok(Self { host, port, path: path.into_owned() }),
+            Err(why) => Err((Self { host, port, path: parts.uri.path().to_owned() }, why)),
         }
     }
 }
 
-/// The host of an authority; an IPv6 address keeps its brackets.
-fn without_port(authority: &str) -> &str {
-    let end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
-    let port = authority.get(end..).and_then(|rest| rest.find(':')).map_or(authority.len(), |colon| end + colon);
-    authority.get(..port).unwrap_or(authority)
+/// What the backend is asked for: the path as it was matched, and the query with what stages have left of it.
+pub(super) fn sent(path: &str, request: &Parts) -> String {
+    match request.uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    }
 }
 
-/// The `Origin` as sent; one that is no text is none a stage could allow, and reads as empty.
+/// The host and the port of an authority; an IPv6 address keeps its brackets.
+fn parted(authority: &str) -> (&str, Option<u16>) {
+    let end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    let colon = authority.get(end..).and_then(|rest| rest.find(':')).map_or(authority.len(), |colon| end + colon);
+    let (host, port) = authority.split_at_checked(colon).unwrap_or((authority, ""));
+    (host, port.strip_prefix(':').and_then(|port| port.parse().ok()))
+}
+
+/// The `Origin` as sent; one that is no text, or one of several, is none a stage could allow, and reads as empty.
 pub(super) fn origin(parts: &Parts) -> Option<Box<str>> {
-    parts.headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default().into())
+    parts
+        .headers
+        .get(ORIGIN)
+        .map(|_| only(&parts.headers, &ORIGIN).and_then(|origin| str::from_utf8(origin).ok()).unwrap_or_default().into())
 }
 
 /// Leaves only those of the client's subprotocols in the offer that the route allows; `None` allows all.
@@ -60,13 +71,20 @@ pub(super) fn limit_subprotocols(headers: &mut HeaderMap, allowed: Option<&[Stri
     }
 }
 
-/// Picks the subprotocol where the gateway has to before any backend can: the client's first that the route allows. The offer is
-/// left with that one alone.
+/// The subprotocol that a stage has promised the client, unless another is picked.
+pub(super) fn promised(request: &Parts) -> Option<HeaderValue> {
+    HeaderValue::from_str(&request.extensions.get::<Promised>()?.0).ok()
+}
+
+/// Picks the subprotocol where the gateway has to before any backend can: the client's first that the route allows, or the one it was
+/// promised. The offer is left with that one alone.
 pub(super) fn settle_subprotocol(request: Option<&mut Parts>, allowed: Option<&[String]>) -> Option<HeaderValue> {
-    let headers = &mut request?.headers;
+    let request = request?;
+    let promised = promised(request);
+    let headers = &mut request.headers;
     let first = offered(headers).into_iter().find(|name| allowed.is_none_or(|allowed| allowed.contains(name)));
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    let settled = HeaderValue::from_str(&first?).ok()?;
+    let settled = first.and_then(|first| HeaderValue::from_str(&first).ok()).or(promised)?;
     headers.insert(SEC_WEBSOCKET_PROTOCOL, settled.clone());
     Some(settled)
 }
@@ -82,16 +100,45 @@ mod tests {
     #[test]
     fn a_host_is_matched_without_its_port_and_case() {
         let rows = [
-            ("Example.COM", "example.com"),
-            ("example.com:80", "example.com"),
-            ("example.com.", "example.com"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
+            ("Example.COM", "example.com", None),
+            ("example.com:80", "example.com", Some(80)),
+            ("example.com.", "example.com", None),
+            ("[::1]:80", "[::1]", Some(80)),
+            ("[::1]", "[::1]", None),
         ];
-        for (sent, matched) in rows {
+        for (sent, matched, port) in rows {
             let (parts, ()) = http::Request::builder().uri("/a?b=%2f").header("host", sent).body(()).unwrap().into_parts();
             let target = Target::of(&parts).unwrap();
-            assert_eq!((target.host.as_str(), target.sent.as_str()), (matched, "/a?b=%2f"));
+            assert_eq!((target.host.as_str(), target.port), (matched, port));
+            assert_eq!(super::sent(&target.path, &parts), "/a?b=%2f");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_one_line_of_text_or_none_that_could_be_allowed() {
+        let rows: [(&[&[u8]], Option<&str>); 5] = [
+            (&[], None),
+            (&[b"https://example.com"], Some("https://example.com")),
+            (&[b"https://example.com", b"https://example.com"], Some("")),
+            (&[b"https://ex\xe4mple.com"], Some("")),
+            (&[b""], Some("")),
+        ];
+        for (lines, read) in rows {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            for line in lines {
+                parts.headers.append(ORIGIN, HeaderValue::from_bytes(line).unwrap());
+            }
+            assert_eq!(origin(&parts).as_deref(), read, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_promised_subprotocol_is_settled_on_where_no_other_may_be() {
+        let allowed = ["chat".to_owned()];
+        for (offer, settled) in [("marker, chat", "chat"), ("marker", "marker")] {
+            let (mut parts, ()) = http::Request::builder().header("sec-websocket-protocol", offer).body(()).unwrap().into_parts();
+            parts.extensions.insert(Promised("marker".into()));
+            assert_eq!(settle_subprotocol(Some(&mut parts), Some(&allowed)).unwrap(), settled, "{offer}");
         }
     }
 

@@ -63,7 +63,6 @@ pub(super) struct Visit {
 /// What an upgrade request settles, and what has been agreed on so far.
 pub(super) struct Terms {
     pub(super) upgrade: Upgrade,
-    pub(super) target: Target,
     pub(super) subprotocol: Option<HeaderValue>,
 }
 

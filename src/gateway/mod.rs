@@ -6,6 +6,7 @@ pub mod catalog;
 mod compile;
 pub mod listener;
 mod log_file;
+mod needs;
 mod parts;
 pub mod path;
 mod references;

@@ -9,7 +9,7 @@ use crate::config::table::UpstreamTable;
 use crate::config::{Config, Mode, Part};
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Upstream;
-use crate::stage::build::Build;
+use crate::stage::build::{Build, Need};
 use crate::stage::cells::Cells;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
 
@@ -30,9 +30,12 @@ pub(super) struct Parts<'a> {
 }
 
 #[derive(Clone)]
-struct Made {
-    step: Step,
+pub(super) struct Made {
+    pub(super) step: Step,
     authenticates: bool,
+    pub(super) judges_origins: bool,
+    /// What it asks of the pipelines it stands in.
+    pub(super) needs: Vec<Need>,
     /// Where a secret of it has a default for local trials.
     defaulted: Vec<KeyPath>,
 }
@@ -71,7 +74,8 @@ impl<'a> Parts<'a> {
         let made = match (kind.build)(part, &mut build) {
             Ok(stage) => {
                 let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
-                Some(Made { step, authenticates: kind.authenticates, defaulted: build.defaulted })
+                let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
+                Some(Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted })
             }
             Err(faults) => {
                 self.faults.extend(faults);
@@ -215,14 +219,19 @@ impl<'a> Parts<'a> {
         self.endpoints.get(reference).cloned().flatten()
     }
 
-    /// Whether every client that passes this pipeline has an identity: a stage in report mode lets everybody through, and so does a
-    /// list of authentications with one in it.
+    /// Whether every client that passes this pipeline has an identity.
     pub(super) fn authenticates(&self, pipeline: &Pipeline) -> bool {
+        pipeline.entries().iter().any(|entry| self.proves(entry))
+    }
+
+    /// Whether every client that passes here has an identity: a stage in report mode lets everybody through, and so does a list of
+    /// authentications with one in it.
+    pub(super) fn proves(&self, entry: &Entry) -> bool {
         let is_enforced = |step: &Step| step.mode == Mode::Enforce && self.made(step).is_some_and(|made| made.authenticates);
-        pipeline.entries().iter().any(|entry| match entry {
+        match entry {
             Entry::Stage(step) => is_enforced(step),
             Entry::AnyOf(steps) => steps.iter().all(is_enforced),
-        })
+        }
     }
 
     /// A stage of this pipeline that would authenticate if it were not in report mode.
@@ -263,11 +272,11 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// The stages of the file that authenticate.
+    /// The stages of the file that authenticate, and do not only report.
     pub(super) fn authentications(&self) -> Vec<String> {
         self.stages
             .iter()
-            .filter(|(_, made)| made.as_ref().is_some_and(|made| made.authenticates))
+            .filter(|(_, made)| made.as_ref().is_some_and(|made| made.authenticates && made.step.mode == Mode::Enforce))
             .map(|(name, _)| name.to_string())
             .collect()
     }
@@ -277,7 +286,7 @@ impl<'a> Parts<'a> {
         pipeline.steps().filter_map(|step| self.made(step)).flat_map(|made| made.defaulted.iter().cloned()).collect()
     }
 
-    fn made(&self, step: &Step) -> Option<&Made> {
+    pub(super) fn made(&self, step: &Step) -> Option<&Made> {
         self.stages.get(&step.name.parse::<PartRef>().ok()?)?.as_ref()
     }
 

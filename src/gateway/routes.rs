@@ -24,6 +24,14 @@ struct Patterns {
     paths: Vec<(KeyPath, PathPattern)>,
 }
 
+impl Patterns {
+    /// The names that segments of any of them have.
+    fn segments(&self) -> Vec<Arc<str>> {
+        let labels = self.hosts.iter().filter_map(HostPattern::label);
+        labels.chain(self.paths.iter().flat_map(|(_, path)| path.names())).cloned().collect()
+    }
+}
+
 impl Compiler<'_> {
     /// Every route, or nothing where it has faults, and which of them takes what of each listener.
     pub(super) fn routes(&mut self) -> (Vec<Option<Arc<Route>>>, Taken) {
@@ -36,11 +44,12 @@ impl Compiler<'_> {
             let listeners = self.listeners_of(shape);
             is_certain &= listeners.len() >= shape.listener.len().max(1);
             let patterns = self.patterns(shape);
+            let segments = patterns.segments();
             for listener in &listeners {
                 let table = tables.entry(listener.name.clone()).or_default();
                 self.enter(table, index, &patterns, &shapes);
             }
-            routes.push(self.route(shape, &listeners).map(Arc::new));
+            routes.push(self.route(shape, &listeners, &segments).map(Arc::new));
         }
         if is_certain {
             for name in self.listeners.keys().filter(|name| !tables.contains_key(*name)).cloned().collect::<Vec<_>>() {
@@ -75,10 +84,11 @@ impl Compiler<'_> {
         found
     }
 
-    fn route(&mut self, shape: &RouteShape<'_>, listeners: &[Arc<Listener>]) -> Option<Route> {
+    fn route(&mut self, shape: &RouteShape<'_>, listeners: &[Arc<Listener>], segments: &[Arc<str>]) -> Option<Route> {
         let pipeline = Pipeline::new(self.parts.entries(&shape.at("pipeline"), shape.pipeline, &[]));
         let endpoint = self.parts.endpoint(&shape.at("endpoint"), shape.endpoint);
         self.check_identity(shape, listeners, &pipeline);
+        self.check_needs(shape, listeners, &pipeline, segments);
         self.check_defaults(shape, listeners, &pipeline);
         let size = |size: Switch<Size>| size.on().map_or(u64::MAX, Size::get);
         Some(Route {
@@ -198,11 +208,7 @@ impl Compiler<'_> {
 
 /// A name two segments of one route have.
 fn twice(host: &HostPattern, path: &PathPattern) -> Option<Arc<str>> {
-    let label = match host {
-        HostPattern::Label { name, .. } => Some(name),
-        _ => None,
-    };
-    let names: Vec<&Arc<str>> = label.into_iter().chain(path.names()).collect();
+    let names: Vec<&Arc<str>> = host.label().into_iter().chain(path.names()).collect();
     names
         .iter()
         .enumerate()

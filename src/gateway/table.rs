@@ -64,6 +64,16 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// The name of its label, where that has one.
+    pub fn label(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Label { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl PathPattern {
     /// Reads a `path` of the file: `/chat`, `/chat/*`, `/t/{tenant}/*`.
     ///

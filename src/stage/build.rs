@@ -10,6 +10,17 @@ use crate::config::secret::{Secret, SecretSource};
 
 use super::cells::Cells;
 
+/// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// It goes by who the client is: what authenticates has to stand before it, or it is a fault.
+    Identity(KeyPath),
+    /// It goes by a named segment of the route's host or path: a route without one is a warning.
+    Segment(KeyPath, Box<str>),
+    /// It takes a credential that browsers send unasked, for whichever page: a way without a stage that judges origins is a warning.
+    Origins(KeyPath),
+}
+
 /// Given to a stage or endpoint while it is built from its table.
 pub struct Build<'a> {
     at: KeyPath,
@@ -19,6 +30,8 @@ pub struct Build<'a> {
     pub files: Vec<PathBuf>,
     /// Where a secret has a `default`, taken or not: a fault behind a listener that is not loopback, lest an unset variable open it.
     pub defaulted: Vec<KeyPath>,
+    /// What the table asks of the pipelines that name the stage.
+    pub needs: Vec<Need>,
     /// What an operator would want to know of a table that is taken all the same.
     pub warnings: Faults,
 }
@@ -26,7 +39,7 @@ pub struct Build<'a> {
 impl<'a> Build<'a> {
     /// Builds the part whose table stands at `at` in a file in `folder`.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
-        Self { at, folder, cells, files: Vec::new(), defaulted: Vec::new(), warnings: Faults::default() }
+        Self { at, folder, cells, files: Vec::new(), defaulted: Vec::new(), needs: Vec::new(), warnings: Faults::default() }
     }
 
     /// Where the part's table stands: `kind.name`.

@@ -35,9 +35,11 @@ pub struct Client {
     pub route: Arc<str>,
     /// The host asked for, lower case, without port.
     pub host: Box<str>,
+    /// The port asked for, where the `Host` header names one.
+    pub port: Option<u16>,
     /// The path asked for, normalised, without query.
     pub path: Box<str>,
-    /// The `Origin` header, as sent.
+    /// The `Origin` header, as sent; empty where it is not one line of text, and so no origin at all.
     pub origin: Option<Box<str>>,
     /// The named segments of the route's host and path.
     pub params: Box<[(Arc<str>, Box<str>)]>,
@@ -64,9 +66,20 @@ pub struct Identity {
     pub expires: Option<SystemTime>,
     /// Which key verified it: a name for the log that is safe to print and changes when the key does.
     pub key: Box<str>,
+    /// That key's `kid` (RFC 7515 §4.1.4), or the token's own where the key is configured without; at most 256 bytes.
+    pub kid: Option<Box<str>>,
     /// The signature algorithm, as in the token's header.
     pub algorithm: &'static str,
 }
+
+/// Left in a request's extensions by a stage that took a token out of the subprotocols it offers: the one the client is told where
+/// nobody picks another. A browser fails a connection that picks none of those it offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Promised(pub Box<str>);
+
+/// Left in a request's extensions by a stage that the first message has served: the backend needs that message too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForwardFirst;
 
 impl Client {
     /// Keeps what a stage has proven, in place of what it had proven before: as many are kept as stages authenticate.
@@ -184,7 +197,7 @@ mod tests {
             ("jwt.user", "alice", "{\"role\":\"admin\"}"),
         ] {
             let (user, key) = (Some(user.into()), "k".into());
-            client.prove(Identity { by: by.into(), user, claims: claims.into(), expires: None, key, algorithm: "HS256" });
+            client.prove(Identity { by: by.into(), user, claims: claims.into(), expires: None, key, kid: None, algorithm: "HS256" });
         }
         assert_eq!(client.identities.iter().map(|identity| &*identity.by).collect::<Vec<_>>(), ["jwt.device", "jwt.user"]);
         assert_eq!((client.user(), client.expires(None)), (Some("alice"), None));

@@ -6,10 +6,15 @@ pub mod build;
 pub mod cells;
 pub mod client;
 pub mod errors;
+pub mod fields;
 pub mod firewall;
+pub mod headers;
 pub mod jwt;
+mod lines;
+pub mod origin;
 pub mod pipeline;
 pub mod refusal;
+pub mod revoked;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod slots;
@@ -72,6 +77,10 @@ pub trait Stage: Send + Sync + 'static {
         Judgement::Now(Ok(()))
     }
 
+    /// Another stage of its any-of group has passed the client: takes out of the request what this one would have read as a credential,
+    /// so that none goes on to a backend.
+    fn withhold(&self, _client: &mut Client) {}
+
     /// The config, or time, has changed under a live connection.
     ///
     /// # Errors
@@ -105,6 +114,8 @@ pub trait Configure: Stage + Sized {
     const BARE: bool = false;
     /// Whether a client that passed this stage has an [`Identity`].
     const AUTHENTICATES: bool = false;
+    /// Whether a browser that passed this stage was sent by a page that may connect.
+    const JUDGES_ORIGINS: bool = false;
     /// The table's keys. `mode` is not among them: the pipeline keeps it.
     type Table: DeserializeOwned + Serialize + JsonSchema;
 
@@ -116,7 +127,14 @@ pub trait Configure: Stage + Sized {
 }
 
 /// Every stage that is built in. To add one: write its file, its `mod` line above, and its entry here.
-pub const STAGES: &[StageKind] = &[StageKind::of::<errors::Errors>(), StageKind::of::<firewall::Firewall>(), StageKind::of::<jwt::Jwt>()];
+pub const STAGES: &[StageKind] = &[
+    StageKind::of::<errors::Errors>(),
+    StageKind::of::<firewall::Firewall>(),
+    StageKind::of::<headers::Headers>(),
+    StageKind::of::<jwt::Jwt>(),
+    StageKind::of::<origin::Origin>(),
+    StageKind::of::<revoked::Revoked>(),
+];
 
 /// Makes a stage from its table.
 pub type MakeStage = fn(&Part, &mut Build<'_>) -> Result<Arc<dyn Stage>, Faults>;
@@ -130,6 +148,8 @@ pub struct StageKind {
     pub bare: bool,
     /// [`Configure::AUTHENTICATES`].
     pub authenticates: bool,
+    /// [`Configure::JUDGES_ORIGINS`].
+    pub judges_origins: bool,
     /// Makes the stage from its table, which is without `mode`.
     pub build: MakeStage,
     /// The JSON Schema of its table.
@@ -143,6 +163,7 @@ impl StageKind {
             kind: S::KIND,
             bare: S::BARE,
             authenticates: S::AUTHENTICATES,
+            judges_origins: S::JUDGES_ORIGINS,
             build: |part, build| Ok(Arc::new(S::configure(part.read()?, build)?)),
             schema: || schema_for!(S::Table),
         }

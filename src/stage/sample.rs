@@ -23,6 +23,7 @@ pub(crate) fn client(headers: &[(&str, &str)]) -> Client {
         peer: peer("192.0.2.7"),
         route: "chat".into(),
         host: "localhost".into(),
+        port: None,
         path: "/chat".into(),
         origin: None,
         params: Box::default(),

@@ -91,6 +91,12 @@ impl<S> Leg<S> {
         is_quiet
     }
 
+    /// Queues whole frames on a leg toward which nothing has been sent yet.
+    pub(super) fn queue(&mut self, frames: &[u8], now: Tick) {
+        self.backlog.push(frames);
+        self.progress = now;
+    }
+
     /// Data frames have passed.
     pub(super) fn passed_data(&mut self, now: Tick) {
         self.data = now;

@@ -53,6 +53,15 @@ pub(super) fn message(message: &Message, out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
+/// A whole message to the backend, in one masked frame.
+pub(super) fn masked(message: &Message) -> Vec<u8> {
+    let data = match message {
+        Message::Text(_) => Data::Text,
+        Message::Binary(_) => Data::Binary,
+    };
+    encode(Side::Upstream, Frame::message(message.as_bytes().to_vec(), OpCode::Data(data), true))
+}
+
 /// Masks what goes to a backend, where the gateway is the client (RFC 6455 §5.3).
 fn encode(toward: Side, mut frame: Frame) -> Vec<u8> {
     if toward == Side::Upstream {

@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::stage::{Ending, FrameInspector, Refusal, Side};
+use crate::stage::{Ending, FrameInspector, Message, Refusal, Side};
 
 use super::close::Close;
 use super::closing::{Closing, Due, Phase, Source, lost};
 use super::flow::{Farewell, Outlet};
 use super::leg::Leg;
+use super::own;
 use super::pump::{Turn, pump};
 use super::scratch;
 use super::session::{Activity, Session, Settings, TURNS, Tell, Terms};
@@ -33,6 +34,12 @@ impl<C, U> Relay<C, U> {
         client.open(Side::Client, settings.max_message.client, settings.compression, now);
         upstream.open(Side::Upstream, settings.max_message.upstream, settings.compression, now);
         Self { client, upstream, terms: settings.into(), closing: None }
+    }
+
+    /// Sends the backend a message the client has sent before, which nothing of the session has gone on before.
+    pub fn begin_with(&mut self, message: &Message, now: Tick) {
+        self.upstream.queue(&own::masked(message), now);
+        self.terms.client.counters.from(Side::Client).add(1, message.as_bytes().len() as u64);
     }
 
     /// Nothing but the frames that are going out passes any more; the peers are owed these farewells.

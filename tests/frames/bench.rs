@@ -59,6 +59,7 @@ pub(crate) fn facts() -> Arc<Client> {
         peer: Peer { address, ip, local: address, listener: "public".into(), accepted: SystemTime::UNIX_EPOCH },
         route: "chat".into(),
         host: "localhost".into(),
+        port: None,
         path: "/chat".into(),
         origin: None,
         params: Box::default(),

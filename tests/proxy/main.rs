@@ -14,6 +14,8 @@ mod support;
 mod balance;
 mod failing;
 mod handshake;
+mod sources;
+mod stages;
 mod traffic;
 
 use std::net::SocketAddr;

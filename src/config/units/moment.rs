@@ -1,6 +1,7 @@
 //! Moments: when a rule expires.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -31,6 +32,15 @@ impl TryFrom<Datetime> for Moment {
         }
         let at = moment(&written).ok_or_else(|| format!("{written} is not a moment of the calendar"))?;
         Ok(Self { written, at })
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let written: Datetime = text.parse().map_err(|_| format!("{text:?} is not a moment; write it as 2030-01-31T12:00:00Z"))?;
+        Self::try_from(written)
     }
 }
 

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Request, uri::PathAndQuery};
 use http_body_util::Empty;
 
+use crate::stage::fields::{is_spoofable, reads_as};
 use crate::wire::extensions::Offer;
 use crate::wire::fields::strip_hop_by_hop;
 use crate::wire::upgrade::VERSION;
@@ -108,22 +109,6 @@ fn passed_on(client: &HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) ->
         headers.remove(name);
     }
     headers
-}
-
-/// What proxies say of a client, besides `X-Forwarded-*`: where it is, and what it asked for before they rewrote it.
-const PROXYS: [&str; 7] =
-    ["forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-original-url", "x-rewrite-url"];
-
-/// Whether only a proxy may say this.
-fn is_spoofable(name: &str) -> bool {
-    let prefix = "x-forwarded-";
-    PROXYS.iter().any(|other| reads_as(name, other)) || name.get(..prefix.len()).is_some_and(|start| reads_as(start, prefix))
-}
-
-/// Whether a server that reads `_` as `-`, as CGI and all that came from it do (RFC 3875 §4.1.18), would take one name for the other.
-fn reads_as(name: &str, other: &str) -> bool {
-    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    name.bytes().map(dashed).eq(other.bytes().map(dashed))
 }
 
 /// The path without its prefix, behind the server's base; the query as it is. A prefix ends at a segment's end.

@@ -163,8 +163,10 @@ impl Upstream {
     /// The request for this server, with a key of our own.
     fn forwarded(&self, request: &Parts, facts: &Facts<'_>, server: &Server) -> Result<Request<Empty<Bytes>>, Refused> {
         let Settings { strip_prefix, host_header, .. } = &self.settings;
+        // Without its query, which is nobody's to log.
+        let path = facts.target.split('?').next().unwrap_or_default();
         forward::forward(request, facts, server, strip_prefix.as_deref(), host_header, &generate_key())
-            .map_err(|error| Refused::Gateway(Box::new(Refusal::new(INTERNAL).rule(format!("cannot forward {}: {error}", facts.target)))))
+            .map_err(|error| Refused::Gateway(Box::new(Refusal::new(INTERNAL).rule(format!("cannot forward {path}: {error}")))))
     }
 
     async fn attempt(&self, server: &Server, request: Request<Empty<Bytes>>, offer: &Offer) -> Result<Answer<TcpStream>, Failure> {

@@ -165,7 +165,7 @@ fn files_are_read_line_by_line_and_the_refusal_names_the_file() {
         assert_eq!(judged(&good, ip, SystemTime::now()), verdict);
     }
     let faults = bad.unwrap_err();
-    assert_eq!(faults.0.len(), files::MAX_FAULTS + 1);
+    assert_eq!(faults.0.len(), crate::stage::lines::MAX_FAULTS + 1);
     assert_eq!(faults.0[0].message.split(':').take(2).collect::<Vec<_>>(), ["bad.txt", "2"]);
     assert_eq!(faults.0.last().unwrap().message, "bad.txt: 11 more lines like these");
 }

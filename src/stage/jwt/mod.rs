@@ -6,17 +6,20 @@ mod keys;
 mod mint;
 mod source;
 mod table;
+mod take;
 mod verify;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use http::request::Parts;
 use serde_json::Value;
 
 use crate::config::fault::{Fault, Faults};
 use crate::config::units::{Interval, Size};
 
-use super::client::claim;
+use super::build::Need;
+use super::client::{ForwardFirst, claim};
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
 use super::{Build, Client, Configure, FirstMessage, Identity, Judgement, Stage};
 
@@ -28,6 +31,8 @@ pub use table::{FirstMessageTable, Table};
 
 /// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
 const MAX_CLAIMS: usize = 4096;
+/// The longest `kid` that is kept for a connection, in bytes; a token with a longer one is refused.
+const MAX_KID: usize = 256;
 /// The largest leeway: it is for clocks that differ, `grace` is for clients that are slow to renew.
 const MAX_LEEWAY: Duration = Duration::from_mins(10);
 /// The largest first message, in bytes: it is held for a client nobody knows yet.
@@ -41,31 +46,45 @@ pub struct Jwt {
     user: Vec<String>,
     sources: Vec<Source>,
     first_message: FirstMessage,
+    /// Where the token stands in a first message; none where it is all of it.
+    field: Option<Box<str>>,
+    /// Whether the backend needs the first message too.
+    forward: bool,
     grace: Duration,
 }
 
 /// Where a handshake stands: the token, or that it is still to come.
 enum Credential {
     Token(String),
+    /// The same, out of the first message.
+    First(String),
     Awaited,
 }
 
 impl Jwt {
-    /// The first credential that is present. A bad one is never rescued by a later source.
+    /// The first credential that is present; a first message comes after everything a request can bear. A bad one is never rescued by
+    /// a later source. All of them are taken out of the request, whichever decides.
     fn credential(&self, client: &mut Client) -> Result<Credential, Box<Refusal>> {
-        if self.sources.contains(&Source::Header)
-            && let Some(request) = &mut client.request
-            && let Some(token) = source::bearer(&mut request.headers)?
-        {
-            return Ok(Credential::Token(token));
+        if let Some(token) = client.request.as_mut().and_then(|request| self.take(request)) {
+            return token.map(Credential::Token);
         }
         if !self.sources.contains(&Source::FirstMessage) {
             return Err(Box::new(Refusal::new(TOKEN_MISSING)));
         }
         match &client.first_message {
             None => Ok(Credential::Awaited),
-            Some(message) => source::first_message(message).map(Credential::Token),
+            Some(message) => take::first_message(message, self.field.as_deref()).map(Credential::First),
         }
+    }
+
+    /// Takes every credential out of a request, and gives the first.
+    fn take(&self, request: &mut Parts) -> Option<Result<String, Box<Refusal>>> {
+        let mut found = None;
+        for source in &self.sources {
+            let taken = source.take(request).transpose();
+            found = found.or(taken);
+        }
+        found
     }
 
     /// The identity that a token proves at this time.
@@ -76,12 +95,16 @@ impl Jwt {
         if text.len() > MAX_CLAIMS {
             return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("claims over {MAX_CLAIMS} bytes"))));
         }
+        if verified.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
+            return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("kid over {MAX_KID} bytes"))));
+        }
         Ok(Identity {
             by: self.name.clone(),
             user: self.user(&verified.claims),
             claims: text.into(),
             expires: self.expiry(&verified.claims, now)?,
             key: verified.key.id.clone(),
+            kid: verified.kid,
             algorithm: algorithm::name(verified.algorithm),
         })
     }
@@ -120,12 +143,24 @@ impl Jwt {
 
 impl Stage for Jwt {
     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
-        let judged = match self.credential(client) {
+        let (token, is_first) = match self.credential(client) {
             Ok(Credential::Awaited) => return Judgement::FirstMessage(self.first_message),
-            Ok(Credential::Token(token)) => self.identify(&token, SystemTime::now()),
-            Err(refusal) => Err(refusal),
+            Ok(Credential::Token(token)) => (token, false),
+            Ok(Credential::First(token)) => (token, true),
+            Err(refusal) => return Judgement::Now(Err(refusal)),
         };
-        Judgement::Now(judged.map(|identity| client.prove(identity)))
+        Judgement::Now(self.identify(&token, SystemTime::now()).map(|identity| {
+            client.prove(identity);
+            if let Some(request) = client.request.as_mut().filter(|_| is_first && self.forward) {
+                request.extensions.insert(ForwardFirst);
+            }
+        }))
+    }
+
+    fn withhold(&self, client: &mut Client) {
+        if let Some(request) = &mut client.request {
+            self.take(request);
+        }
     }
 
     /// Judges what is kept of the token this stage was shown. Where it was shown none, as under a name it has not had for long,
@@ -186,6 +221,17 @@ impl Configure for Jwt {
                 format!("a first message is {} at most", Size::bytes(MAX_FIRST_MESSAGE)),
             ));
         }
+        if first.field.as_deref() == Some("") {
+            faults.push(Fault::new(
+                at.key("first_message").key("field"),
+                "an empty name is no field; leave it out where the token is all of the message",
+            ));
+        }
+        for (index, source) in table.sources.iter().enumerate() {
+            if let Source::Cookie(_) = source {
+                build.needs.push(Need::Origins(at.key("sources").index(index)));
+            }
+        }
         let keys = Keys::read(&table, build, &mut faults);
         if faults.refuse() {
             return Err(faults);
@@ -197,6 +243,8 @@ impl Configure for Jwt {
             user: table.user.0,
             sources: table.sources.0,
             first_message: FirstMessage { timeout: first.timeout.get(), max: first.max.get() },
+            field: first.field.map(Into::into),
+            forward: first.forward,
             grace: table.grace.on().map_or(Duration::ZERO, Interval::get),
         })
     }

@@ -1,37 +1,66 @@
-//! Where a token may stand, and how it is taken from there.
+//! Where a token may stand, as the file writes it.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::HeaderName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::stage::refusal::{Refusal, TOKEN_INVALID};
-use crate::stage::traffic::Message;
+use crate::config::nearest::nearest;
 
 /// A place where a token may stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Source {
     /// `Authorization: Bearer TOKEN` (RFC 6750 §2.1).
     Header,
+    /// The parameter of this name in the query.
+    Query(Box<str>),
+    /// The cookie of this name.
+    Cookie(Box<str>),
+    /// What the client offers behind this subprotocol.
+    Subprotocol(Box<str>),
     /// The first text message after the upgrade.
     FirstMessage,
 }
+
+const FORMS: [&str; 5] = ["header", "query:NAME", "cookie:NAME", "subprotocol:MARKER", "first_message"];
 
 impl FromStr for Source {
     type Err = String;
 
     fn from_str(written: &str) -> Result<Self, String> {
-        match written {
-            "header" => Ok(Self::Header),
-            "first_message" => Ok(Self::FirstMessage),
-            _ => Err(format!("{written:?} is no place a token is read from; there are \"header\" and \"first_message\"")),
+        let (kind, name) = written.split_once(':').map_or((written, None), |(kind, name)| (kind, Some(name)));
+        match (kind, name) {
+            ("header", None) => Ok(Self::Header),
+            ("first_message", None) => Ok(Self::FirstMessage),
+            ("query", Some(name)) if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=#%+".contains(&byte)) => {
+                Ok(Self::Query(name.into()))
+            }
+            ("cookie", Some(name)) if is_token(name) => Ok(Self::Cookie(name.into())),
+            ("subprotocol", Some(marker)) if is_token(marker) => Ok(Self::Subprotocol(marker.into())),
+            ("query" | "cookie" | "subprotocol", Some(_)) => {
+                Err(format!("{written:?} names no {kind}; a name is letters, digits and dashes, as \"{kind}:token\""))
+            }
+            ("query" | "cookie" | "subprotocol", None) => Err(format!("{written:?} does not say which; write \"{kind}:token\"")),
+            ("header", Some(_)) => Err(format!("a token in a header is `Authorization: Bearer`; write \"header\" instead of {written:?}")),
+            _ => {
+                let forms = FORMS.map(|form| format!("\"{form}\"")).join(", ");
+                let hint = match nearest(kind, ["header", "query", "cookie", "subprotocol", "first_message"]) {
+                    Some(near) => format!("did you mean \"{near}{}\"?", name.map(|name| format!(":{name}")).unwrap_or_default()),
+                    None => format!("there are {forms}"),
+                };
+                Err(format!("{written:?} is no place a token is read from; {hint}"))
+            }
         }
     }
+}
+
+/// Whether this is a token in the sense of RFC 9110 §5.6.2: what names cookies, subprotocols and headers alike.
+fn is_token(name: &str) -> bool {
+    HeaderName::from_bytes(name.as_bytes()).is_ok()
 }
 
 impl TryFrom<String> for Source {
@@ -45,10 +74,13 @@ impl TryFrom<String> for Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Header => "header",
-            Self::FirstMessage => "first_message",
-        })
+        match self {
+            Self::Header => f.write_str("header"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::Subprotocol(marker) => write!(f, "subprotocol:{marker}"),
+            Self::FirstMessage => f.write_str("first_message"),
+        }
     }
 }
 
@@ -64,39 +96,6 @@ impl JsonSchema for Source {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": ["header", "first_message"] })
-    }
-}
-
-/// The token of a request's `Authorization` header, which is taken out; none where it bears no such credential.
-///
-/// # Errors
-/// `TOKEN_INVALID` where there are several such headers (RFC 9110 §5.3 allows one), or one that is no text.
-pub(super) fn bearer(headers: &mut HeaderMap) -> Result<Option<String>, Box<Refusal>> {
-    let invalid = |rule: &str| Err(Box::new(Refusal::new(TOKEN_INVALID).rule(rule)));
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return invalid("more than one Authorization header");
-    }
-    let bytes = value.as_bytes();
-    let (scheme, rest) = bytes.split_at(bytes.iter().position(|b| *b == b' ').unwrap_or(bytes.len()));
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(None);
-    }
-    let Ok(token) = std::str::from_utf8(rest) else { return invalid("the Authorization header is not text") };
-    let token = token.trim().to_owned();
-    headers.remove(AUTHORIZATION);
-    Ok(Some(token))
-}
-
-/// The token that a first message is.
-///
-/// # Errors
-/// `TOKEN_INVALID` where the message is binary.
-pub(super) fn first_message(message: &Message) -> Result<String, Box<Refusal>> {
-    match message {
-        Message::Text(text) => Ok(text.trim().to_owned()),
-        Message::Binary(_) => Err(Box::new(Refusal::new(TOKEN_INVALID).rule("the first message is binary"))),
+        json_schema!({ "type": "string", "pattern": "^(header|first_message|(query|cookie|subprotocol):.+)$" })
     }
 }

@@ -36,14 +36,15 @@ pub struct Table {
     /// How far the issuer's clock may differ from ours; 10 minutes at most.
     #[serde(default = "leeway")]
     pub leeway: Switch<Interval>,
-    /// Where a token may stand: `"header"` as `Authorization: Bearer`, `"first_message"` as the first text after the upgrade. The first
-    /// that is there decides.
+    /// Where a token may stand: `"header"` as `Authorization: Bearer`, `"query:NAME"`, `"cookie:NAME"`, `"subprotocol:MARKER"` as what
+    /// the client offers behind that one, `"first_message"` as the first text after the upgrade. The first that is there decides, and
+    /// none of them goes on to a backend or into a log.
     #[serde(default = "sources")]
     pub sources: Many<Source>,
     /// How long a live connection outlives its token.
     #[serde(default = "grace")]
     pub grace: Switch<Interval>,
-    /// Bounds on the first message, where it is a source.
+    /// What is known of the first message, where it is a source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_message: Option<FirstMessageTable>,
 }
@@ -56,11 +57,16 @@ pub struct FirstMessageTable {
     pub timeout: Interval,
     /// Its largest size.
     pub max: Size,
+    /// Where the token stands in a message that is a JSON object: `"payload.token"`. Left out, the token is all of the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Whether the backend is sent the message too, as its first and byte by byte.
+    pub forward: bool,
 }
 
 impl Default for FirstMessageTable {
     fn default() -> Self {
-        Self { timeout: Interval::seconds(10), max: Size::bytes(16 << 10) }
+        Self { timeout: Interval::seconds(10), max: Size::bytes(16 << 10), field: None, forward: false }
     }
 }
 

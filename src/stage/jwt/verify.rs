@@ -12,6 +12,8 @@ use super::keys::{Key, Keys};
 pub(super) struct Verified<'a> {
     pub(super) claims: Claims,
     pub(super) key: &'a Key,
+    /// The key's own `kid`, or the token's where the key has none.
+    pub(super) kid: Option<Box<str>>,
     pub(super) algorithm: Algorithm,
 }
 
@@ -35,7 +37,10 @@ impl Keys {
         let mut failure = "no key with this kid";
         for key in able().filter(is_named) {
             match decode::<Claims>(token, &key.decoding, &key.validation) {
-                Ok(token) => return Ok(Verified { claims: token.claims, key, algorithm: header.alg }),
+                Ok(token) => {
+                    let kid = key.kid.clone().or_else(|| header.kid.as_deref().map(Into::into));
+                    return Ok(Verified { claims: token.claims, key, kid, algorithm: header.alg });
+                }
                 Err(error) => {
                     failure = match error.kind() {
                         ErrorKind::InvalidToken | ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => "malformed token",

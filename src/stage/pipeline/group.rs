@@ -6,7 +6,7 @@ use crate::stage::refusal::{Refusal, TOKEN_MISSING, Verdict};
 use crate::stage::{Client, FirstMessage};
 
 use super::step::Answer;
-use super::{Findings, Step};
+use super::{Findings, Mode, Step};
 
 /// Asks each of a group. One that would take a first message waits until every other has found its credential missing.
 pub(super) async fn any_of(steps: &[Step], client: &mut Client, findings: &mut Findings) -> Result<Option<FirstMessage>, Box<Refusal>> {
@@ -17,6 +17,9 @@ pub(super) async fn any_of(steps: &[Step], client: &mut Client, findings: &mut F
             Answer::FirstMessage(first) => wanted = wanted.or(Some(first)),
             Answer::Verdict(verdict) => {
                 if let ControlFlow::Break(verdict) = group.weigh(step, verdict, findings) {
+                    for step in steps.iter().filter(|step| step.mode == Mode::Enforce) {
+                        step.stage.withhold(client);
+                    }
                     return verdict.map(|()| None);
                 }
             }

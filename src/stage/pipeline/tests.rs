@@ -105,7 +105,7 @@ impl FrameInspector for Refuses {
 }
 
 fn identity(by: &str) -> Identity {
-    Identity { by: by.into(), user: None, claims: "{}".into(), expires: None, key: "key".into(), algorithm: "HS256" }
+    Identity { by: by.into(), user: None, claims: "{}".into(), expires: None, key: "key".into(), kid: None, algorithm: "HS256" }
 }
 
 const HEAD: FrameHead =

@@ -1,6 +1,7 @@
 //! Tokens of every make, judged at the handshake and under the live connection.
 
 mod connections;
+mod sources;
 mod tables;
 
 use std::path::Path;
@@ -299,4 +300,8 @@ fn the_kid_narrows_the_keys_that_have_one() {
     }
     let by = |stage: &Jwt| stage.identify(&token(None), SystemTime::now()).unwrap().key;
     assert_eq!(*by(&named), format!("2026-b:{}", by(&unnamed)));
+    for (stage, kid, kept) in [(&named, None, Some("2026-b")), (&unnamed, Some("other"), Some("other")), (&unnamed, None, None)] {
+        assert_eq!(stage.identify(&token(kid), SystemTime::now()).unwrap().kid.as_deref(), kept, "{kid:?}");
+    }
+    assert_eq!(judged(&unnamed, &token(Some(&"k".repeat(MAX_KID + 1)))), "token_invalid: kid over 256 bytes");
 }

@@ -64,7 +64,14 @@ fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
         (rs256("\"{\""), "jwt.users.key[0]", "not JSON"),
         (format!("{SHARED}leeway = \"11m\""), "jwt.users.leeway", "10m at most"),
         (format!("{SHARED}sources = []"), "jwt.users.sources", "no token could be read"),
-        (format!("{SHARED}sources = \"query:token\""), "jwt.users", "there are \"header\" and \"first_message\""),
+        (format!("{SHARED}sources = \"body\""), "jwt.users", "there are \"header\", \"query:NAME\""),
+        (format!("{SHARED}sources = \"cookies:token\""), "jwt.users", "did you mean \"cookie:token\"?"),
+        (format!("{SHARED}sources = \"query\""), "jwt.users", "write \"query:token\""),
+        (format!("{SHARED}sources = \"cookie:a b\""), "jwt.users", "names no cookie"),
+        (format!("{SHARED}sources = \"subprotocol:a,b\""), "jwt.users", "names no subprotocol"),
+        (format!("{SHARED}sources = \"query:a&b\""), "jwt.users", "names no query"),
+        (format!("{SHARED}sources = \"header:X-Token\""), "jwt.users", "write \"header\""),
+        (format!("{SHARED}sources = \"first_message\"\nfirst_message = {{ field = \"\" }}"), "jwt.users.first_message.field", "no field"),
         (format!("{SHARED}first_message = {{ max = \"1MiB\" }}"), "jwt.users.first_message.max", "64KiB at most"),
     ] {
         let (built, _) = build("users", &table);

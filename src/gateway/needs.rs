@@ -1,0 +1,108 @@
+//! What stages need of the pipelines they stand in: an order that works, segments to read, pages that are judged.
+
+use std::sync::Arc;
+
+use crate::config::Mode;
+use crate::config::fault::{Fault, KeyPath};
+use crate::config::nearest::nearest;
+use crate::config::table::Route as RouteShape;
+use crate::stage::build::Need;
+use crate::stage::pipeline::{Entry, Pipeline, Step};
+
+use super::compile::Compiler;
+use super::listener::Listener;
+
+impl Compiler<'_> {
+    /// Every way to a route has to give its stages what they cannot do without; `segments` are the names its patterns have.
+    pub(super) fn check_needs(&mut self, shape: &RouteShape<'_>, listeners: &[Arc<Listener>], pipeline: &Pipeline, segments: &[Arc<str>]) {
+        let config = self.parts.config;
+        if self.parts.has_unreadable(shape.pipeline) || !config.is_whole("gateway") {
+            return;
+        }
+        for listener in listeners {
+            if config.listeners.get(&*listener.name).is_some_and(|table| self.parts.has_unreadable(&table.pipeline)) {
+                continue;
+            }
+            let at = KeyPath::table("listener", &listener.name);
+            let first = listener.pipeline.entries().iter().map(|entry| (entry, &at));
+            let own = KeyPath::table("route", shape.name);
+            let way: Vec<(&Entry, &KeyPath)> = first.chain(pipeline.entries().iter().map(|entry| (entry, &own))).collect();
+            self.check_identities(&way);
+            self.check_origins(&way, &own);
+            self.check_segments(&way, &own, segments);
+        }
+    }
+
+    /// A stage that goes by who the client is stands behind what finds it out.
+    fn check_identities(&mut self, way: &[(&Entry, &KeyPath)]) {
+        let mut is_known = false;
+        for (index, (entry, table)) in way.iter().enumerate() {
+            for (step, need) in self.needs(entry) {
+                let Need::Identity(at) = need else { continue };
+                if is_known {
+                    continue;
+                }
+                let fault =
+                    Fault::new(at, format!("{} goes by who the client is, and nothing before it in {table} asks for proof", step.name));
+                let later = way.iter().skip(index + 1).find(|(entry, _)| self.parts.proves(entry)).map(|(entry, _)| entry);
+                let reports = self.parts.only_reports(&Pipeline::new(way.iter().map(|(entry, _)| (*entry).clone()).collect()));
+                let hint = match (later.and_then(|entry| steps(entry).first()), reports, self.parts.authentications().first()) {
+                    (Some(later), ..) => format!("name it behind \"{}\"", later.name),
+                    (None, Some(stage), _) => format!("{stage} is in report mode, so it proves nothing: take its `mode` out"),
+                    (None, _, Some(way)) => format!("name \"{way}\" before it"),
+                    (None, _, None) => "write a table [jwt.NAME], and name \"jwt.NAME\" before it".to_owned(),
+                };
+                self.fault(fault.hint(hint).also(table.key("pipeline"), table.to_string()));
+            }
+            is_known |= self.parts.proves(entry);
+        }
+    }
+
+    /// A credential that a browser sends for every page is worth as much as the pages that may use it.
+    fn check_origins(&mut self, way: &[(&Entry, &KeyPath)], route: &KeyPath) {
+        let judges = |step: &Step| step.mode == Mode::Enforce && self.parts.made(step).is_some_and(|made| made.judges_origins);
+        if way.iter().flat_map(|(entry, _)| steps(entry)).any(judges) {
+            return;
+        }
+        for (entry, _) in way {
+            for (step, need) in self.needs(entry) {
+                let Need::Origins(at) = need else { continue };
+                let message =
+                    format!("{} takes what browsers send for every page, and nothing on the way to {route} judges pages", step.name);
+                let fault = Fault::warning(at, message).hint("write a table [origin.NAME], and name it before");
+                self.fault(fault.also(route.clone(), route.to_string()));
+            }
+        }
+    }
+
+    /// A segment that is read is one of the route's.
+    fn check_segments(&mut self, way: &[(&Entry, &KeyPath)], route: &KeyPath, segments: &[Arc<str>]) {
+        for (entry, _) in way {
+            for (step, need) in self.needs(entry) {
+                let Need::Segment(at, name) = need else { continue };
+                if segments.iter().any(|segment| **segment == *name) {
+                    continue;
+                }
+                let fault = Fault::warning(at, format!("{} reads the segment {{{name}}}, and {route} has none of that name", step.name));
+                let fault = fault.also(route.clone(), route.to_string());
+                self.fault(match nearest(&name, segments.iter().map(|segment| &**segment)) {
+                    Some(near) => fault.hint(format!("did you mean {{{near}}}?")),
+                    None => fault,
+                });
+            }
+        }
+    }
+
+    /// What the stages of an entry need.
+    fn needs(&self, entry: &Entry) -> Vec<(Step, Need)> {
+        let needs = |step: &Step| self.parts.made(step).map_or_else(Vec::new, |made| made.needs.clone());
+        steps(entry).iter().flat_map(|step| needs(step).into_iter().map(|need| (step.clone(), need))).collect()
+    }
+}
+
+fn steps(entry: &Entry) -> &[Step] {
+    match entry {
+        Entry::Stage(step) => std::slice::from_ref(step),
+        Entry::AnyOf(steps) => steps,
+    }
+}

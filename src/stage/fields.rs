@@ -1,0 +1,18 @@
+//! Names of header fields: which a server may take for another, and which only the gateway may write.
+
+/// Whether a server that reads `_` as `-`, as CGI and all that came from it do (RFC 3875 §4.1.18), would take one name for the other.
+/// Both are lower case.
+pub fn reads_as(name: &str, other: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.bytes().map(dashed).eq(other.bytes().map(dashed))
+}
+
+/// What proxies say of a client, besides `X-Forwarded-*`: where it is, and what it asked for before they rewrote it.
+const PROXYS: [&str; 7] =
+    ["forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-original-url", "x-rewrite-url"];
+
+/// Whether a field of this name says what only a proxy may say: whom the request came from, and how.
+pub fn is_spoofable(name: &str) -> bool {
+    let prefix = "x-forwarded-";
+    PROXYS.iter().any(|other| reads_as(name, other)) || name.get(..prefix.len()).is_some_and(|start| reads_as(start, prefix))
+}
