@@ -128,6 +128,7 @@ impl Visit {
             params,
             identity: None,
             counters: Default::default(),
+            holdings: Default::default(),
             request: Some(Box::new(parts)),
             first_message: None,
         });
@@ -175,6 +176,8 @@ impl Visit {
     /// The one place where a connection that does not become live is answered and logged.
     async fn turn_away(mut self, stop: Stop) {
         let within = self.listener.handshake_timeout;
+        // It will not become live: its slots are free before it has been told so.
+        drop(self.client.as_mut().map(|client| client.holdings.take_permits()));
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
             Stop::Declined(refusal, answer) => (refusal, Some(answer)),

@@ -88,6 +88,7 @@ impl Visit {
         let Some(leg) = self.door.take_leg() else { return };
         client.request = None;
         client.first_message = None;
+        self.holdings.permits.extend(client.holdings.take_permits());
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener, route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);

@@ -5,6 +5,7 @@
 pub mod catalog;
 mod compile;
 pub mod listener;
+mod order;
 mod parts;
 pub mod path;
 mod references;

@@ -263,11 +263,11 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// The stages of the file that authenticate.
+    /// The stages of the file that authenticate, those left out that only report.
     pub(super) fn authentications(&self) -> Vec<String> {
         self.stages
             .iter()
-            .filter(|(_, made)| made.as_ref().is_some_and(|made| made.authenticates))
+            .filter(|(_, made)| made.as_ref().is_some_and(|made| made.authenticates && made.step.mode == Mode::Enforce))
             .map(|(name, _)| name.to_string())
             .collect()
     }

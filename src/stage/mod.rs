@@ -7,8 +7,10 @@ pub mod cells;
 pub mod client;
 pub mod errors;
 pub mod firewall;
+pub mod holdings;
 pub mod jwt;
 pub mod pipeline;
+pub mod rate_limit;
 pub mod refusal;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -91,6 +93,14 @@ pub trait Stage: Send + Sync + 'static {
     /// The connection has ended. For counting; what it held releases itself.
     fn close(&self, _client: &Client, _ending: &Ending) {}
 
+    /// Whether it goes by who the client is: something before it must authenticate.
+    fn needs_identity(&self) -> bool {
+        false
+    }
+
+    /// Gives back what nobody uses. Asked every few seconds, away from all traffic, where it may take a while.
+    fn tidy(&self) {}
+
     /// When this stage's verdicts next change by themselves, as when a rule expires.
     fn next_change(&self, _now: SystemTime) -> Option<SystemTime> {
         None
@@ -116,7 +126,12 @@ pub trait Configure: Stage + Sized {
 }
 
 /// Every stage that is built in. To add one: write its file, its `mod` line above, and its entry here.
-pub const STAGES: &[StageKind] = &[StageKind::of::<errors::Errors>(), StageKind::of::<firewall::Firewall>(), StageKind::of::<jwt::Jwt>()];
+pub const STAGES: &[StageKind] = &[
+    StageKind::of::<errors::Errors>(),
+    StageKind::of::<firewall::Firewall>(),
+    StageKind::of::<jwt::Jwt>(),
+    StageKind::of::<rate_limit::RateLimit>(),
+];
 
 /// Makes a stage from its table.
 pub type MakeStage = fn(&Part, &mut Build<'_>) -> Result<Arc<dyn Stage>, Faults>;

@@ -28,6 +28,7 @@ pub(crate) fn client(headers: &[(&str, &str)]) -> Client {
         params: Box::default(),
         identity: None,
         counters: Default::default(),
+        holdings: Default::default(),
         request: Some(Box::new(request.body(()).unwrap().into_parts().0)),
         first_message: None,
     }

@@ -64,6 +64,7 @@ pub(crate) fn facts() -> Arc<Client> {
         params: Box::default(),
         identity: None,
         counters: Counters::default(),
+        holdings: Default::default(),
         request: None,
         first_message: None,
     })

@@ -131,10 +131,15 @@ impl<A: Amount> RateOf<A> {
         self.burst.map_or_else(second, Amount::number).max(1)
     }
 
+    /// How much comes back in which time.
+    pub fn frequency(&self) -> (u64, Duration) {
+        (self.frequency.amount.number().max(1), self.frequency.period)
+    }
+
     /// How long it takes until so much more may pass, to the nanosecond above.
     pub fn cost(&self, amount: u64) -> Duration {
-        let nanos = u128::from(amount) * self.frequency.period.as_nanos();
-        let nanos = nanos.div_ceil(u128::from(self.frequency.amount.number().max(1)));
+        let (per, period) = self.frequency();
+        let nanos = (u128::from(amount) * period.as_nanos()).div_ceil(u128::from(per));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

@@ -1,0 +1,56 @@
+//! The order of stages: what goes by who a client is stands behind what finds that out.
+
+use std::sync::Arc;
+
+use crate::config::fault::{Fault, KeyPath};
+use crate::config::reference::StageRef;
+use crate::config::table::Route as RouteShape;
+use crate::stage::pipeline::{Entry, Pipeline};
+
+use super::compile::Compiler;
+use super::listener::Listener;
+
+impl Compiler<'_> {
+    /// A stage that goes by the client's identity needs one before it that gives one, on every way to the route.
+    pub(super) fn check_order(&mut self, shape: &RouteShape<'_>, listeners: &[Arc<Listener>], pipeline: &Pipeline) {
+        let config = self.parts.config;
+        if !config.is_whole("gateway") {
+            return;
+        }
+        for listener in listeners {
+            let list = config.listeners.get(&*listener.name).map_or(&[][..], |table| &table.pipeline);
+            if self.parts.has_unreadable(list) {
+                continue;
+            }
+            let at = KeyPath::table("listener", &listener.name).key("pipeline");
+            self.check_pipeline(&at, list, &listener.pipeline, listener);
+            if !self.parts.authenticates(&listener.pipeline) && !self.parts.has_unreadable(shape.pipeline) {
+                self.check_pipeline(&shape.at("pipeline"), shape.pipeline, pipeline, listener);
+            }
+        }
+    }
+
+    fn check_pipeline(&mut self, at: &KeyPath, list: &[StageRef], pipeline: &Pipeline, listener: &Listener) {
+        let mut before: Vec<Entry> = Vec::new();
+        for entry in pipeline.entries() {
+            if let Entry::Stage(step) = entry
+                && step.stage.needs_identity()
+                && !self.parts.authenticates(&Pipeline::new(before.clone()))
+            {
+                let index = list.iter().position(|element| matches!(element, StageRef::One(part) if part.to_string() == *step.name));
+                let at = index.map_or_else(|| at.clone(), |index| at.index(index));
+                let message = format!(
+                    "{} goes by who a client is, and nothing before it on the way from listener.{} asks for proof",
+                    step.name, listener.name
+                );
+                let hint = match (self.parts.only_reports(pipeline), self.parts.authentications().first()) {
+                    (Some(stage), _) => format!("{stage} is in report mode, so it lets everybody pass: take its `mode` out"),
+                    (None, Some(way)) => format!("put \"{way}\" before it"),
+                    (None, None) => "write a table [jwt.NAME], and put \"jwt.NAME\" before it".to_owned(),
+                };
+                self.fault(Fault::new(at, message).hint(hint));
+            }
+            before.push(entry.clone());
+        }
+    }
+}
