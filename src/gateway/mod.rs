@@ -4,8 +4,8 @@
 
 pub mod catalog;
 mod compile;
+mod fitting;
 pub mod listener;
-mod order;
 mod parts;
 pub mod path;
 mod references;

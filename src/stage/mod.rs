@@ -33,7 +33,7 @@ pub use build::Build;
 pub use client::{Client, Identity, Peer};
 pub use pipeline::{Findings, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
-pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Side};
+pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Pace, Side};
 
 /// A future a stage answers with when it must ask somebody first.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -95,6 +95,11 @@ pub trait Stage: Send + Sync + 'static {
 
     /// Whether it goes by who the client is: something before it must authenticate.
     fn needs_identity(&self) -> bool {
+        false
+    }
+
+    /// Whether it may leave out messages.
+    fn leaves_out(&self) -> bool {
         false
     }
 

@@ -53,6 +53,13 @@ pub(super) fn message(message: &Message, out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
+/// A text message to the client.
+pub(super) fn text(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    message(&Message::Text(text.to_owned()), &mut out);
+    out
+}
+
 /// Masks what goes to a backend, where the gateway is the client (RFC 6455 §5.3).
 fn encode(toward: Side, mut frame: Frame) -> Vec<u8> {
     if toward == Side::Upstream {

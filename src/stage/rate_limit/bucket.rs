@@ -137,15 +137,7 @@ impl Debt {
         }
     }
 
-    /// Spends so much, where anything is left.
-    ///
-    /// # Errors
-    /// How long until there is.
-    pub(super) fn spend(&self, spent: &Spent, amount: u64) -> Result<(), Duration> {
-        self.reserve(spent, amount, Duration::ZERO).map(|_| ())
-    }
-
-    /// Spends so much, and says how long to wait before it is used.
+    /// Spends so much, and says how long to wait before it is used; not at all where anything is left.
     ///
     /// # Errors
     /// How long it would be, where that is more than `most`; nothing is spent then.

@@ -20,7 +20,7 @@ use clock::Clock;
 use key::Key;
 pub use key::KeyPart;
 pub use table::{OnExcess, Table};
-use traffic::{Charging, Limits, Rule};
+use traffic::{Limits, Rule};
 
 /// Counts what clients do, and refuses what is too much.
 pub struct RateLimit {
@@ -88,11 +88,15 @@ impl Stage for RateLimit {
         let Some(limits) = &self.traffic else { return Inspect::Nothing };
         let given = client.holdings.kept::<Given>(&self.name).filter(|given| given.key == self.key);
         let hold = given.map_or_else(|| self.hold(&client.peer, Some(client)), |given| given.hold.clone());
-        Inspect::Frames(Box::new(Charging { limits: limits.clone(), hold }))
+        Inspect::Frames(limits.inspector(hold))
     }
 
     fn needs_identity(&self) -> bool {
         self.key.iter().any(KeyPart::is_of_identity)
+    }
+
+    fn leaves_out(&self) -> bool {
+        self.traffic.as_ref().is_some_and(|limits| limits.leave_out())
     }
 
     fn tidy(&self) {
@@ -142,6 +146,14 @@ fn faults(table: &Table, build: &Build<'_>) -> Faults {
     } else if !limits_traffic && table.on_excess != OnExcess::Refuse {
         let fault = Fault::new(at.key("on_excess"), format!("{name} limits no traffic, and a handshake can only be refused"));
         faults.push(fault.hint("leave `on_excess` out, or give it `messages`, `bytes` or `frames`"));
+    }
+    if table.frames.is_some() && matches!(table.on_excess, OnExcess::Drop | OnExcess::Notify) {
+        let fault = Fault::new(at.key("on_excess"), "a frame cannot be left out of a message that has begun");
+        faults.push(fault.hint("limit `messages`, or take \"close\" or \"delay\" for `frames`"));
+    }
+    if table.notify.is_some() && table.on_excess != OnExcess::Notify {
+        let fault = Fault::new(Place::Key(at.key("notify")), "nobody is told this");
+        faults.push(fault.hint("add on_excess = \"notify\""));
     }
     for (key, is_there) in [("connect", table.connect.is_some()), ("concurrent", table.concurrent.is_some())] {
         if is_there && table.key.contains(&KeyPart::Connection) {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::units::{ByteRate, Count, Many, Rate};
+use crate::stage::template::Template;
 
 use super::key::KeyPart;
 
@@ -33,6 +34,10 @@ pub struct Table {
     /// What becomes of messages, bytes and frames over their rate; a handshake over `connect` or `concurrent` is refused.
     #[serde(default)]
     pub on_excess: OnExcess,
+    /// What the client is told with `on_excess = "notify"`: a text message, a template with `{id}`, `{reason}` and `{code}`. The reason
+    /// where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Template>,
 }
 
 /// What becomes of traffic over its rate.
@@ -44,4 +49,10 @@ pub enum OnExcess {
     Refuse,
     /// The connection is closed: the same, said of a live one.
     Close,
+    /// It waits for its turn, for a minute at most, and what the client sends behind it is not read; what would wait longer is refused.
+    Delay,
+    /// The message is left out and nobody is told; not for `frames`.
+    Drop,
+    /// The message is left out and the client is told by `notify`, between two messages; not for `frames`.
+    Notify,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::fault::KeyPath;
 use crate::stage::cells::Cells;
-use crate::stage::{FrameHead, FrameInspector, Opcode, Side, sample};
+use crate::stage::{FrameHead, FrameInspector, Opcode, Pace, Side, sample};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -47,7 +47,7 @@ fn judged(stage: &RateLimit, client: &mut Client) -> Verdict {
 }
 
 /// The outcome and rule of a refusal.
-fn told(verdict: Verdict) -> Option<(&'static str, String)> {
+fn told<T>(verdict: Result<T, Box<Refusal>>) -> Option<(&'static str, String)> {
     verdict.err().map(|refusal| (refusal.outcome.id, refusal.rule.unwrap().into()))
 }
 
@@ -72,7 +72,7 @@ fn a_key_of_the_address_alone_counts_before_the_request_is_read_and_once() {
     }
     let refusal = stage.connect(&sample::peer("192.0.2.7")).unwrap_err();
     assert_eq!(refusal.retry_after, Some(Duration::from_millis(500)));
-    assert_eq!(told(Err(refusal)), Some(("rate_limited", "connect 2/s".to_owned())));
+    assert_eq!(told(Verdict::Err(refusal)), Some(("rate_limited", "connect 2/s".to_owned())));
     assert_eq!(told(stage.connect(&sample::peer("192.0.2.8"))), None);
     bench.pass(Duration::from_millis(500));
     assert_eq!(told(stage.connect(&sample::peer("192.0.2.7"))), None);
@@ -132,6 +132,52 @@ fn messages_bytes_and_frames_of_all_connections_with_a_key_count_together() {
 }
 
 #[test]
+fn what_is_over_its_rate_is_left_out_message_by_message() {
+    for (excess, left_out) in [
+        ("\"drop\"", Pace::Skip),
+        ("\"notify\"", Pace::SkipAndTell("too many requests".into())),
+        (
+            "\"notify\"\nnotify = '{\"error\":\"{id}\",\"code\":{code}}'",
+            Pace::SkipAndTell(r#"{"error":"rate_limited","code":1008}"#.into()),
+        ),
+    ] {
+        let bench = Bench::new();
+        let stage = bench.stage(&format!("key = \"ip\"\nmessages = \"2/s\"\nbytes = \"8B/s\"\non_excess = {excess}"));
+        assert!(stage.leaves_out());
+        let mut inspector = inspector(&stage, &client(1, "192.0.2.7", ""));
+        let mut begin = |opcode, length| inspector.begin(Side::Client, &head(opcode, length)).unwrap();
+        assert_eq!(begin(Opcode::Text, 8), Pace::Go);
+        assert_eq!(begin(Opcode::Continuation, 8), Pace::Go, "what has begun goes on, and is owed");
+        assert_eq!(begin(Opcode::Ping, 0), Pace::Go);
+        bench.pass(Duration::from_millis(1000));
+        assert_eq!(begin(Opcode::Text, 1), left_out, "of 16 bytes 8 are paid for");
+        bench.pass(Duration::from_millis(125));
+        assert_eq!(begin(Opcode::Text, 1), Pace::Go);
+        assert_eq!(begin(Opcode::Text, 0), left_out, "the third message in a second");
+    }
+}
+
+#[test]
+fn what_is_over_its_rate_waits_its_turn_and_no_longer_than_a_minute() {
+    let bench = Bench::new();
+    let stage = bench.stage("key = \"ip\"\nmessages = \"3/m\"\nframes = \"100/s\"\nbytes = \"64KiB/s\"\non_excess = \"delay\"");
+    let mut inspector = inspector(&stage, &client(1, "192.0.2.7", ""));
+    let before = std::time::Instant::now();
+    let mut begin = |opcode| inspector.begin(Side::Client, &head(opcode, 5));
+    assert_eq!(begin(Opcode::Text).unwrap(), Pace::Go);
+    assert_eq!(begin(Opcode::Continuation).unwrap(), Pace::Go);
+    for seconds in [20, 40, 60] {
+        match begin(Opcode::Text).unwrap() {
+            Pace::HoldUntil(until) => assert!(until >= before + Duration::from_secs(seconds)),
+            pace => panic!("{pace:?}"),
+        }
+    }
+    assert_eq!(told(begin(Opcode::Text)), Some(("rate_limited", "messages 3/m".to_owned())));
+    bench.pass(Duration::from_secs(80));
+    assert_eq!(begin(Opcode::Text).unwrap(), Pace::Go);
+}
+
+#[test]
 fn a_connection_keeps_its_bucket_when_its_stage_is_made_anew_and_its_request_is_gone() {
     let bench = Bench::new();
     let table = "key = \"header:x-tenant\"\nmessages = \"1/m\"";
@@ -178,6 +224,8 @@ fn a_table_that_limits_nothing_is_a_fault_that_says_so() {
         ("key = \"connection\"\nconnect = \"1/s\"", "every connection is the first of its key: `connect`"),
         ("key = [\"ip\", \"connection\"]\nconcurrent = 1\nmessages = \"1/s\"", "`concurrent` limits nothing"),
         ("key = \"ip\"\nconnect = \"1/s\"\non_excess = \"close\"", "limits no traffic"),
+        ("key = \"ip\"\nframes = \"1/s\"\non_excess = \"drop\"", "cannot be left out"),
+        ("key = \"ip\"\nmessages = \"1/s\"\nnotify = \"slower\"", "nobody is told"),
     ] {
         let mut build = Build::new(KeyPath::table("rate_limit", "x"), Path::new("."), &cells);
         let faults = RateLimit::configure(toml::from_str(table).unwrap(), &mut build).err().unwrap();

@@ -3,6 +3,13 @@
 use super::*;
 use crate::config::units::ByteRate;
 
+impl Debt {
+    /// Spends so much where anything is left, or says how long until there is.
+    fn spend(&self, spent: &Spent, amount: u64) -> Result<(), Duration> {
+        self.reserve(spent, amount, Duration::ZERO).map(|_| ())
+    }
+}
+
 const SECOND: u64 = 1_000_000_000;
 
 fn clock(nanos: u64) -> (Arc<AtomicU64>, Clock) {

@@ -1,11 +1,11 @@
-//! The order of stages: what goes by who a client is stands behind what finds that out.
+//! Stages and what stands around them: who goes by a client's identity, who leaves out messages.
 
 use std::sync::Arc;
 
 use crate::config::fault::{Fault, KeyPath};
 use crate::config::reference::StageRef;
-use crate::config::table::Route as RouteShape;
-use crate::stage::pipeline::{Entry, Pipeline};
+use crate::config::table::{Compression, Route as RouteShape};
+use crate::stage::pipeline::{Entry, Mode, Pipeline};
 
 use super::compile::Compiler;
 use super::listener::Listener;
@@ -27,6 +27,19 @@ impl Compiler<'_> {
             if !self.parts.authenticates(&listener.pipeline) && !self.parts.has_unreadable(shape.pipeline) {
                 self.check_pipeline(&shape.at("pipeline"), shape.pipeline, pipeline, listener);
             }
+        }
+    }
+
+    /// Under context takeover a message that is left out takes the meaning of those behind it along (RFC 7692 §7.1.1).
+    pub(super) fn check_takeover(&mut self, shape: &RouteShape<'_>, listeners: &[Arc<Listener>], pipeline: &Pipeline) {
+        if shape.compression != Compression::Takeover {
+            return;
+        }
+        let pipelines = listeners.iter().map(|listener| &listener.pipeline).chain([pipeline]);
+        let found = pipelines.flat_map(|pipeline| pipeline.steps()).find(|step| step.mode == Mode::Enforce && step.stage.leaves_out());
+        if let Some(step) = found {
+            let message = format!("{} leaves out messages, and with takeover those behind one cannot be read without it", step.name);
+            self.fault(Fault::new(shape.at("compression"), message).hint("write compression = \"pass\""));
         }
     }
 
