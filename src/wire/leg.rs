@@ -129,17 +129,12 @@ impl<S> Leg<S> {
         self.due.filter(|_| self.flow == Flow::Held)
     }
 
-    /// Whether nothing waits any more. The caller sees to it that it is asked again when what waits is due.
-    pub(super) fn is_released(&mut self, now: Tick) -> bool {
-        if self.held_until().is_some_and(|due| due > Instant::now()) {
-            self.hold();
-            return false;
-        }
-        if self.flow == Flow::Held {
+    /// Lets what waits go on if it is due, whether or not the other side takes it now: an owner that waits for a moment must not find
+    /// it past and nothing changed.
+    pub(super) fn release(&mut self) {
+        if self.held_until().is_some_and(|due| due <= Instant::now()) {
             self.flow = self.flow.after(Turning::Released);
-            self.resume(now);
         }
-        true
     }
 
     /// Keeps the end of what was filled for the next time.

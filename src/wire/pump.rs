@@ -48,6 +48,7 @@ where
         Flow::Discarding => return if src.discard(cx, now, buffer).is_ready() { Turn::Moved } else { Turn::Idle },
         Flow::Ended => return Turn::Blocked,
     }
+    src.release();
     if !dst.is_clear() {
         if dst.drain(cx, now).is_pending() {
             src.hold();
@@ -59,7 +60,8 @@ where
         src.flow = src.flow.after(Turning::GraceOver);
         return if matches!(src.flow, Flow::Open | Flow::Held) { Turn::Blocked } else { Turn::Moved };
     }
-    if !src.is_released(now) {
+    if src.flow == Flow::Held {
+        src.hold();
         // A socket that takes no more will not be there when it is due.
         return if src.is_broken() { Turn::Idle } else { Turn::Blocked };
     }

@@ -145,6 +145,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
             }
             Flow::Ended => return Turn::Blocked,
         }
+        self.leg.release();
         if !self.leg.is_clear() {
             if self.leg.drain(cx, now).is_pending() {
                 self.leg.hold();
@@ -156,7 +157,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
             self.greet(cx, now);
             return Turn::Moved;
         }
-        if !self.leg.is_released(now) {
+        if self.leg.flow == Flow::Held {
+            self.leg.hold();
             // A socket that takes no more will not be there when it is due.
             return if self.leg.is_broken() { Turn::Idle } else { Turn::Blocked };
         }

@@ -203,6 +203,29 @@ fn a_frame_whose_time_has_come_goes_on_as_it_came_and_is_not_judged_twice() {
 }
 
 #[test]
+fn a_frame_whose_time_has_come_waits_no_longer_though_nobody_takes_it() {
+    let past = Instant::now();
+    for terminal in [false, true] {
+        let (setup, _) = paced(move |head| if head.length == 6 { Pace::HoldUntil(past) } else { Pace::Go });
+        let setup = Setup { room: 400, ..setup };
+        let mut bench = if terminal { setup.terminal(Echo) } else { setup.relay() };
+        let side = if terminal { Side::Client } else { Side::Upstream };
+        // The pipe has room for two; the third fills it, and the frame that is held comes in the same read.
+        let long = frame(Side::Client, BINARY, &[7; 180]);
+        bench.send(Side::Client, &long).send(Side::Client, &long);
+        bench.send(Side::Client, &[long, frame(Side::Client, TEXT, b"second")].concat());
+        assert!(bench.activity(Side::Client).blocked);
+        assert_eq!(bench.session.held_until(), None, "or its owner would be woken for ever");
+        let mut received = Vec::new();
+        for _ in 0..4 {
+            received.extend(bench.receive(side));
+            bench.poll();
+        }
+        assert_eq!(frames(&received).last().unwrap().1, b"second");
+    }
+}
+
+#[test]
 fn a_ping_that_was_held_counts_once_against_the_limit_on_control_frames() {
     let past = Instant::now();
     let pings = frame(Side::Client, PING, b"").repeat(200);
