@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use support::{PATIENCE, Socket, ask, backend, closed, raw};
+use tokio::sync::Semaphore;
 use tracing::level_filters::LevelFilter;
 use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
@@ -29,7 +30,7 @@ use wsgate::observe::sink::{Format, Sink};
 use wsgate::stage::cells::Cells;
 use wsgate::stage::refusal::{FORBIDDEN, RATE_LIMITED};
 use wsgate::stage::{
-    Build, Client, Configure, Ending, FirstMessage, FrameHead, FrameInspector, Inspect, Judgement, Outcome, Refusal, Side, Stage, Verdict,
+    Build, Client, Configure, Ending, FirstMessage, FrameHead, FrameInspector, Inspect, Judgement, Outcome, Pace, Refusal, Side, Stage,
 };
 
 /// A row of the program's own.
@@ -97,7 +98,7 @@ struct Left {
 }
 
 impl FrameInspector for Left {
-    fn begin(&mut self, from: Side, head: &FrameHead) -> Verdict {
+    fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
         if from == Side::Client && head.starts_message {
             match self.messages.checked_sub(1) {
                 Some(left) => self.messages = left,
@@ -107,7 +108,7 @@ impl FrameInspector for Left {
                 }
             }
         }
-        Ok(())
+        Ok(Pace::Go)
     }
 }
 
@@ -131,6 +132,24 @@ impl Configure for Asking {
 impl Stage for Asking {
     fn handshake<'a>(&'a self, _: &'a mut Client) -> Judgement<'a> {
         Judgement::FirstMessage(FirstMessage { timeout: PATIENCE, max: 100 })
+    }
+}
+
+/// `[tidy.*]`: counts how often it was asked to tidy up.
+struct Tidy(Arc<Semaphore>);
+
+impl Configure for Tidy {
+    const KIND: &'static str = "tidy";
+    type Table = NoKeys;
+
+    fn configure(_: NoKeys, build: &mut Build<'_>) -> Result<Self, Faults> {
+        Ok(Self(build.cell(|| Semaphore::new(0))))
+    }
+}
+
+impl Stage for Tidy {
+    fn tidy(&self) {
+        self.0.add_permits(1);
     }
 }
 
@@ -167,7 +186,7 @@ impl Embedded {
             let guard = logs.install().unwrap();
             (logs, lines, guard)
         });
-        let catalog = Catalog::default().with_stage::<Quota>().with_stage::<Asking>();
+        let catalog = Catalog::default().with_stage::<Quota>().with_stage::<Asking>().with_stage::<Tidy>();
         let cells = Cells::default();
         let document = Document::parse("embedded", format!("[listener.public]\naddress = \"127.0.0.1:0\"\n{config}"), ".");
         let (gateway, faults) = Gateway::compile(&document, &catalog, &cells);
@@ -283,6 +302,16 @@ async fn a_stage_that_asks_for_a_second_first_message_is_a_fault_of_the_gateway(
     drop(socket);
     let events = gateway.logged("asking").await;
     assert_eq!(json!([events[0]["outcome"], events[0]["code"], events[0]["level"]]), json!(["internal", 1011, "error"]));
+    gateway.engine.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_stage_in_force_is_asked_to_tidy_up() {
+    let gateway = Embedded::start("[tidy.a]\n[tidy.b]\n[route.tidy]\npipeline = [\"tidy.a\", \"tidy.b\"]\nendpoint = \"echo\"\n");
+    for name in ["a", "b"] {
+        let asked = gateway.cells.cell("tidy", name, || Semaphore::new(0));
+        support::in_time(asked.acquire()).await.unwrap().forget();
+    }
     gateway.engine.stop();
 }
 

@@ -52,7 +52,8 @@ fn keys(node: &Node, depth: usize, spans: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                if is_secret(key) && (depth > 1 || entry.form() == Form::Assigned) {
+                let is_harmless = key == "key" && is_counted_by(&entry.node);
+                if is_secret(key) && !is_harmless && (depth > 1 || entry.form() == Form::Assigned) {
                     values(&entry.node, spans);
                 } else {
                     keys(&entry.node, depth + 1, spans);
@@ -62,6 +63,18 @@ fn keys(node: &Node, depth: usize, spans: &mut Vec<Range<usize>>) {
         Value::List(list) => list.iter().for_each(|node| keys(node, depth, spans)),
         Value::String(text) if is_private(text) => spans.push(node.span.clone()),
         _ => {}
+    }
+}
+
+/// Whether a `key` says what a limit counts by, which is no secret.
+fn is_counted_by(node: &Node) -> bool {
+    match &node.value {
+        Value::List(list) => list.iter().all(is_counted_by),
+        Value::String(text) => {
+            matches!(text.as_str(), "ip" | "user" | "route" | "connection")
+                || ["ip/", "claim:", "header:"].iter().any(|start| text.starts_with(start))
+        }
+        _ => false,
     }
 }
 

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_language_reference_s_example_is_read_without_a_fault() {
-        let kinds = ["authenticated", "echo", "errors", "firewall", "headers", "jwt", "origin", "revoked"];
+        let kinds = ["authenticated", "echo", "errors", "firewall", "headers", "jwt", "origin", "rate_limit", "revoked"];
         let document = Document::parse("gateway.toml", include_str!("../../tests/whole.toml"), "/etc/wsgate");
         let (config, faults) = Config::read(&document, &kinds);
         assert!(faults.is_empty(), "{}", super::super::render(&document, &faults, false));

@@ -149,6 +149,7 @@ impl Visit {
             params,
             identities: Box::default(),
             counters: Default::default(),
+            holdings: Default::default(),
             request: Some(Box::new(parts)),
             first_message: None,
         });
@@ -200,6 +201,8 @@ impl Visit {
         // From here on it takes nobody's place: what bounds those who are shown out is the courtesy below.
         self.holdings.release();
         let within = self.listener.handshake_timeout;
+        // It will not become live: its slots are free before it has been told so.
+        drop(self.client.as_mut().map(|client| client.holdings.take_permits()));
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
             Stop::Declined(refusal, answer) => (refusal, Some(answer)),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Instant, SystemTime};
 
+use tokio::time::{Sleep, sleep_until};
+
 use crate::endpoint::upstream::Lease;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
@@ -51,6 +53,8 @@ pub(super) struct Live<S> {
     worker: Arc<Worker>,
     armed: Tick,
     waker: Option<Waker>,
+    /// For a frame that is held; a connection without one owns no timer.
+    timer: Option<Pin<Box<Sleep>>>,
     began: Instant,
     subprotocol: Option<Box<str>>,
     holdings: Holdings,
@@ -63,7 +67,7 @@ impl<S: Session + Unpin> Live<S> {
         let review = policy.review_at(&seat.record.client, None);
         let liveness = Liveness::new(&policy.route.times, now, review);
         let Kept { began, subprotocol, holdings } = kept;
-        Self { session, policy, liveness, seat, worker, armed: now, waker: None, began, subprotocol, holdings, is_over: false }
+        Self { session, policy, liveness, seat, worker, armed: now, waker: None, timer: None, began, subprotocol, holdings, is_over: false }
     }
 
     /// Does what is due and arms the wheel for what is due next.
@@ -110,6 +114,22 @@ impl<S: Session + Unpin> Live<S> {
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
         let (policy, client) = (&self.policy, &*self.seat.record.client);
         self.session.poll(cx, now, &|refusal| policy.tell(Some(client), refusal))
+    }
+
+    /// Has the task woken when a frame that is held is due.
+    fn time_hold(&mut self, cx: &mut Context<'_>) {
+        let Some(due) = self.session.held_until() else {
+            self.timer = None;
+            return;
+        };
+        let due = due.into();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        if timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
     }
 
     fn end(&mut self, mut refusal: Box<Refusal>, now: Tick) {
@@ -159,6 +179,9 @@ impl<S: Session + Unpin> Future for Live<S> {
             && let Some(due) = this.session.deadline().or_else(|| stalled_until(&this.session))
         {
             this.arm(due, now);
+        }
+        if polled.is_pending() {
+            this.time_hold(cx);
         }
         let ending = ready!(polled);
         this.finish(&ending);

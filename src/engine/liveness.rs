@@ -180,6 +180,10 @@ mod tests {
             Some(self.legs[usize::from(side == Side::Upstream)])
         }
 
+        fn held_until(&self) -> Option<std::time::Instant> {
+            None
+        }
+
         fn deadline(&self) -> Option<Tick> {
             None
         }

@@ -10,6 +10,7 @@ mod policy;
 mod registry;
 mod request;
 mod thread;
+mod tidy;
 mod visit;
 mod wheel;
 mod worker;
@@ -65,6 +66,7 @@ struct Shared {
 pub struct Engine {
     shared: Arc<Shared>,
     workers: Vec<Thread>,
+    /// What runs beside the workers' connections: the acceptors, and the tidying up.
     acceptors: JoinSet<()>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
     stop: watch::Sender<bool>,
@@ -102,6 +104,7 @@ impl Engine {
             acceptors.spawn(accept::accept(socket, name.clone(), shared.clone(), team.clone()));
             addresses.push((name, address));
         }
+        acceptors.spawn(tidy::tidy(shared.clone()));
         Ok(Self { shared, workers, acceptors, addresses, stop, is_drained: false })
     }
 
@@ -178,6 +181,7 @@ mod tests {
             params: Box::default(),
             identities: Box::default(),
             counters: Default::default(),
+            holdings: Default::default(),
             request: None,
             first_message: None,
         })

@@ -91,6 +91,7 @@ impl Visit {
         let Some(leg) = self.door.take_leg() else { return };
         let is_needed = client.request.take().is_some_and(|request| request.extensions.get::<ForwardFirst>().is_some());
         let first = client.first_message.take().filter(|_| is_needed);
+        self.holdings.permits.extend(client.holdings.take_permits());
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener, route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);

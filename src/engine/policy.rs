@@ -7,7 +7,7 @@ use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::{self, Findings};
-use crate::stage::{Client, Ending, FrameHead, FrameInspector, Refusal, Side, Verdict};
+use crate::stage::{Client, Ending, FrameHead, FrameInspector, Pace, Refusal, Side, Verdict};
 
 /// A connection keeps the parts of the snapshot it was judged by, and no other.
 #[derive(Clone)]
@@ -61,12 +61,12 @@ struct Reporting {
 }
 
 impl FrameInspector for Reporting {
-    fn begin(&mut self, from: Side, head: &FrameHead) -> Verdict {
-        let Err(refusal) = self.inner.begin(from, head) else { return Ok(()) };
-        if !refusal.report {
-            return Err(refusal);
-        }
+    fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
+        let refusal = match self.inner.begin(from, head) {
+            Err(refusal) if refusal.report => refusal,
+            judged => return judged,
+        };
         Event::WouldRefuse { attempt: Attempt::from(&*self.client), refusal: &refusal }.emit();
-        Ok(())
+        Ok(Pace::Go)
     }
 }

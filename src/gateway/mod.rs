@@ -4,6 +4,7 @@
 
 pub mod catalog;
 mod compile;
+mod fitting;
 pub mod listener;
 mod log_file;
 mod needs;

@@ -89,6 +89,7 @@ impl Compiler<'_> {
         let endpoint = self.parts.endpoint(&shape.at("endpoint"), shape.endpoint);
         self.check_identity(shape, listeners, &pipeline);
         self.check_needs(shape, listeners, &pipeline, segments);
+        self.check_takeover(shape, listeners, &pipeline);
         self.check_defaults(shape, listeners, &pipeline);
         let size = |size: Switch<Size>| size.on().map_or(u64::MAX, Size::get);
         Some(Route {

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use super::holdings::Holdings;
 use super::traffic::{Message, Side};
 
 /// What is known of a connection before its request is read.
@@ -47,6 +48,8 @@ pub struct Client {
     pub identities: Box<[Identity]>,
     /// What has passed so far.
     pub counters: Counters,
+    /// What stages hold for it.
+    pub holdings: Holdings,
     /// The request, until it is answered: what will go to the backend. A stage that takes a credential out of it removes it here.
     pub request: Option<Box<http::request::Parts>>,
     /// The message a stage asked for with [`FirstMessage`](super::FirstMessage), while the handshake is judged again.

@@ -9,10 +9,12 @@ pub mod errors;
 pub mod fields;
 pub mod firewall;
 pub mod headers;
+pub mod holdings;
 pub mod jwt;
 mod lines;
 pub mod origin;
 pub mod pipeline;
+pub mod rate_limit;
 pub mod refusal;
 pub mod revoked;
 #[cfg(test)]
@@ -36,7 +38,7 @@ pub use build::Build;
 pub use client::{Client, Identity, Peer};
 pub use pipeline::{Findings, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
-pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Side};
+pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Pace, Side};
 
 /// A future a stage answers with when it must ask somebody first.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -100,6 +102,14 @@ pub trait Stage: Send + Sync + 'static {
     /// The connection has ended. For counting; what it held releases itself.
     fn close(&self, _client: &Client, _ending: &Ending) {}
 
+    /// Whether it may leave out messages.
+    fn leaves_out(&self) -> bool {
+        false
+    }
+
+    /// Gives back what nobody uses. Asked every few seconds, away from all traffic, where it may take a while.
+    fn tidy(&self) {}
+
     /// When this stage's verdicts next change by themselves, as when a rule expires.
     fn next_change(&self, _now: SystemTime) -> Option<SystemTime> {
         None
@@ -133,6 +143,7 @@ pub const STAGES: &[StageKind] = &[
     StageKind::of::<headers::Headers>(),
     StageKind::of::<jwt::Jwt>(),
     StageKind::of::<origin::Origin>(),
+    StageKind::of::<rate_limit::RateLimit>(),
     StageKind::of::<revoked::Revoked>(),
 ];
 

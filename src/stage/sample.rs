@@ -29,6 +29,7 @@ pub(crate) fn client(headers: &[(&str, &str)]) -> Client {
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),
+        holdings: Default::default(),
         request: Some(Box::new(request.body(()).unwrap().into_parts().0)),
         first_message: None,
     }

@@ -1,6 +1,8 @@
 //! What a stage may see of the traffic: frame heads and messages.
 
-use super::refusal::Verdict;
+use std::time::Instant;
+
+use super::refusal::Refusal;
 
 /// The two ends of a connection through the gateway; `from` a side means sent by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,11 +93,26 @@ pub enum Inspect {
     Frames(Box<dyn FrameInspector>),
 }
 
+/// What becomes of a frame that is not refused. In report mode a frame is neither held nor left out; that it would be is reported as
+/// [`RATE_LIMITED`](super::refusal::RATE_LIMITED).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// It goes on.
+    Go,
+    /// It goes on at this moment and not before. Its side is not read until then, so that whoever sends feels it.
+    HoldUntil(Instant),
+    /// Its message is left out, all frames of it, while control frames between them pass. A message can be left out at its first
+    /// frame, a ping or pong by itself; any other frame goes on.
+    Skip,
+    /// The same, and the client is sent this text, where no message toward it is open. One such text waits at a time.
+    SkipAndTell(Box<str>),
+}
+
 /// Judges one connection's frames by their heads. It belongs to that connection, so counters of its own need no lock.
 pub trait FrameInspector: Send {
     /// Called at each data or control frame's head, before any byte of it has gone on.
     ///
     /// # Errors
     /// The refusal that ends the connection.
-    fn begin(&mut self, from: Side, head: &FrameHead) -> Verdict;
+    fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>>;
 }

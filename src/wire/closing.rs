@@ -153,7 +153,7 @@ impl Source {
 
     /// The frames of another leg.
     pub(super) fn of(flow: Flow, cursor: &Cursor) -> Self {
-        Self { flow, mid_frame: cursor.open() > 0, in_message: cursor.in_message() }
+        Self { flow, mid_frame: cursor.going() > 0, in_message: cursor.in_message() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::stage::refusal::CLIENT_LOST;
-use crate::stage::{Ending, Message, Opcode, Refusal, Side};
+use crate::stage::{Ending, Message, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
 use super::closing::Closing;
@@ -67,7 +67,7 @@ where
             )));
         }
         let mut reading = leg.reading.take().unwrap_or_default();
-        let (taken, item) = match reading.read(&mut leg.cursor, bytes, now, |_| Ok(())) {
+        let (taken, item) = match reading.read(&mut leg.cursor, bytes, now, |_, _| Ok(Pace::Go)) {
             Ok(read) => read,
             Err(refusal) => return Poll::Ready(Err(NoMessage::Refused(refusal))),
         };
@@ -82,6 +82,8 @@ where
                 leg.keep_fresh(rest);
                 return Poll::Ready(Ok(message));
             }
+            // Nobody holds what comes first.
+            Some(Item::Held(_)) => continue,
             Some(Item::Control(frame)) => frame,
         };
         leg.keep_fresh(rest);

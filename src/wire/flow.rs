@@ -7,6 +7,8 @@ use crate::stage::Message;
 pub(super) enum Flow {
     /// Frames are judged and go on.
     Open,
+    /// The next frame waits for its time. Nothing goes on, and nothing is read.
+    Held,
     /// The gateway is ending the connection: the rest of the open frame goes on, nothing behind it does.
     Draining,
     /// Nothing goes on. Input is read and thrown away, because closing a socket with unread input resets it and destroys the Close
@@ -19,6 +21,10 @@ pub(super) enum Flow {
 /// What happens to a [`Flow`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turning {
+    /// The next frame is to wait.
+    Held,
+    /// Its time has come.
+    Released,
     /// The side's own Close has gone on.
     Closed,
     /// The gateway is ending the connection.
@@ -35,13 +41,15 @@ pub(super) enum Turning {
 }
 
 impl Flow {
-    /// The state after this has happened. A flow never opens again.
+    /// The state after this has happened. A flow that is being ended never opens again.
     #[must_use]
     pub(super) fn after(self, turning: Turning) -> Self {
         match (self, turning) {
             (Self::Ended, _) | (_, Turning::Ended) => Self::Ended,
-            (Self::Open, Turning::Stopped { mid_frame: true }) => Self::Draining,
-            (Self::Open, Turning::Stopped { mid_frame: false } | Turning::Closed) => Self::Discarding,
+            (Self::Open, Turning::Held) => Self::Held,
+            (Self::Held, Turning::Released) => Self::Open,
+            (Self::Open | Self::Held, Turning::Stopped { mid_frame: true }) => Self::Draining,
+            (Self::Open | Self::Held, Turning::Stopped { mid_frame: false } | Turning::Closed) => Self::Discarding,
             (Self::Draining, Turning::FrameDone | Turning::GraceOver) => Self::Discarding,
             (unmoved, _) => unmoved,
         }
@@ -49,7 +57,7 @@ impl Flow {
 
     /// Whether bytes from this side may still go on.
     pub(super) fn is_passing(self) -> bool {
-        matches!(self, Self::Open | Self::Draining)
+        matches!(self, Self::Open | Self::Held | Self::Draining)
     }
 }
 
@@ -80,17 +88,19 @@ pub(super) struct Farewell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Flow::{Discarding, Draining, Ended, Open};
+    use Flow::{Discarding, Draining, Ended, Held, Open};
 
     #[test]
     fn a_flow_turns_as_the_table_says() {
         let (whole, part) = (Turning::Stopped { mid_frame: false }, Turning::Stopped { mid_frame: true });
-        let turnings = [Turning::Closed, whole, part, Turning::FrameDone, Turning::GraceOver, Turning::Ended];
+        let (held, released) = (Turning::Held, Turning::Released);
+        let turnings = [held, released, Turning::Closed, whole, part, Turning::FrameDone, Turning::GraceOver, Turning::Ended];
         for (flow, after) in [
-            (Open, [Discarding, Discarding, Draining, Open, Open, Ended]),
-            (Draining, [Draining, Draining, Draining, Discarding, Discarding, Ended]),
-            (Discarding, [Discarding, Discarding, Discarding, Discarding, Discarding, Ended]),
-            (Ended, [Ended; 6]),
+            (Open, [Held, Open, Discarding, Discarding, Draining, Open, Open, Ended]),
+            (Held, [Held, Open, Discarding, Discarding, Draining, Held, Held, Ended]),
+            (Draining, [Draining, Draining, Draining, Draining, Draining, Discarding, Discarding, Ended]),
+            (Discarding, [Discarding, Discarding, Discarding, Discarding, Discarding, Discarding, Discarding, Ended]),
+            (Ended, [Ended; 8]),
         ] {
             assert_eq!(turnings.map(|turning| flow.after(turning)), after, "{flow:?}");
         }

@@ -37,6 +37,8 @@ pub struct Cursor {
     compression: bool,
     in_message: bool,
     is_compressed: bool,
+    /// Whether the message that was entered last is left out.
+    is_skipping: bool,
 }
 
 /// What comes next.
@@ -97,6 +99,7 @@ impl Cursor {
             compression,
             in_message: false,
             is_compressed: false,
+            is_skipping: false,
         }
     }
 
@@ -115,9 +118,24 @@ impl Cursor {
         self.open
     }
 
-    /// Whether a message has begun whose final frame has not.
+    /// The same of a frame that goes on; 0 in a message that is left out.
+    pub fn going(&self) -> u64 {
+        if self.is_skipping { 0 } else { self.open }
+    }
+
+    /// Whether a message has begun that goes on, and its final frame has not.
     pub fn in_message(&self) -> bool {
-        self.in_message
+        self.in_message && !self.is_skipping
+    }
+
+    /// Whether the open frame is left out.
+    pub fn is_skipping(&self) -> bool {
+        self.is_skipping
+    }
+
+    /// Whether the frame with this head is left out because its message is.
+    pub fn skips(&self, head: &FrameHead) -> bool {
+        self.is_skipping && head.opcode == Opcode::Continuation
     }
 
     /// What `bytes` begin with. `now` is what control frames are counted against.
@@ -147,6 +165,18 @@ impl Cursor {
         self.message = head.message_length;
         self.is_compressed = head.is_compressed;
         self.in_message = !head.is_final;
+        self.is_skipping = false;
+    }
+
+    /// Enters the data frame whose head was found next, and which is left out with its message.
+    pub fn skip(&mut self, head: &FrameHead) {
+        self.enter(head);
+        self.is_skipping = true;
+    }
+
+    /// The control frame found last has to wait: it will be found again, and counts then.
+    pub fn unread_control(&mut self) {
+        self.controls = self.controls.saturating_sub(1);
     }
 
     /// Leaves the open frame: nothing of it has gone out, and nothing will.

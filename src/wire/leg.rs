@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -32,6 +33,10 @@ pub struct Leg<S> {
     is_unflushed: bool,
     /// Whether it was not read when it last could have been.
     is_held: bool,
+    /// When the frame that waits goes on, while the flow is held.
+    due: Option<Instant>,
+    /// Whether the next frame's head has been judged: it has only waited since.
+    pub(super) is_judged: bool,
     received: Tick,
     data: Tick,
     ping: Option<Tick>,
@@ -52,6 +57,8 @@ impl<S> Leg<S> {
             flow: Flow::Open,
             is_unflushed: false,
             is_held: false,
+            due: None,
+            is_judged: false,
             received: Tick::default(),
             data: Tick::default(),
             ping: None,
@@ -114,6 +121,28 @@ impl<S> Leg<S> {
         }
     }
 
+    /// The next frame, with which `rest` begins, goes on when it is due. What was read with it is kept, at most one read buffer, and
+    /// nothing is read until then.
+    pub(super) fn wait(&mut self, until: Instant, rest: &[u8]) {
+        self.keep_fresh(rest);
+        self.flow = self.flow.after(Turning::Held);
+        (self.due, self.is_judged) = (Some(until), true);
+        self.hold();
+    }
+
+    /// When the frame that waits is due.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.due.filter(|_| self.flow == Flow::Held)
+    }
+
+    /// Lets what waits go on if it is due, whether or not the other side takes it now: an owner that waits for a moment must not find
+    /// it past and nothing changed.
+    pub(super) fn release(&mut self) {
+        if self.held_until().is_some_and(|due| due <= Instant::now()) {
+            self.flow = self.flow.after(Turning::Released);
+        }
+    }
+
     /// Keeps the end of what was filled for the next time.
     pub(super) fn keep(&mut self, rest: &[u8]) {
         if !rest.is_empty() {
@@ -129,7 +158,7 @@ impl<S> Leg<S> {
 
     /// The gateway is ending the connection.
     pub(super) fn stop(&mut self) {
-        self.flow = self.flow.after(Turning::Stopped { mid_frame: self.cursor.open() > 0 });
+        self.flow = self.flow.after(Turning::Stopped { mid_frame: self.cursor.going() > 0 });
         self.reading = None;
     }
 

@@ -1,6 +1,8 @@
 //! Read depth: frames of one side unmasked and put together into whole messages.
 
-use crate::stage::{FrameHead, Message, Opcode, Refusal, Verdict};
+use std::time::Instant;
+
+use crate::stage::{FrameHead, Message, Opcode, Pace, Refusal};
 
 use super::frame::{ControlFrame, Cursor, Step};
 use super::tick::Tick;
@@ -31,6 +33,8 @@ pub enum Item {
     Message(Message),
     /// A control frame, which may stand between the fragments of a message.
     Control(ControlFrame),
+    /// The next data frame goes on at this moment; it has been judged, and will be found again.
+    Held(Instant),
 }
 
 impl Assembler {
@@ -44,7 +48,7 @@ impl Assembler {
         cursor: &mut Cursor,
         bytes: &[u8],
         now: Tick,
-        mut judge: impl FnMut(&FrameHead) -> Verdict,
+        mut judge: impl FnMut(&Cursor, &FrameHead) -> Result<Pace, Box<Refusal>>,
     ) -> Result<(usize, Option<Item>), Box<Refusal>> {
         let from = cursor.from();
         let refuse = |violation: Violation| violation.refusal(from);
@@ -55,11 +59,17 @@ impl Assembler {
                 Step::Need => return Ok((taken, None)),
                 Step::Control(frame) => return Ok((taken + frame.size, Some(Item::Control(frame)))),
                 Step::Head { head, mask, size } => {
-                    judge(&head)?;
-                    cursor.enter(&head);
-                    self.begin(&head, mask.unwrap_or_default()).map_err(refuse)?;
+                    match judge(cursor, &head)? {
+                        Pace::HoldUntil(until) => return Ok((taken, Some(Item::Held(until)))),
+                        Pace::Skip | Pace::SkipAndTell(_) => cursor.skip(&head),
+                        Pace::Go => {
+                            cursor.enter(&head);
+                            self.begin(&head, mask.unwrap_or_default()).map_err(refuse)?;
+                        }
+                    }
                     taken += size;
                 }
+                Step::Payload(count) if cursor.is_skipping() => taken += count,
                 Step::Payload(count) => {
                     self.push(rest.get(..count).unwrap_or_default()).map_err(refuse)?;
                     taken += count;
@@ -131,7 +141,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<(usize, Option<Item>), Box<Refusal>> {
         let mut cursor = Cursor::new(Side::Client, 1 << 20, false);
-        Assembler::default().read(&mut cursor, bytes, Tick::default(), |_| Ok(()))
+        Assembler::default().read(&mut cursor, bytes, Tick::default(), |_, _| Ok(Pace::Go))
     }
 
     #[test]
@@ -144,7 +154,7 @@ mod tests {
             let (mut cursor, mut assembler) = (Cursor::new(Side::Client, 10, false), Assembler::default());
             let mut whole = None;
             for part in [&frame[..cut], &frame[cut..]] {
-                let (taken, item) = assembler.read(&mut cursor, part, Tick::default(), |_| Ok(())).unwrap();
+                let (taken, item) = assembler.read(&mut cursor, part, Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
                 assert_eq!(taken, part.len());
                 whole = item;
             }

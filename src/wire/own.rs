@@ -62,6 +62,13 @@ pub(super) fn masked(message: &Message) -> Vec<u8> {
     encode(Side::Upstream, Frame::message(message.as_bytes().to_vec(), OpCode::Data(data), true))
 }
 
+/// A text message to the client.
+pub(super) fn text(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    message(&Message::Text(text.to_owned()), &mut out);
+    out
+}
+
 /// Masks what goes to a backend, where the gateway is the client (RFC 6455 §5.3).
 fn encode(toward: Side, mut frame: Frame) -> Vec<u8> {
     if toward == Side::Upstream {

@@ -44,10 +44,11 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
 {
     match src.flow {
-        Flow::Open | Flow::Draining => {}
+        Flow::Open | Flow::Held | Flow::Draining => {}
         Flow::Discarding => return if src.discard(cx, now, buffer).is_ready() { Turn::Moved } else { Turn::Idle },
         Flow::Ended => return Turn::Blocked,
     }
+    src.release();
     if !dst.is_clear() {
         if dst.drain(cx, now).is_pending() {
             src.hold();
@@ -59,10 +60,15 @@ where
         src.flow = src.flow.after(Turning::GraceOver);
         return match src.flow {
             // Neither takes anything any more: nobody is left to find out about the other.
-            Flow::Open if src.is_broken() => Turn::Lost,
-            Flow::Open => Turn::Blocked,
+            Flow::Open | Flow::Held if src.is_broken() => Turn::Lost,
+            Flow::Open | Flow::Held => Turn::Blocked,
             _ => Turn::Moved,
         };
+    }
+    if src.flow == Flow::Held {
+        src.hold();
+        // A socket that takes no more will not be there when it is due.
+        return if src.is_broken() { Turn::Idle } else { Turn::Blocked };
     }
     let Poll::Ready(bytes) = src.fill(cx, now, buffer) else {
         return Turn::Idle;
@@ -89,18 +95,23 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
 {
     // Only what a client has sent is ever cut short of what it has begun.
-    let open = (from == Side::Client).then(|| src.cursor.open());
-    let (mut judge, client) = Judge::new(from, now, terms);
+    let open = (from == Side::Client).then(|| src.cursor.going());
+    let (mut judge, client) = Judge::new(from, now, terms, std::mem::take(&mut src.is_judged));
     let found = scan(&mut src.cursor, bytes, &mut judge);
     if judge.settle(client) {
         src.passed_data(now);
     }
-    if let Some(chunk) = bytes.get(found.start..found.end).filter(|chunk| !chunk.is_empty()) {
+    if let Some(chunk) = bytes.get(..found.kept).filter(|chunk| !chunk.is_empty()) {
         dst.send(cx, now, chunk, open);
     }
+    let rest = bytes.get(found.end..).unwrap_or_default();
     match found.stop {
         None => {
-            src.keep(bytes.get(found.end..).unwrap_or_default());
+            src.keep(rest);
+            Turn::Moved
+        }
+        Some(Stop::Held(until)) => {
+            src.wait(until, rest);
             Turn::Moved
         }
         Some(Stop::Closed(close)) => {

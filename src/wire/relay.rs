@@ -5,6 +5,7 @@
 //! is a `Flow` of its own, so neither waits for the other.
 
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -123,6 +124,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay
             let mut has_moved = self.note(Side::Client, turn, now, tell);
             let turn = pump(Side::Upstream, &mut self.upstream, &mut self.client, &mut self.terms, cx, now, buffer);
             has_moved |= self.note(Side::Upstream, turn, now, tell);
+            self.give_notice(cx, now);
             if self.closing.is_some() {
                 has_moved |= self.part(cx, now);
                 if self.client.is_gone() && self.upstream.is_gone() {
@@ -135,6 +137,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Tells the client what an inspector wants it told, between two messages of the backend's.
+    fn give_notice(&mut self, cx: &mut Context<'_>, now: Tick) {
+        if self.terms.notice.is_none() || self.closing.is_some() {
+            return;
+        }
+        let between = self.upstream.cursor.going() == 0 && !self.upstream.cursor.in_message();
+        if between
+            && self.client.is_clear()
+            && matches!(self.client.outlet, Outlet::Open)
+            && let Some(text) = self.terms.notice.take()
+        {
+            self.client.send(cx, now, &own::text(&text), None);
+        }
     }
 
     /// Takes in what a turn came to; says whether another may bring more.
@@ -216,8 +233,8 @@ where
             return false;
         }
         match side {
-            Side::Client => self.client.ping(side, now, self.upstream.cursor.open() == 0),
-            Side::Upstream => self.upstream.ping(side, now, self.client.cursor.open() == 0),
+            Side::Client => self.client.ping(side, now, self.upstream.cursor.going() == 0),
+            Side::Upstream => self.upstream.ping(side, now, self.client.cursor.going() == 0),
         }
     }
 
@@ -230,6 +247,10 @@ where
 
     fn deadline(&self) -> Option<Tick> {
         self.closing.as_ref().map(|closing| closing.deadline(self.client.is_waiting() || self.upstream.is_waiting()))
+    }
+
+    fn held_until(&self) -> Option<Instant> {
+        self.client.held_until().into_iter().chain(self.upstream.held_until()).min()
     }
 
     fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>) {

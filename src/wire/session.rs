@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use crate::stage::{Client, Ending, FrameInspector, Refusal, Side};
 
@@ -33,6 +34,9 @@ pub trait Session: Send {
 
     /// When to poll next though no socket is ready; only an ending has deadlines.
     fn deadline(&self) -> Option<Tick>;
+
+    /// When to poll next for a frame that an inspector holds. Ticks are too coarse for it.
+    fn held_until(&self) -> Option<Instant>;
 
     /// Judges by these inspectors from the next frame's head on.
     fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>);
@@ -82,12 +86,14 @@ pub(super) struct Terms {
     pub client: Arc<Client>,
     pub inspectors: Vec<Box<dyn FrameInspector>>,
     pub close_timeout: Ticks,
+    /// What an inspector wants the client told; a later one finds it told already.
+    pub notice: Option<Box<str>>,
 }
 
 impl From<Settings> for Terms {
     fn from(settings: Settings) -> Self {
         let Settings { client, inspectors, close_timeout, .. } = settings;
-        Self { client, inspectors, close_timeout }
+        Self { client, inspectors, close_timeout, notice: None }
     }
 }
 

@@ -1,10 +1,11 @@
 //! A terminated endpoint: the gateway itself answers each of the client's messages.
 
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::stage::{Ending, FrameInspector, Message, Opcode, Refusal, Side};
+use crate::stage::{Ending, FrameInspector, Message, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
 use super::closing::{Closing, Due, Source, lost};
@@ -138,12 +139,13 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
     /// At most one read, and what it brought answered. Nothing is read while an answer waits to be taken.
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &mut [u8]) -> Turn {
         match self.leg.flow {
-            Flow::Open => {}
+            Flow::Open | Flow::Held => {}
             Flow::Draining | Flow::Discarding => {
                 return if self.leg.discard(cx, now, buffer).is_ready() { Turn::Moved } else { Turn::Idle };
             }
             Flow::Ended => return Turn::Blocked,
         }
+        self.leg.release();
         if !self.leg.is_clear() {
             if self.leg.drain(cx, now).is_pending() {
                 self.leg.hold();
@@ -154,6 +156,11 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         if !self.is_greeted {
             self.greet(cx, now);
             return Turn::Moved;
+        }
+        if self.leg.flow == Flow::Held {
+            self.leg.hold();
+            // A socket that takes no more will not be there when it is due.
+            return if self.leg.is_broken() { Turn::Idle } else { Turn::Blocked };
         }
         let Poll::Ready(bytes) = self.leg.fill(cx, now, buffer) else {
             return Turn::Idle;
@@ -176,11 +183,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
     }
 
     fn answer(&mut self, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn {
-        let (mut judge, client) = Judge::new(Side::Client, now, &mut self.terms);
-        let mut answers = Answers { responder: &mut *self.responder, out: Vec::new(), messages: 0, bytes: 0 };
+        let is_judged = std::mem::take(&mut self.leg.is_judged);
+        let (mut judge, client) = Judge::new(Side::Client, now, &mut self.terms, is_judged);
+        let mut answers = Answers { responder: &mut *self.responder, out: Vec::new(), messages: 0, bytes: 0, held: None };
         let mut reading = self.leg.reading.take().unwrap_or_default();
         let (taken, turn) = answers.give(&mut reading, &mut self.leg, bytes, &mut judge);
-        let Answers { out, messages, bytes: answered, .. } = answers;
+        let Answers { mut out, messages, bytes: answered, held, .. } = answers;
         client.counters.from(Side::Upstream).add(messages, answered);
         if judge.settle(client) {
             self.leg.passed_data(now);
@@ -188,7 +196,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         if matches!(turn, Turn::Moved) {
             self.leg.reading = Some(reading);
             let rest = bytes.get(taken..).unwrap_or_default();
-            if out.len() < MAX_QUEUE { self.leg.keep(rest) } else { self.leg.keep_fresh(rest) }
+            match held {
+                Some(until) => self.leg.wait(until, rest),
+                None if out.len() < MAX_QUEUE => self.leg.keep(rest),
+                None => self.leg.keep_fresh(rest),
+            }
+        }
+        if let Some(text) = self.terms.notice.take() {
+            out.extend(own::text(&text));
         }
         self.leg.send(cx, now, &out, None);
         turn
@@ -201,6 +216,8 @@ struct Answers<'a> {
     out: Vec<u8>,
     messages: u64,
     bytes: u64,
+    /// When the next frame is due, where it has to wait.
+    held: Option<Instant>,
 }
 
 impl Answers<'_> {
@@ -209,7 +226,7 @@ impl Answers<'_> {
         let mut taken = 0;
         while self.out.len() < MAX_QUEUE {
             let rest = bytes.get(taken..).unwrap_or_default();
-            let item = match reading.read(&mut leg.cursor, rest, judge.now, |head| judge.head(head)) {
+            let item = match reading.read(&mut leg.cursor, rest, judge.now, |cursor, head| judge.head(cursor, head)) {
                 Ok((count, item)) => {
                     taken += count;
                     item
@@ -219,9 +236,20 @@ impl Answers<'_> {
             match item {
                 None => break,
                 Some(Item::Message(message)) => self.message(message, judge),
+                Some(Item::Held(until)) => {
+                    self.held = Some(until);
+                    break;
+                }
                 Some(Item::Control(frame)) => {
-                    if let Err(refusal) = judge.head(&frame.head()) {
-                        return (taken, Turn::Refused(refusal));
+                    match judge.head(&leg.cursor, &frame.head()) {
+                        Ok(Pace::Go) => {}
+                        Ok(Pace::Skip | Pace::SkipAndTell(_)) => continue,
+                        Ok(Pace::HoldUntil(until)) => {
+                            leg.cursor.unread_control();
+                            self.held = Some(until);
+                            return (taken - frame.size, Turn::Moved);
+                        }
+                        Err(refusal) => return (taken, Turn::Refused(refusal)),
                     }
                     match frame.opcode {
                         // The cursor has read this payload before: it parses.
@@ -266,6 +294,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send> Session for Terminal<C> {
 
     fn deadline(&self) -> Option<Tick> {
         self.closing.as_ref().map(|closing| closing.deadline(self.leg.is_waiting()))
+    }
+
+    fn held_until(&self) -> Option<Instant> {
+        self.leg.held_until()
     }
 
     fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>) {

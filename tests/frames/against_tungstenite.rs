@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self};
-use wsgate::stage::{Message, Opcode, Side};
+use wsgate::stage::{Message, Opcode, Pace, Side};
 use wsgate::wire::close::Close;
 use wsgate::wire::frame::Cursor;
 use wsgate::wire::message::{Assembler, Item};
@@ -47,11 +47,12 @@ fn ours(from: Side, bytes: &[u8], cuts: &[usize]) -> (Vec<Seen>, End) {
         // Control frames are counted by the second; each part is one of its own.
         let now = Tick::new(u32::try_from(tick).unwrap() * 10 + 10);
         loop {
-            match assembler.read(&mut cursor, &pending, now, |_| Ok(())) {
+            match assembler.read(&mut cursor, &pending, now, |_, _| Ok(Pace::Go)) {
                 Ok((taken, item)) => {
                     pending.drain(..taken);
                     match item {
                         None => break,
+                        Some(Item::Held(_)) => unreachable!("nobody holds"),
                         Some(Item::Message(message)) => read.push(Seen::Message(message)),
                         Some(Item::Control(frame)) => match frame.opcode {
                             Opcode::Ping => read.push(Seen::Ping(frame.payload().to_vec())),

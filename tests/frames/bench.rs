@@ -65,6 +65,7 @@ pub(crate) fn facts() -> Arc<Client> {
         params: Box::default(),
         identities: Box::default(),
         counters: Counters::default(),
+        holdings: Default::default(),
         request: None,
         first_message: None,
     })

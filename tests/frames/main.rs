@@ -16,5 +16,6 @@ mod endings;
 mod forwarding;
 mod liveness;
 mod over_tcp;
+mod pacing;
 mod refusals;
 mod terminal;

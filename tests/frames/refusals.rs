@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use wsgate::stage::refusal::RATE_LIMITED;
-use wsgate::stage::{FrameHead, FrameInspector, Opcode, Refusal, Side, Verdict};
+use wsgate::stage::{FrameHead, FrameInspector, Opcode, Pace, Refusal, Side};
 
 use super::bench::{Setup, relay};
 use super::bytes::{BINARY, CLOSE, PING, TEXT, close, closing, frame, frames};
@@ -63,13 +63,13 @@ fn compressed_messages_pass_where_both_handshakes_agreed_on_them() {
 struct Third(Arc<Mutex<Vec<(Side, Opcode, u64)>>>);
 
 impl FrameInspector for Third {
-    fn begin(&mut self, from: Side, head: &FrameHead) -> Verdict {
+    fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
         let mut seen = self.0.lock().unwrap();
         if seen.len() == 2 {
             return Err(Box::new(Refusal::new(RATE_LIMITED)));
         }
         seen.push((from, head.opcode, head.length));
-        Ok(())
+        Ok(Pace::Go)
     }
 }
 

@@ -111,6 +111,7 @@ pub(crate) fn ann() -> Client {
             algorithm: "HS256",
         }]),
         counters: wsgate::stage::client::Counters::default(),
+        holdings: Default::default(),
         request: None,
         first_message: None,
     };

@@ -7,6 +7,7 @@ mod cidr;
 mod count;
 mod moment;
 mod quantity;
+mod rate;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,6 +23,7 @@ pub use count::Count;
 pub use moment::Moment;
 pub(crate) use moment::missing_part;
 pub use quantity::{Interval, Size};
+pub use rate::{Amount, ByteRate, Rate, RateOf};
 
 /// Reads and writes a type through its `FromStr` and `Display`, as a string of the file.
 macro_rules! written_as_string {

@@ -1,7 +1,7 @@
 //! One step of a pipeline: its stage is asked, and its refusals are signed and let hold or only found.
 
-use crate::stage::refusal::{INTERNAL, Refusal, TOKEN_MISSING, Verdict};
-use crate::stage::traffic::{FrameHead, FrameInspector, Side};
+use crate::stage::refusal::{INTERNAL, RATE_LIMITED, Refusal, TOKEN_MISSING, Verdict};
+use crate::stage::traffic::{FrameHead, FrameInspector, Pace, Side};
 use crate::stage::{Client, FirstMessage, Judgement};
 
 use super::{Findings, Mode, Step};
@@ -66,11 +66,17 @@ impl Watched {
 }
 
 impl FrameInspector for Watched {
-    fn begin(&mut self, from: Side, head: &FrameHead) -> Verdict {
-        let Err(refusal) = self.inner.begin(from, head) else { return Ok(()) };
+    fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
+        let refusal = match self.inner.begin(from, head) {
+            Ok(Pace::Go) => return Ok(Pace::Go),
+            Ok(pace) if self.step.mode == Mode::Enforce => return Ok(pace),
+            Ok(Pace::HoldUntil(_)) => Box::new(Refusal::new(RATE_LIMITED).rule("would be held")),
+            Ok(_) => Box::new(Refusal::new(RATE_LIMITED).rule("would be left out")),
+            Err(refusal) => refusal,
+        };
         let refusal = self.step.sign(refusal);
         if refusal.report && std::mem::replace(&mut self.has_reported, true) {
-            return Ok(());
+            return Ok(Pace::Go);
         }
         Err(refusal)
     }

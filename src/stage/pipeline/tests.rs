@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::stage::refusal::{FORBIDDEN, IP_DENIED, Outcome, Party, RATE_LIMITED, TOKEN_INVALID, TOKEN_MISSING};
-use crate::stage::traffic::{FrameHead, Message, Opcode, Side};
+use crate::stage::traffic::{FrameHead, Message, Opcode, Pace, Side};
 use crate::stage::{BoxFuture, Identity, Judgement, sample};
 
 /// What a stage is told to answer.
@@ -99,7 +99,7 @@ impl Stage for Told {
 struct Refuses(Refusal);
 
 impl FrameInspector for Refuses {
-    fn begin(&mut self, _: Side, _: &FrameHead) -> Verdict {
+    fn begin(&mut self, _: Side, _: &FrameHead) -> Result<Pace, Box<Refusal>> {
         Err(Box::new(self.0.clone()))
     }
 }

@@ -1,0 +1,25 @@
+//! Stages beside what they cannot stand beside: who leaves out messages, and context takeover.
+
+use std::sync::Arc;
+
+use crate::config::fault::Fault;
+use crate::config::table::{Compression, Route as RouteShape};
+use crate::stage::pipeline::{Mode, Pipeline};
+
+use super::compile::Compiler;
+use super::listener::Listener;
+
+impl Compiler<'_> {
+    /// Under context takeover a message that is left out takes the meaning of those behind it along (RFC 7692 §7.1.1).
+    pub(super) fn check_takeover(&mut self, shape: &RouteShape<'_>, listeners: &[Arc<Listener>], pipeline: &Pipeline) {
+        if shape.compression != Compression::Takeover {
+            return;
+        }
+        let pipelines = listeners.iter().map(|listener| &listener.pipeline).chain([pipeline]);
+        let found = pipelines.flat_map(|pipeline| pipeline.steps()).find(|step| step.mode == Mode::Enforce && step.stage.leaves_out());
+        if let Some(step) = found {
+            let message = format!("{} leaves out messages, and with takeover those behind one cannot be read without it", step.name);
+            self.fault(Fault::new(shape.at("compression"), message).hint("write compression = \"pass\""));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `rate_limit`: how much clients may do, each key for itself and all its connections together.
+
+mod bucket;
+mod buckets;
+mod clock;
+mod key;
+mod table;
+mod traffic;
+
+use std::sync::Arc;
+
+use crate::config::fault::{Fault, Faults, Place};
+
+use super::build::Need;
+use super::refusal::{Refusal, TOO_MANY_CONNECTIONS, Verdict};
+use super::{Build, Client, Configure, Inspect, Judgement, Peer, Stage};
+
+use bucket::{Hold, Quick};
+use buckets::Buckets;
+use clock::Clock;
+use key::Key;
+pub use key::KeyPart;
+pub use table::{OnExcess, Table};
+use traffic::{Limits, Rule};
+
+/// Counts what clients do, and refuses what is too much.
+pub struct RateLimit {
+    name: Arc<str>,
+    key: Box<[KeyPart]>,
+    /// Shared with the snapshots before and after: what is spent stays spent.
+    buckets: Arc<Buckets>,
+    clock: Clock,
+    connect: Option<Rule<Quick>>,
+    concurrent: Option<usize>,
+    traffic: Option<Arc<Limits>>,
+}
+
+/// The bucket a connection was given at its handshake, when all of its key was known.
+struct Given {
+    key: Box<[KeyPart]>,
+    hold: Hold,
+}
+
+impl RateLimit {
+    fn hold(&self, peer: &Peer, client: Option<&Client>) -> Hold {
+        Hold(self.buckets.get(self.buckets.fingerprint(Key { parts: &self.key, peer, client })))
+    }
+
+    /// Whether handshakes are counted before their requests are read.
+    fn is_early(&self) -> bool {
+        self.key.iter().all(KeyPart::is_of_address)
+    }
+
+    fn count(&self, hold: &Hold) -> Verdict {
+        let Some(rule) = &self.connect else { return Ok(()) };
+        rule.limit.spend(hold).map_err(|wait| rule.refusal(wait))
+    }
+
+    fn admit(&self, client: &mut Client) -> Verdict {
+        if self.is_early() && self.concurrent.is_none() && self.traffic.is_none() {
+            return Ok(());
+        }
+        let hold = self.hold(&client.peer, Some(client));
+        if !self.is_early() {
+            self.count(&hold)?;
+        }
+        if let Some(max) = self.concurrent {
+            let slots = hold.0.slots();
+            slots.set_max(Some(max));
+            let full = || Box::new(Refusal::new(TOO_MANY_CONNECTIONS).rule(format!("concurrent {max}")));
+            client.holdings.hold(slots.enter().ok_or_else(full)?);
+        }
+        client.holdings.keep(&self.name, Arc::new(Given { key: self.key.clone(), hold }));
+        Ok(())
+    }
+}
+
+impl Stage for RateLimit {
+    fn connect(&self, peer: &Peer) -> Verdict {
+        if self.connect.is_none() || !self.is_early() { Ok(()) } else { self.count(&self.hold(peer, None)) }
+    }
+
+    fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
+        Judgement::Now(self.admit(client))
+    }
+
+    /// The connection's bucket is the one it was given, unless the key has changed since: then what is known of it must do.
+    fn inspect(&self, client: &Client) -> Inspect {
+        let Some(limits) = &self.traffic else { return Inspect::Nothing };
+        let given = client.holdings.kept::<Given>(&self.name).filter(|given| given.key == self.key);
+        let hold = given.map_or_else(|| self.hold(&client.peer, Some(client)), |given| given.hold.clone());
+        Inspect::Frames(limits.inspector(hold))
+    }
+
+    fn leaves_out(&self) -> bool {
+        self.traffic.as_ref().is_some_and(|limits| limits.leave_out())
+    }
+
+    fn tidy(&self) {
+        self.buckets.sweep(self.clock.now());
+    }
+}
+
+impl Configure for RateLimit {
+    const KIND: &'static str = "rate_limit";
+    type Table = Table;
+
+    fn configure(table: Table, build: &mut Build<'_>) -> Result<Self, Faults> {
+        let faults = faults(&table, build);
+        if faults.refuse() {
+            return Err(faults);
+        }
+        build.warnings.extend(faults);
+        if table.key.iter().any(KeyPart::is_of_identity) {
+            build.needs.push(Need::Identity(build.at().key("key")));
+        }
+        Ok(Self::over(table, build.name().into(), build.cell(Buckets::default), Clock::default()))
+    }
+}
+
+impl RateLimit {
+    fn over(table: Table, name: Arc<str>, buckets: Arc<Buckets>, clock: Clock) -> Self {
+        Self {
+            name,
+            buckets,
+            connect: Rule::quick("connect", |bucket| &bucket.connect, table.connect.as_ref(), &clock),
+            concurrent: table.concurrent.map(|max| max.get() as usize),
+            traffic: Limits::of(&table, &clock).map(Arc::new),
+            key: table.key.0.into(),
+            clock,
+        }
+    }
+}
+
+/// What a table's shape alone does not show.
+fn faults(table: &Table, build: &Build<'_>) -> Faults {
+    let (at, name) = (build.at(), build.name());
+    let mut faults = Faults::default();
+    let limits_traffic = table.messages.is_some() || table.bytes.is_some() || table.frames.is_some();
+    if table.key.is_empty() {
+        faults.push(Fault::new(at.key("key"), "`key` is empty: nothing would be counted by it").hint("to count by address, write \"ip\""));
+    }
+    if !limits_traffic && table.connect.is_none() && table.concurrent.is_none() {
+        let fault = Fault::new(at.clone(), format!("{name} limits nothing"));
+        faults.push(fault.hint("give it `connect`, `messages`, `bytes`, `frames` or `concurrent`"));
+    } else if !limits_traffic && table.on_excess != OnExcess::Refuse {
+        let fault = Fault::new(at.key("on_excess"), format!("{name} limits no traffic, and a handshake can only be refused"));
+        faults.push(fault.hint("leave `on_excess` out, or give it `messages`, `bytes` or `frames`"));
+    }
+    if table.frames.is_some() && matches!(table.on_excess, OnExcess::Drop | OnExcess::Notify) {
+        let fault = Fault::new(at.key("on_excess"), "a frame cannot be left out of a message that has begun");
+        faults.push(fault.hint("limit `messages`, or take \"close\" or \"delay\" for `frames`"));
+    }
+    if table.notify.is_some() && table.on_excess != OnExcess::Notify {
+        let fault = Fault::new(Place::Key(at.key("notify")), "nobody is told this");
+        faults.push(fault.hint("add on_excess = \"notify\""));
+    }
+    for (key, is_there) in [("connect", table.connect.is_some()), ("concurrent", table.concurrent.is_some())] {
+        if is_there && table.key.contains(&KeyPart::Connection) {
+            let place = Place::Key(at.key(key));
+            let fault = Fault::new(place, format!("by \"connection\" every connection is the first of its key: `{key}` limits nothing"));
+            faults.push(fault.hint("leave \"connection\" out of `key`, or limit this in a rate_limit of its own"));
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests;
