@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::Mode;
 use crate::config::fault::{Fault, KeyPath};
 use crate::config::nearest::nearest;
+use crate::config::reference::EndpointRef;
 use crate::config::table::Route as RouteShape;
 use crate::stage::build::Need;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
@@ -30,6 +31,7 @@ impl Compiler<'_> {
             self.check_identities(&way);
             self.check_origins(&way, &own);
             self.check_segments(&way, &own, segments);
+            self.check_backend(&way, shape);
         }
     }
 
@@ -89,6 +91,18 @@ impl Compiler<'_> {
                     Some(near) => fault.hint(format!("did you mean {{{near}}}?")),
                     None => fault,
                 });
+            }
+        }
+    }
+
+    /// A stage that hands something on has somebody to hand it to.
+    fn check_backend(&mut self, way: &[(&Entry, &KeyPath)], shape: &RouteShape<'_>) {
+        let is_own = matches!(shape.endpoint, EndpointRef::Part(part) if part.kind != "upstream");
+        for (entry, _) in way.iter().filter(|_| is_own) {
+            for (step, need) in self.needs(entry) {
+                let Need::Backend(at) = need else { continue };
+                let message = format!("{} forwards to a backend, and route.{} has none", step.name, shape.name);
+                self.fault(Fault::warning(at, message).also(shape.at("endpoint"), shape.endpoint.to_string()));
             }
         }
     }

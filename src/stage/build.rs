@@ -19,6 +19,8 @@ pub enum Need {
     Segment(KeyPath, Box<str>),
     /// It takes a credential that browsers send unasked, for whichever page: a way without a stage that judges origins is a warning.
     Origins(KeyPath),
+    /// It hands something on to a backend: a route whose endpoint is the gateway's own is a warning.
+    Backend(KeyPath),
 }
 
 /// Given to a stage or endpoint while it is built from its table.

@@ -232,6 +232,9 @@ impl Configure for Jwt {
                 build.needs.push(Need::Origins(at.key("sources").index(index)));
             }
         }
+        if table.first_message.as_ref().is_some_and(|first| first.forward) {
+            build.needs.push(Need::Backend(at.key("first_message").key("forward")));
+        }
         let keys = Keys::read(&table, build, &mut faults);
         if faults.refuse() {
             return Err(faults);
