@@ -17,6 +17,17 @@ pub enum Endpoint {
     Upstream(Arc<upstream::Upstream>),
 }
 
+/// Two endpoints are equal when they are the same value, not only alike.
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Own(one), Self::Own(other)) => Arc::ptr_eq(one, other),
+            (Self::Upstream(one), Self::Upstream(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 /// An endpoint of our own: makes what answers one connection.
 pub trait Answer: Send + Sync + 'static {
     /// What answers a connection that opens now.

@@ -113,7 +113,7 @@ impl<S: Session + Unpin> Live<S> {
 
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
         let (policy, client) = (&self.policy, &*self.seat.record.client);
-        self.session.poll(cx, now, &|refusal| policy.tell(Some(client), refusal))
+        self.session.poll(cx, now, &|refusal| policy.tell(client, refusal))
     }
 
     /// Has the task woken when a frame that is held is due.
@@ -133,7 +133,7 @@ impl<S: Session + Unpin> Live<S> {
     }
 
     fn end(&mut self, mut refusal: Box<Refusal>, now: Tick) {
-        self.policy.tell(Some(&self.seat.record.client), &mut refusal);
+        self.policy.tell(&self.seat.record.client, &mut refusal);
         self.session.end(refusal, now);
     }
 }

@@ -154,8 +154,8 @@ mod tests {
     use std::task::{Context, Poll};
 
     use super::*;
-    use crate::stage::{Ending, FrameInspector};
-    use crate::wire::session::{Activity, Tell};
+    use crate::stage::{Ending, Inspector};
+    use crate::wire::session::{Activity, Rules, Tell};
 
     /// A session whose signs of life the test sets.
     struct Still {
@@ -188,7 +188,11 @@ mod tests {
             None
         }
 
-        fn adopt(&mut self, _: Vec<Box<dyn FrameInspector>>) {}
+        fn inspectors(&mut self) -> Vec<Inspector> {
+            Vec::new()
+        }
+
+        fn adopt(&mut self, _: Rules) {}
     }
 
     impl Still {

@@ -102,7 +102,7 @@ impl Visit {
             max_message: route.max_message,
             compression: backend.as_ref().is_some_and(|(_, agreed)| agreed.extensions.is_some()),
             close_timeout: route.times.close.into(),
-            inspectors: policy.inspect(&client),
+            inspectors: policy.inspect(&client, Vec::new()),
         };
         let now = self.worker.wheel.now();
         let seat = self.worker.registry.enter(Arc::new(Record::new(client)));

@@ -1,6 +1,7 @@
 //! Stages and endpoints by the names the file gives them, and the pipelines made of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
@@ -14,6 +15,7 @@ use crate::stage::cells::Cells;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
 
 use super::catalog::Catalog;
+use super::kept::{Before, Kept};
 use super::upstream;
 
 /// Makes the parts a file refers to, each once, and remembers what was referred to.
@@ -21,6 +23,10 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) catalog: &'a Catalog,
     cells: &'a Cells,
+    pub(super) before: Before<'a>,
+    pub(super) kept: Kept,
+    /// The files that parts were read from.
+    pub(super) files: BTreeSet<PathBuf>,
     pub(super) faults: Faults,
     /// What could not be made is `None`: its faults are told, and whoever refers to it has none of its own.
     stages: BTreeMap<PartRef, Option<Made>>,
@@ -41,11 +47,14 @@ pub(super) struct Made {
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells) -> Self {
+    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells, before: Before<'a>) -> Self {
         let mut parts = Self {
             config,
             catalog,
             cells,
+            before,
+            kept: Kept::default(),
+            files: BTreeSet::new(),
             faults: Faults::default(),
             stages: BTreeMap::new(),
             endpoints: BTreeMap::new(),
@@ -73,6 +82,7 @@ impl<'a> Parts<'a> {
         let mut build = Build::new(part.at(), &self.config.folder, self.cells);
         let made = match (kind.build)(part, &mut build) {
             Ok(stage) => {
+                let stage = self.before.stage(&mut self.kept, reference, part, build.inputs, stage);
                 let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
                 let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
                 Some(Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted })
@@ -83,6 +93,7 @@ impl<'a> Parts<'a> {
             }
         };
         self.faults.extend(build.warnings);
+        self.files.extend(build.files);
         self.stages.insert(reference.clone(), made);
     }
 
@@ -99,14 +110,15 @@ impl<'a> Parts<'a> {
             let fault = Fault::new(Place::Key(part.at().key("mode")), format!("[{reference}] has no key `mode`"));
             self.fault(fault.hint("only a stage can report instead of refusing; an endpoint answers"));
         }
-        let made = (kind.make)(part).map(Endpoint::Own).map_err(|faults| self.faults.extend(faults)).ok();
+        let made = (kind.make)(part).map_err(|faults| self.faults.extend(faults)).ok();
+        let made = made.map(|made| self.before.own(&mut self.kept, reference, part, made));
         self.endpoints.insert(reference.clone(), made);
     }
 
     fn make_upstream(&mut self, reference: EndpointRef, at: &KeyPath, table: &UpstreamTable) {
         let states = self.cells.cell("upstream", &reference.to_string(), Default::default);
         let settings = upstream::settings(table, at).map_err(|fault| self.faults.push(fault)).ok();
-        let made = settings.map(|settings| Endpoint::Upstream(Arc::new(Upstream::new(settings, states))));
+        let made = settings.map(|settings| self.before.upstream(&mut self.kept, &reference, Upstream::new(settings, states)));
         self.endpoints.insert(reference, made);
     }
 

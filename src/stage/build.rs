@@ -9,6 +9,7 @@ use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::secret::{Secret, SecretSource};
 
 use super::cells::Cells;
+use super::inputs::Inputs;
 
 /// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +29,10 @@ pub struct Build<'a> {
     at: KeyPath,
     folder: &'a FilePath,
     cells: &'a Cells,
-    /// The files this part was read from, for the watch.
+    /// The files this part was read from, those that could not be read among them, for the watch.
     pub files: Vec<PathBuf>,
+    /// What was read: a part whose table and inputs are as they were stays the part it is.
+    pub inputs: Inputs,
     /// Where a secret has a `default`, taken or not: a fault behind a listener that is not loopback, lest an unset variable open it.
     pub defaulted: Vec<KeyPath>,
     /// What the table asks of the pipelines that name the stage.
@@ -41,7 +44,16 @@ pub struct Build<'a> {
 impl<'a> Build<'a> {
     /// Builds the part whose table stands at `at` in a file in `folder`.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
-        Self { at, folder, cells, files: Vec::new(), defaulted: Vec::new(), needs: Vec::new(), warnings: Faults::default() }
+        Self {
+            at,
+            folder,
+            cells,
+            files: Vec::new(),
+            inputs: Inputs::default(),
+            defaulted: Vec::new(),
+            needs: Vec::new(),
+            warnings: Faults::default(),
+        }
     }
 
     /// Where the part's table stands: `kind.name`.
@@ -61,6 +73,9 @@ impl<'a> Build<'a> {
     pub fn read(&mut self, at: KeyPath, file: &FilePath) -> Result<Vec<u8>, Fault> {
         let path = self.folder.join(file);
         let read = std::fs::read(&path).map_err(|error| Fault::new(at, format!("cannot read {}: {error}", path.display())));
+        if let Ok(bytes) = &read {
+            self.inputs.file(&path, bytes);
+        }
         self.files.push(path);
         read
     }
@@ -76,7 +91,9 @@ impl<'a> Build<'a> {
                 if default.is_some() {
                     self.defaulted.push(at.clone());
                 }
-                match (std::env::var(name), default) {
+                let value = std::env::var(name);
+                self.inputs.variable(name, value.as_deref().ok());
+                match (value, default) {
                     (Ok(value), _) => Ok(Secret::new(value)),
                     (Err(VarError::NotPresent), Some(default)) => Ok(default.clone()),
                     // Not UTF-8: the variable is set, so the default is not meant. The error would print its bytes.

@@ -1,0 +1,91 @@
+//! What a snapshot remembers of how its parts were made, so that the next one takes over those that would come out the same.
+//!
+//! A part is made anew at each compilation, as that is how its faults are found and its files are read. Where it was made of the same
+//! as before, the one that is in force is taken in its place: who holds it need not be woken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::Part;
+use crate::config::reference::{EndpointRef, PartRef};
+use crate::endpoint::upstream::Upstream;
+use crate::endpoint::{Answer, Endpoint};
+use crate::stage::Stage;
+use crate::stage::inputs::Inputs;
+
+use super::Gateway;
+use super::listener::Listener;
+use super::route::Route;
+
+/// How the stages and endpoints of a snapshot were made, by reference.
+#[derive(Default)]
+pub(super) struct Kept {
+    stages: BTreeMap<PartRef, Origin<dyn Stage>>,
+    own: BTreeMap<EndpointRef, Origin<dyn Answer>>,
+    upstreams: BTreeMap<EndpointRef, Arc<Upstream>>,
+}
+
+/// A part, and what it was made of.
+struct Origin<P: ?Sized> {
+    table: Part,
+    inputs: Inputs,
+    made: Arc<P>,
+}
+
+impl<P: ?Sized> Origin<P> {
+    /// The part that was made of the same before.
+    fn or_before(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|before| before.table.says_the_same(&self.table) && before.inputs == self.inputs) {
+            self.made = before.made.clone();
+        }
+        self
+    }
+}
+
+/// The snapshot before this one, if there is one.
+#[derive(Clone, Copy)]
+pub(super) struct Before<'a>(pub(super) Option<&'a Gateway>);
+
+impl Before<'_> {
+    fn kept(&self) -> Option<&Kept> {
+        self.0.map(|gateway| &gateway.kept)
+    }
+
+    /// The stage to take: `made`, or the one before where that was made of the same.
+    pub(super) fn stage(&self, kept: &mut Kept, of: &PartRef, table: &Part, inputs: Inputs, made: Arc<dyn Stage>) -> Arc<dyn Stage> {
+        let before = self.kept().and_then(|kept| kept.stages.get(of));
+        let origin = Origin { table: table.clone(), inputs, made }.or_before(before);
+        let made = origin.made.clone();
+        kept.stages.insert(of.clone(), origin);
+        made
+    }
+
+    /// The endpoint to take, as with stages.
+    pub(super) fn own(&self, kept: &mut Kept, of: &EndpointRef, table: &Part, made: Arc<dyn Answer>) -> Endpoint {
+        let before = self.kept().and_then(|kept| kept.own.get(of));
+        let origin = Origin { table: table.clone(), inputs: Inputs::default(), made }.or_before(before);
+        let made = origin.made.clone();
+        kept.own.insert(of.clone(), origin);
+        Endpoint::Own(made)
+    }
+
+    /// The upstream to take, as with stages.
+    pub(super) fn upstream(&self, kept: &mut Kept, of: &EndpointRef, made: Upstream) -> Endpoint {
+        let before = self.kept().and_then(|kept| kept.upstreams.get(of)).filter(|before| before.settings() == made.settings());
+        let taken = before.cloned().unwrap_or_else(|| Arc::new(made));
+        kept.upstreams.insert(of.clone(), taken.clone());
+        Endpoint::Upstream(taken)
+    }
+
+    /// The listener to take: the one before where it is equal.
+    pub(super) fn listener(&self, listener: Listener) -> Arc<Listener> {
+        let before = self.0.and_then(|gateway| gateway.listeners.get(&listener.name)).filter(|before| ***before == listener);
+        before.cloned().unwrap_or_else(|| Arc::new(listener))
+    }
+
+    /// The route to take, as with listeners.
+    pub(super) fn route(&self, route: Route) -> Arc<Route> {
+        let before = self.0.and_then(|gateway| gateway.route_named(&route.name)).filter(|before| ***before == route);
+        before.cloned().unwrap_or_else(|| Arc::new(route))
+    }
+}
