@@ -17,6 +17,11 @@ pub(super) struct Policy {
 }
 
 impl Policy {
+    /// Whether it is the same in every part.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.listener, &other.listener) && Arc::ptr_eq(&self.route, &other.route)
+    }
+
     /// Judges a live connection again; what only would be refused is for the log.
     ///
     /// # Errors

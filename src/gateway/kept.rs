@@ -14,6 +14,7 @@ use crate::stage::Stage;
 use crate::stage::inputs::Inputs;
 
 use super::Gateway;
+use super::changes::Identity;
 use super::listener::Listener;
 use super::route::Route;
 
@@ -39,6 +40,16 @@ impl<P: ?Sized> Origin<P> {
             self.made = before.made.clone();
         }
         self
+    }
+}
+
+impl Kept {
+    /// Every part that a table made, by its name.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (String, Identity<'_>)> {
+        let stages = self.stages.iter().map(|(name, origin)| (name.to_string(), Identity::of(&origin.made)));
+        let own = self.own.iter().map(|(name, origin)| (name.to_string(), Identity::of(&origin.made)));
+        let upstreams = self.upstreams.iter().map(|(name, upstream)| (name.to_string(), Identity::of(upstream)));
+        stages.chain(own).chain(upstreams)
     }
 }
 

@@ -3,6 +3,7 @@
 //! All that can fail about a file fails here, before anything of it is in force.
 
 pub mod catalog;
+mod changes;
 mod compile;
 mod fitting;
 mod kept;
@@ -31,6 +32,7 @@ use route::Route;
 use table::Table;
 
 pub use catalog::Catalog;
+pub use changes::Changes;
 pub use compile::Compiled;
 
 /// A compiled config: everything connections are conducted by.

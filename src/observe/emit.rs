@@ -51,6 +51,9 @@ impl Event<'_> {
                 line!(GATEWAY, INFO, "started", version, config = %config.display(), listeners);
             }
             Self::Listening { listener, address } => line!(GATEWAY, INFO, "listening", listener, address = %address),
+            Self::NoLongerListening { listener, address } => {
+                line!(GATEWAY, INFO, "no_longer_listening", listener, address = %address);
+            }
             Self::UpstreamFailed { connection, route, server, outcome, detail } => {
                 line!(
                     GATEWAY,

@@ -27,6 +27,13 @@ pub enum Event<'a> {
         /// The address as bound, with the port that was given for port 0.
         address: SocketAddr,
     },
+    /// A listener takes no connections at one of its addresses any more: an edit took it out.
+    NoLongerListening {
+        /// The listener's name.
+        listener: &'a str,
+        /// The address.
+        address: SocketAddr,
+    },
     /// The upgrade is answered with 101.
     Open {
         /// The connection.

@@ -255,7 +255,7 @@ where
     }
 
     fn inspectors(&mut self) -> Vec<Inspector> {
-        std::mem::take(&mut self.terms.inspectors)
+        std::mem::take(&mut self.terms.inspectors).into_vec()
     }
 
     fn adopt(&mut self, rules: Rules) {

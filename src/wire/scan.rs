@@ -16,7 +16,7 @@ pub(super) struct Judge<'a> {
     pub now: Tick,
     inspectors: &'a mut [Inspector],
     notice: &'a mut Option<Box<str>>,
-    reports: &'a mut Vec<Box<Refusal>>,
+    reports: &'a mut Vec<Refusal>,
     /// Whether the next head has been judged before, and only had to wait.
     is_judged: bool,
     messages: u64,
@@ -50,7 +50,7 @@ impl<'a> Judge<'a> {
         for inspector in self.inspectors.iter_mut() {
             let pace = match inspector.begin(self.from, head) {
                 Err(refusal) if refusal.report => {
-                    self.reports.push(refusal);
+                    self.reports.push(*refusal);
                     Pace::Go
                 }
                 judged => judged?,

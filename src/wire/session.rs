@@ -100,18 +100,18 @@ pub struct MaxMessage {
 /// What is left of the settings once a session is open.
 pub(super) struct Terms {
     pub client: Arc<Client>,
-    pub inspectors: Vec<Inspector>,
+    pub inspectors: Box<[Inspector]>,
     pub close_timeout: Ticks,
     /// What an inspector wants the client told; a later one finds it told already.
     pub notice: Option<Box<str>>,
     /// What inspectors only report, one refusal each, until it is told of.
-    pub reports: Vec<Box<Refusal>>,
+    pub reports: Vec<Refusal>,
 }
 
 impl Terms {
     /// Goes by these from now on.
     pub(super) fn adopt(&mut self, rules: Rules) {
-        (self.inspectors, self.close_timeout) = (rules.inspectors, rules.close_timeout);
+        (self.inspectors, self.close_timeout) = (rules.inspectors.into(), rules.close_timeout);
     }
 
     /// Tells of what inspectors only report.
@@ -125,7 +125,7 @@ impl Terms {
 impl From<Settings> for Terms {
     fn from(settings: Settings) -> Self {
         let Settings { client, inspectors, close_timeout, .. } = settings;
-        Self { client, inspectors, close_timeout, notice: None, reports: Vec::new() }
+        Self { client, inspectors: inspectors.into(), close_timeout, notice: None, reports: Vec::new() }
     }
 }
 

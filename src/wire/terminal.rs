@@ -302,7 +302,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send> Session for Terminal<C> {
     }
 
     fn inspectors(&mut self) -> Vec<Inspector> {
-        std::mem::take(&mut self.terms.inspectors)
+        std::mem::take(&mut self.terms.inspectors).into_vec()
     }
 
     fn adopt(&mut self, mut rules: Rules) {
