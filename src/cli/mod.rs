@@ -3,7 +3,6 @@
 mod check;
 mod connect;
 mod errors;
-mod logs;
 mod run;
 mod token;
 
@@ -122,8 +121,13 @@ fn open(path: &Path) -> Result<Document, Failure> {
 
 /// Reads and compiles a file. Faults are printed; what is only worth a warning is the caller's to tell.
 fn compile(path: &Path) -> Result<(Gateway, Document, Faults), Failure> {
+    compile_with(path, &Cells::default())
+}
+
+/// The same, for a gateway that will run, and keeps these cells.
+fn compile_with(path: &Path, cells: &Cells) -> Result<(Gateway, Document, Faults), Failure> {
     let document = open(path)?;
-    let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
+    let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), cells);
     match gateway {
         Some(gateway) => Ok((gateway, document, faults)),
         None => {

@@ -2,28 +2,32 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
-use wsgate::engine::Engine;
-use wsgate::gateway::Gateway;
+use wsgate::engine::keeper::Keeper;
+use wsgate::engine::{Engine, logs};
+use wsgate::gateway::{Catalog, Gateway};
 use wsgate::observe::Logs;
 use wsgate::observe::event::Event;
+use wsgate::stage::cells::Cells;
 
-use super::{Failure, logs};
+use super::Failure;
 
 /// How often troubles of the logs themselves are looked for and reported.
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(config: &Path) -> Result<(), Failure> {
-    let (gateway, document, warnings) = super::compile(config)?;
+    let cells = Arc::new(Cells::default());
+    let (gateway, document, warnings) = super::compile_with(config, &cells)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
     }
     let logs = Logs::default();
-    logs.swap(logs::open(&logs, &gateway)?);
+    logs.swap(logs::open(&logs, &gateway).map_err(Failure::Could)?);
     let _guard = logs.install().map_err(Failure::could)?;
     for warning in &warnings {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
@@ -31,16 +35,17 @@ pub(crate) fn run(config: &Path) -> Result<(), Failure> {
     report_panics();
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config, gateway, &logs))?;
+    runtime.block_on(serve(config, gateway, cells, &logs))?;
     Event::Stopped.emit();
     Ok(())
 }
 
-async fn serve(config: &Path, gateway: Gateway, logs: &Logs) -> Result<(), Failure> {
+async fn serve(config: &Path, gateway: Gateway, cells: Arc<Cells>, logs: &Logs) -> Result<(), Failure> {
     // Taken before anything is served, so that no signal meets its deadly default.
     let mut signals = Signals::take()?;
     let listeners = gateway.listeners.len();
-    let mut engine = Engine::start(gateway).map_err(Failure::could)?;
+    let engine = Engine::start(gateway).map_err(Failure::could)?;
+    let mut keeper = Keeper::new(engine, config.to_owned(), Catalog::default(), cells, logs.clone());
     Event::Started { version: env!("CARGO_PKG_VERSION"), config, listeners }.emit();
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -48,21 +53,25 @@ async fn serve(config: &Path, gateway: Gateway, logs: &Logs) -> Result<(), Failu
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop => break,
-                Asked::Reopen => logs.reopen(),
+                Asked::Reload => {
+                    logs.reopen();
+                    keeper.reload(false).await;
+                }
             },
             _ = look.tick() => report_troubles(logs),
         }
     }
     tokio::select! {
-        () = engine.drain() => {}
+        () = keeper.engine.drain() => {}
         () = signals.stop() => {}
     }
     report_troubles(logs);
-    engine.stop();
+    keeper.engine.stop();
     Ok(())
 }
 
-/// The signals a gateway listens to: two that ask it to stop, and the one after which log files are reopened.
+/// The signals a gateway listens to: two that ask it to stop, and the one on which the config is
+/// read again and log files are reopened.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -82,7 +91,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hang_up.recv() => Asked::Reopen,
+            _ = self.hang_up.recv() => Asked::Reload,
         }
     }
 
@@ -96,7 +105,7 @@ impl Signals {
 #[derive(PartialEq, Eq)]
 enum Asked {
     Stop,
-    Reopen,
+    Reload,
 }
 
 fn report_troubles(logs: &Logs) {

@@ -1,8 +1,12 @@
 //! What an edit has changed: the parts of one snapshot against those of the one before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::table::LogTable;
 
 use super::Gateway;
+use super::compile::Requests;
 
 /// The tables of a file that took the place of another, by what became of them. Names are as the file refers to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +55,9 @@ impl Gateway {
     /// Every part by its name, with what tells it from another of that name.
     fn parts(&self) -> BTreeMap<String, Identity<'_>> {
         let listeners = self.listeners.iter().map(|(name, listener)| (format!("listener.{name}"), Identity::of(listener)));
-        let routes = self.routes.iter().map(|route| (format!("route.{}", route.name), Identity::of(route)));
+        let routes = self.routes.iter().zip(&self.requests);
+        let routes =
+            routes.map(|(route, requests)| (format!("route.{}", route.name), Identity::Route(Arc::as_ptr(route).cast(), requests)));
         let logs = self.logs.iter().map(|(name, table)| (format!("log.{name}"), Identity::Log(table)));
         self.kept.parts().chain(listeners).chain(routes).chain(logs).collect()
     }
@@ -61,11 +67,13 @@ impl Gateway {
 #[derive(PartialEq)]
 pub(super) enum Identity<'a> {
     Value(*const ()),
-    Log(&'a crate::config::table::LogTable),
+    /// The requests a route takes are no part of it: to take others wakes nobody who is on it.
+    Route(*const (), &'a Requests),
+    Log(&'a LogTable),
 }
 
 impl Identity<'_> {
-    pub(super) fn of<T: ?Sized>(part: &std::sync::Arc<T>) -> Self {
-        Self::Value(std::sync::Arc::as_ptr(part).cast())
+    pub(super) fn of<T: ?Sized>(part: &Arc<T>) -> Self {
+        Self::Value(Arc::as_ptr(part).cast())
     }
 }

@@ -154,6 +154,32 @@ pub enum Event<'a> {
         /// What the system said.
         error: &'a str,
     },
+    /// An edit of the config is in force.
+    Reloaded {
+        /// How many configs have been in force with this one.
+        generation: u64,
+        /// Which tables are new.
+        added: &'a [String],
+        /// Which are others than they were, or refer to one that is.
+        changed: &'a [String],
+        /// Which are gone.
+        removed: &'a [String],
+        /// How many are as they were.
+        kept: usize,
+        /// What it means for the connections that are open.
+        connections: Concerned<'a>,
+        /// From the beginning of the reading to the compiled config.
+        compiled: Duration,
+        /// From there until the last connection was judged.
+        applied: Duration,
+    },
+    /// The config was read again, and says what is in force.
+    ReloadUnchanged,
+    /// An edit of the config does not take effect: what was in force still is.
+    ReloadRefused {
+        /// Every fault, one a line, or the one reason.
+        faults: &'a str,
+    },
     /// The config is taken, but holds something its operator would want to know.
     Warning {
         /// The warning, rendered on one line.
@@ -164,6 +190,19 @@ pub enum Event<'a> {
         /// What went wrong.
         what: &'a str,
     },
+}
+
+/// What an edit means for the connections that are open.
+#[derive(Clone, Copy, Debug)]
+pub struct Concerned<'a> {
+    /// Not concerned.
+    pub kept: usize,
+    /// Judged again, and allowed.
+    pub adopted: usize,
+    /// Closed, now or in their turn.
+    pub closed: usize,
+    /// What closes them, with how many.
+    pub causes: &'a str,
 }
 
 /// A connection as far as it was known when it was judged.

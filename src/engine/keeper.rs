@@ -1,0 +1,156 @@
+//! Keeps a running gateway in step with its file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Document;
+use crate::config::fault::Faults;
+use crate::gateway::{Catalog, Compiled, Gateway};
+use crate::observe::Logs;
+use crate::observe::event::{Concerned, Event};
+use crate::stage::cells::Cells;
+
+use super::reload::{Impact, NotReloaded, Reloaded};
+use super::{Engine, logs};
+
+/// A running gateway, and what its config is read from.
+pub struct Keeper {
+    /// The gateway.
+    pub engine: Engine,
+    config: PathBuf,
+    catalog: Catalog,
+    cells: Arc<Cells>,
+    logs: Logs,
+    generation: u64,
+    refused: Option<Refused>,
+}
+
+/// An edit that does not take effect.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Every fault with its place, one a line, or the one reason.
+    pub faults: String,
+}
+
+/// What reading the config again came to.
+#[derive(Debug)]
+pub enum Reload {
+    /// It says what is in force.
+    Unchanged,
+    /// It is in force.
+    Done(Box<Reloaded>),
+    /// It is not, and what was in force still is.
+    Refused(Refused),
+}
+
+impl Keeper {
+    /// Keeps this gateway, which was compiled from this file with these cells, and whose logs are these.
+    pub fn new(engine: Engine, config: PathBuf, catalog: Catalog, cells: Arc<Cells>, logs: Logs) -> Self {
+        Self { engine, config, catalog, cells, logs, generation: 1, refused: None }
+    }
+
+    /// The edit that does not take effect, until one does.
+    pub fn refused(&self) -> Option<&Refused> {
+        self.refused.as_ref()
+    }
+
+    /// Reads the config again and puts it in force, all of it or nothing. `force` closes more connections than `max_closed` allows.
+    /// What it came to is reported.
+    pub async fn reload(&mut self, force: bool) -> Reload {
+        let begun = Instant::now();
+        let came = match self.read().await {
+            Ok(gateway) => self.apply(gateway, force, begun.elapsed()).await,
+            Err(faults) => Err(faults),
+        };
+        self.cells.sweep();
+        match came {
+            Ok(None) => {
+                self.refused = None;
+                Event::ReloadUnchanged.emit();
+                Reload::Unchanged
+            }
+            Ok(Some(reloaded)) => {
+                self.refused = None;
+                Reload::Done(Box::new(reloaded))
+            }
+            Err(faults) => {
+                let refused = Refused { faults };
+                Event::ReloadRefused { faults: &refused.faults }.emit();
+                self.refused = Some(refused.clone());
+                Reload::Refused(refused)
+            }
+        }
+    }
+
+    /// Compiles the config as it stands now, on a thread of its own: it may take a while, and connections are accepted meanwhile.
+    async fn read(&self) -> Result<Gateway, String> {
+        let (config, catalog, cells) = (self.config.clone(), self.catalog.clone(), self.cells.clone());
+        let before = self.engine.gateway();
+        let compiled = tokio::task::spawn_blocking(move || compile(&config, &catalog, &cells, &before)).await;
+        let (Compiled { gateway, faults, .. }, document) = compiled.map_err(|error| format!("cannot compile the config: {error}"))?;
+        let Some(gateway) = gateway else { return Err(told(&document, &faults)) };
+        for warning in &faults {
+            Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
+        }
+        Ok(gateway)
+    }
+
+    async fn apply(&mut self, gateway: Gateway, force: bool, compiled: Duration) -> Result<Option<Reloaded>, String> {
+        if gateway.changes_since(&self.engine.gateway()).is_empty() {
+            return Ok(None);
+        }
+        let sinks = logs::open(&self.logs, &gateway)?;
+        let reloaded = self.engine.reload(gateway, force).await.map_err(|refused| refusal(&refused))?;
+        self.logs.swap(sinks);
+        self.generation += 1;
+        self.report(&reloaded, compiled);
+        Ok(Some(reloaded))
+    }
+
+    fn report(&self, reloaded: &Reloaded, compiled: Duration) {
+        let Reloaded { changes, impact, took } = reloaded;
+        let causes = causes(impact);
+        let connections = Concerned { kept: impact.kept, adopted: impact.adopted, closed: impact.closes(), causes: &causes };
+        Event::Reloaded {
+            generation: self.generation,
+            added: &changes.added,
+            changed: &changes.changed,
+            removed: &changes.removed,
+            kept: changes.kept,
+            connections,
+            compiled,
+            applied: *took,
+        }
+        .emit();
+    }
+}
+
+fn compile(config: &Path, catalog: &Catalog, cells: &Cells, before: &Gateway) -> (Compiled, Document) {
+    let document = Document::open(config);
+    (Gateway::compile_after(Some(before), &document, catalog, cells), document)
+}
+
+/// Every fault that refuses a config, with its place, one a line.
+fn told(document: &Document, faults: &Faults) -> String {
+    let line = |fault: &crate::config::fault::Fault| format!("{}: {}", document.position(&fault.place), fault.message);
+    faults.into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn refusal(refused: &NotReloaded) -> String {
+    match refused {
+        NotReloaded::Start(_) => refused.to_string(),
+        NotReloaded::Closes { impact, .. } => format!("{refused}: {}; to apply it all the same, `wsgate reload --force`", causes(impact)),
+    }
+}
+
+/// What closes connections, with how many, the most first.
+fn causes(impact: &Impact) -> String {
+    let mut causes: Vec<_> = impact.closed.iter().collect();
+    causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let cause = |(cause, count): (&super::Cause, &usize)| {
+        let by = [cause.stage.as_deref(), cause.rule.as_deref()].into_iter().flatten().map(|by| format!(" {by}")).collect::<String>();
+        format!("{count} of route.{}: {}{by}", cause.route, cause.outcome)
+    };
+    causes.into_iter().map(cause).collect::<Vec<_>>().join("; ")
+}
