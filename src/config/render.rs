@@ -11,7 +11,7 @@ use super::source::Source;
 
 /// All faults and warnings, sorted by their places, then how many there are; nothing for none. At most [`MAX_FAULTS`] are shown.
 pub fn render(document: &Document, faults: &Faults, color: bool) -> String {
-    let sorted = sorted(document, faults);
+    let sorted = sorted(document, faults, |severity| severity != Severity::Unknown);
     if sorted.is_empty() {
         return String::new();
     }
@@ -25,10 +25,14 @@ pub fn render(document: &Document, faults: &Faults, color: bool) -> String {
     text
 }
 
-/// The faults and warnings by their places, those that only tell of what was not looked up left out.
-pub(super) fn sorted<'a>(document: &Document, faults: &'a Faults) -> Vec<((usize, Range<usize>), &'a Fault)> {
-    let told = faults.iter().filter(|fault| fault.severity != Severity::Unknown);
-    let mut sorted: Vec<_> = told.map(|fault| (document.locate(&fault.place), fault)).collect();
+/// The faults of these severities by their places.
+pub(super) fn sorted<'a>(
+    document: &Document,
+    faults: &'a Faults,
+    is_meant: impl Fn(Severity) -> bool,
+) -> Vec<((usize, Range<usize>), &'a Fault)> {
+    let meant = faults.iter().filter(|fault| is_meant(fault.severity));
+    let mut sorted: Vec<_> = meant.map(|fault| (document.locate(&fault.place), fault)).collect();
     sorted.sort_by_key(|((source, span), _)| (*source, span.start, span.end));
     sorted
 }

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, and so do its helpers")]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod check;
+mod connect;
+mod proxy;
 
 use std::fs;
 use std::io::Read;
@@ -24,6 +29,7 @@ const FINE: &str = "[listener.public]\naddress = \"127.0.0.1:0\"\n[route.echo]\n
 fn what_cannot_be_done_is_told_and_told_apart_by_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
     write("fine.toml", FINE);
     write("empty.toml", "");
     write("warned.toml", &format!("{FINE}[firewall.spare]\ndeny = \"192.0.2.0/24\"\n"));
@@ -42,17 +48,30 @@ fn what_cannot_be_done_is_told_and_told_apart_by_the_exit_code() {
         (&["--help"], 0, "Usage: wsgate"),
         (&["--version"], 0, "wsgate 0."),
         (&["errors"], 0, "token_expired"),
+        (&["errors", "--json"], 0, "\"id\": \"token_expired\""),
+        (&["completions", "bash"], 0, "complete -F _wsgate"),
+        (&["completions", "zsh"], 0, "#compdef wsgate"),
+        (&["completions", "fish"], 0, "complete -c wsgate"),
+        (&["completions", "elvish"], 0, "edit:completion"),
+        (&["completions", "powershell"], 0, "Register-ArgumentCompleter"),
+        (&["completions", "csh"], 2, "possible values: bash, elvish, fish, powershell, zsh"),
         (&["chek"], 2, "a similar subcommand exists: 'check'"),
         (&["--port", "80"], 2, "unexpected argument '--port'"),
-        (&[], 2, "there is no file gateway.toml; name one with --config FILE"),
-        (&["check", "nowhere.toml"], 2, "there is no file nowhere.toml"),
-        (&["check", "."], 2, "cannot read the file"),
+        (&[], 2, "there is no file gateway.toml; name another with --config FILE"),
+        (&["check"], 2, "there is no file gateway.toml; name another: wsgate check FILE"),
+        (&["check", "nowhere.toml"], 2, "wsgate: there is no file nowhere.toml\n"),
+        (&["run", "--config", "nowhere.toml"], 2, "wsgate: there is no file nowhere.toml\n"),
+        (&["check", "folder"], 2, "the folder has no file that ends in .toml"),
+        (&["check", "-"], 2, "there is no listener"),
         (&["check", "latin1.toml"], 2, "line 1 has a byte that is not"),
         (&["check", "empty.toml"], 2, "there is no listener"),
         (&["check", "faulty.toml"], 2, "did you mean `address`?"),
         (&["--config", "faulty.toml"], 2, "did you mean `address`?"),
         (&["run", "--config", "faulty.toml"], 2, "did you mean `address`?"),
         (&["check", "warned.toml"], 0, "1 warning"),
+        (&["check", "--strict", "warned.toml"], 2, "warnings count as faults"),
+        (&["check", "--offline", "keyed.toml"], 0, "the variable NOBODY_SETS_THIS"),
+        (&["check", "keyed.toml"], 2, "NOBODY_SETS_THIS is not set"),
         (&["check", "fine.toml"], 0, "fine.toml: fine, 1 listener, 1 route"),
         (&["check", "--config", "fine.toml"], 0, "fine.toml: fine"),
         (&["check", "fine.toml", "--config", "fine.toml"], 2, "cannot be used with"),
@@ -71,6 +90,12 @@ fn what_cannot_be_done_is_told_and_told_apart_by_the_exit_code() {
         (&["connect", "wss://example.com/"], 2, "TLS is not spoken"),
         (&["connect", "ws://127.0.0.1:1/"], 1, "cannot connect to ws://127.0.0.1:1/: Connection refused"),
         (&["connect", "ws://127.0.0.1:1/", "--header", "broken"], 2, "write it as \"NAME: VALUE\""),
+        (&["connect", "ws://127.0.0.1:1/", "--token", "-"], 1, "there is no token in the input"),
+        (&["proxy", "8080", "ws://127.0.0.1:1"], 2, "write :8080"),
+        (&["proxy", ":80800", "ws://127.0.0.1:1"], 2, "ports are 0 to 65535"),
+        (&["proxy", ":8080", "http://127.0.0.1:1"], 2, "write \"ws://127.0.0.1:1\""),
+        (&["proxy", ":8080"], 2, "Usage: wsgate proxy"),
+        (&["proxy", "nowhere.invalid:80", "ws://127.0.0.1:1"], 1, "wsgate: cannot resolve nowhere.invalid"),
     ];
     for (arguments, code, said) in rows {
         let (printed, exit) = run(folder.path(), arguments);
