@@ -17,7 +17,8 @@ use super::{Failure, say};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
-#[command(after_help = "Exit codes: 0 after a normal close (1000, or none), 1 after any other or where there is no connection.")]
+#[command(after_help = "Exit codes: 0 after a normal close (1000, or none), 1 after any other or where there is no connection, \
+2 where the command line is wrong.")]
 pub(crate) struct Arguments {
     /// Where to connect: ws://HOST:PORT/PATH.
     #[arg(value_parser = url)]

@@ -53,12 +53,12 @@ enum Command {
     Run(File),
     /// Tell what is wrong with a file: every fault at once, with its place and a hint. Starts nothing.
     Check(check::Arguments),
-    /// Make a token signed with the secret of a jwt stage, to try things out with.
-    Token(token::Arguments),
-    /// Talk to a WebSocket server: type to send, end of input closes. Works in a pipe.
-    Connect(connect::Arguments),
     /// Put a gateway in front of a backend, without a file: `wsgate proxy :8080 ws://localhost:3000`.
     Proxy(proxy::Arguments),
+    /// Talk to a WebSocket server: type to send, end of input closes. Works in a pipe.
+    Connect(connect::Arguments),
+    /// Make a token signed with the secret of a jwt stage, to try things out with.
+    Token(token::Arguments),
     /// Print every outcome: its id, the HTTP status or close code clients get, how it is logged.
     Errors(errors::Arguments),
     /// Print what completes this command line in a shell.
