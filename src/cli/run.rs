@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
-use wsgate::engine::keeper::Keeper;
+use wsgate::engine::keeper::{Keeper, Source};
 use wsgate::engine::{Engine, logs};
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::observe::Logs;
@@ -19,9 +19,9 @@ use super::Failure;
 /// How often troubles of the logs themselves are looked for and reported.
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(config: &Path) -> Result<(), Failure> {
+pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let cells = Arc::new(Cells::default());
-    let (gateway, document, warnings) = super::compile_with(config, &cells)?;
+    let (gateway, document, warnings) = super::compile(path, &cells)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
@@ -32,21 +32,37 @@ pub(crate) fn run(config: &Path) -> Result<(), Failure> {
     for warning in &warnings {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
+    let source = super::can_be_read_again(path).then(|| Source { path: path.to_owned(), catalog: Catalog::default(), cells });
+    serve_until_stopped(Path::new(document.name()), gateway, source, &logs, |_| Ok(()))
+}
+
+/// Serves a gateway until a signal ends it, in step with its source where it has one. `greet` is called when it listens, and before it
+/// says that it has started.
+pub(super) fn serve_until_stopped(
+    name: &Path,
+    gateway: Gateway,
+    source: Option<Source>,
+    logs: &Logs,
+    greet: impl FnOnce(&Engine) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     report_panics();
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config, gateway, cells, &logs))?;
+    runtime.block_on(async {
+        // Taken before anything is served, so that no signal meets its deadly default.
+        let signals = Signals::take()?;
+        let listeners = gateway.listeners.len();
+        let engine = Engine::start(gateway).map_err(Failure::could)?;
+        greet(&engine)?;
+        Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
+        serve(Keeper::new(engine, source, logs.clone()), signals, logs).await;
+        Ok::<(), Failure>(())
+    })?;
     Event::Stopped.emit();
     Ok(())
 }
 
-async fn serve(config: &Path, gateway: Gateway, cells: Arc<Cells>, logs: &Logs) -> Result<(), Failure> {
-    // Taken before anything is served, so that no signal meets its deadly default.
-    let mut signals = Signals::take()?;
-    let listeners = gateway.listeners.len();
-    let engine = Engine::start(gateway).map_err(Failure::could)?;
-    let mut keeper = Keeper::new(engine, config.to_owned(), Catalog::default(), cells, logs.clone());
-    Event::Started { version: env!("CARGO_PKG_VERSION"), config, listeners }.emit();
+async fn serve(mut keeper: Keeper, mut signals: Signals, logs: &Logs) {
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -67,7 +83,6 @@ async fn serve(config: &Path, gateway: Gateway, cells: Arc<Cells>, logs: &Logs) 
     }
     report_troubles(logs);
     keeper.engine.stop();
-    Ok(())
 }
 
 /// The signals a gateway listens to: two that ask it to stop, and the one on which the config is

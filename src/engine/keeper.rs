@@ -1,11 +1,12 @@
 //! Keeps a running gateway in step with its file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Document;
 use crate::config::fault::Faults;
+use crate::config::world::Machine;
 use crate::gateway::{Catalog, Compiled, Gateway};
 use crate::observe::Logs;
 use crate::observe::event::{Concerned, Event};
@@ -14,13 +15,22 @@ use crate::stage::cells::Cells;
 use super::reload::{Impact, NotReloaded, Reloaded};
 use super::{Engine, logs};
 
+/// What a running gateway was compiled from, to be read and compiled again.
+#[derive(Clone)]
+pub struct Source {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// The kinds it may use.
+    pub catalog: Catalog,
+    /// What outlives a snapshot: the cells that the one in force was compiled with.
+    pub cells: Arc<Cells>,
+}
+
 /// A running gateway, and what its config is read from.
 pub struct Keeper {
     /// The gateway.
     pub engine: Engine,
-    config: PathBuf,
-    catalog: Catalog,
-    cells: Arc<Cells>,
+    source: Option<Source>,
     logs: Logs,
     generation: u64,
     refused: Option<Refused>,
@@ -45,9 +55,9 @@ pub enum Reload {
 }
 
 impl Keeper {
-    /// Keeps this gateway, which was compiled from this file with these cells, and whose logs are these.
-    pub fn new(engine: Engine, config: PathBuf, catalog: Catalog, cells: Arc<Cells>, logs: Logs) -> Self {
-        Self { engine, config, catalog, cells, logs, generation: 1, refused: None }
+    /// Keeps this gateway, which was compiled from this source, and whose logs are these. Without a source it stays as it is.
+    pub fn new(engine: Engine, source: Option<Source>, logs: Logs) -> Self {
+        Self { engine, source, logs, generation: 1, refused: None }
     }
 
     /// The edit that does not take effect, until one does.
@@ -63,7 +73,9 @@ impl Keeper {
             Ok(gateway) => self.apply(gateway, force, begun.elapsed()).await,
             Err(faults) => Err(faults),
         };
-        self.cells.sweep();
+        if let Some(source) = &self.source {
+            source.cells.sweep();
+        }
         match came {
             Ok(None) => {
                 self.refused = None;
@@ -85,9 +97,9 @@ impl Keeper {
 
     /// Compiles the config as it stands now, on a thread of its own: it may take a while, and connections are accepted meanwhile.
     async fn read(&self) -> Result<Gateway, String> {
-        let (config, catalog, cells) = (self.config.clone(), self.catalog.clone(), self.cells.clone());
+        let source = self.source.clone().ok_or("the config did not come from a file, so there is nothing to read again")?;
         let before = self.engine.gateway();
-        let compiled = tokio::task::spawn_blocking(move || compile(&config, &catalog, &cells, &before)).await;
+        let compiled = tokio::task::spawn_blocking(move || source.compile(&before)).await;
         let (Compiled { gateway, faults, .. }, document) = compiled.map_err(|error| format!("cannot compile the config: {error}"))?;
         let Some(gateway) = gateway else { return Err(told(&document, &faults)) };
         for warning in &faults {
@@ -126,9 +138,11 @@ impl Keeper {
     }
 }
 
-fn compile(config: &Path, catalog: &Catalog, cells: &Cells, before: &Gateway) -> (Compiled, Document) {
-    let document = Document::open(config);
-    (Gateway::compile_after(Some(before), &document, catalog, cells), document)
+impl Source {
+    fn compile(&self, before: &Gateway) -> (Compiled, Document) {
+        let document = Document::open(&self.path);
+        (Gateway::compile_after(Some(before), &document, &self.catalog, &self.cells, &Machine), document)
+    }
 }
 
 /// Every fault that refuses a config, with its place, one a line.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::reference::{EndpointRef, PartRef, StageRef};
 use crate::config::table::UpstreamTable;
-use crate::config::{Config, Mode, Part};
+use crate::config::{Config, Mode, Part, World};
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Upstream;
+use crate::stage::Stage;
 use crate::stage::build::{Build, Need};
 use crate::stage::cells::Cells;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
@@ -23,6 +24,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) catalog: &'a Catalog,
     cells: &'a Cells,
+    world: &'a dyn World,
     pub(super) before: Before<'a>,
     pub(super) kept: Kept,
     /// The files that parts were read from.
@@ -46,12 +48,19 @@ pub(super) struct Made {
     defaulted: Vec<KeyPath>,
 }
 
+/// In the place of a stage whose table is right and rests on something that was not looked up: the pipelines that name it can be judged,
+/// and no gateway is made of them.
+struct Unknown;
+
+impl Stage for Unknown {}
+
 impl<'a> Parts<'a> {
-    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells, before: Before<'a>) -> Self {
+    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells, world: &'a dyn World, before: Before<'a>) -> Self {
         let mut parts = Self {
             config,
             catalog,
             cells,
+            world,
             before,
             kept: Kept::default(),
             files: BTreeSet::new(),
@@ -79,19 +88,18 @@ impl<'a> Parts<'a> {
 
     fn make_stage(&mut self, reference: &PartRef, part: &Part) {
         let Some(kind) = self.catalog.stage(&part.kind) else { return };
-        let mut build = Build::new(part.at(), &self.config.folder, self.cells);
-        let made = match (kind.build)(part, &mut build) {
-            Ok(stage) => {
-                let stage = self.before.stage(&mut self.kept, reference, part, build.inputs, stage);
-                let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
-                let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
-                Some(Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted })
-            }
-            Err(faults) => {
-                self.faults.extend(faults);
-                None
-            }
-        };
+        let mut build = Build::new(part.at(), &self.config.folder, self.cells).in_world(self.world);
+        let stage = (kind.build)(part, &mut build).or_else(|faults| {
+            let stand_in = faults.are_unknown().then(|| Arc::new(Unknown) as Arc<dyn Stage>);
+            self.faults.extend(faults);
+            stand_in.ok_or(())
+        });
+        let made = stage.ok().map(|stage| {
+            let stage = self.before.stage(&mut self.kept, reference, part, build.inputs, stage);
+            let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
+            let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
+            Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted }
+        });
         self.faults.extend(build.warnings);
         self.files.extend(build.files);
         self.stages.insert(reference.clone(), made);
