@@ -22,7 +22,7 @@ pub(super) enum Judged {
     Same,
     /// It is still allowed, and goes by this from now on.
     Adopts(Policy),
-    /// It has to go.
+    /// It has to go, and is told this as it is.
     Leaves(Box<Refusal>, Haste),
 }
 
@@ -44,26 +44,30 @@ pub(super) fn judge(record: &Record, gateway: &Gateway, now: SystemTime, finding
     let policy = match find(client, gateway) {
         Ok(policy) => policy,
         Err(_) if held.route.on_reload == OnReload::Keep => return Judged::Same,
-        Err(refusal) => return Judged::Leaves(refusal, Haste::InTurn),
+        Err(refusal) => return leaves(&held, client, refusal),
     };
     if policy.is_same(&held) {
         return Judged::Same;
     }
     match policy.route.on_reload {
         OnReload::Keep => Judged::Same,
-        OnReload::Drain => Judged::Leaves(Box::new(Refusal::new(DRAINING)), Haste::InTurn),
-        OnReload::Close => Judged::Leaves(changed("its `on_reload` is \"close\""), Haste::InTurn),
+        OnReload::Drain => leaves(&policy, client, Box::new(Refusal::new(DRAINING))),
+        OnReload::Close => leaves(&policy, client, changed("its `on_reload` is \"close\"")),
         OnReload::Recheck => {
             let verdict = policy.review(client, now, findings).and_then(|()| fits(record, &held.route, &policy.route));
             match verdict {
                 Ok(()) => Judged::Adopts(policy),
-                Err(refusal) => {
-                    let is_unwelcome = AT_ONCE.iter().any(|outcome| outcome.id == refusal.outcome.id);
-                    Judged::Leaves(refusal, if is_unwelcome { Haste::AtOnce } else { Haste::InTurn })
-                }
+                Err(refusal) => leaves(&policy, client, refusal),
             }
         }
     }
+}
+
+/// The word of the policy that ends a connection.
+fn leaves(policy: &Policy, client: &Client, mut refusal: Box<Refusal>) -> Judged {
+    let is_unwelcome = AT_ONCE.iter().any(|outcome| outcome.id == refusal.outcome.id);
+    policy.tell(client, &mut refusal);
+    Judged::Leaves(refusal, if is_unwelcome { Haste::AtOnce } else { Haste::InTurn })
 }
 
 /// What the snapshot has for a connection: its listener, and the route that its request goes to now.

@@ -70,13 +70,19 @@ impl<S: Session + Unpin> Live<S> {
         Self { session, policy, liveness, seat, worker, armed: now, waker: None, timer: None, began, holdings, is_over: false }
     }
 
-    /// Does what is due and arms the wheel for what is due next.
-    fn attend(&mut self, now: Tick) {
+    /// Does what it has been asked to.
+    fn obey(&mut self, now: Tick) {
         match self.seat.record.take_order() {
             None => {}
             Some(Order::Adopt(policy)) => self.adopt(policy, now),
             Some(Order::End(refusal)) => self.end(refusal, now),
+            Some(Order::Leave(refusal)) => self.session.end(refusal, now),
         }
+    }
+
+    /// Does what is due and arms the wheel for what is due next.
+    fn attend(&mut self, now: Tick) {
+        self.obey(now);
         let next = loop {
             if let Some(deadline) = self.session.deadline() {
                 break deadline;
@@ -185,7 +191,11 @@ impl<S: Session + Unpin> Future for Live<S> {
             this.seat.record.wake_with(cx.waker());
             this.waker = Some(cx.waker().clone());
         }
-        // The sockets first: what was missed may lie there unread.
+        // Orders first: what an edit has put in force holds for every byte read after it.
+        if this.seat.record.is_called() {
+            this.obey(now);
+        }
+        // The sockets before the clocks: what was missed may lie there unread.
         let mut polled = this.turn(cx, now);
         if polled.is_pending() && (is_new || this.seat.record.was_called()) {
             this.attend(now);

@@ -42,8 +42,10 @@ struct Mail {
 pub(super) enum Order {
     /// To go by another policy.
     Adopt(Policy),
-    /// To end.
+    /// To end; its policy has not yet said how the client is told.
     End(Box<Refusal>),
+    /// To end, and to tell the client so as it is.
+    Leave(Box<Refusal>),
 }
 
 impl Record {
@@ -69,27 +71,33 @@ impl Record {
         }
     }
 
-    /// Orders the connection to end; the first order to end stands.
-    pub(super) fn end(&self, refusal: Box<Refusal>) {
+    /// Orders the connection to do this; the first order to end stands.
+    fn order(&self, order: Order) {
         {
-            let order = &mut self.mail().order;
-            if !matches!(order, Some(Order::End(_))) {
-                *order = Some(Order::End(refusal));
+            let mut mail = self.mail();
+            if let Order::Adopt(policy) = &order {
+                mail.policy = policy.clone();
+            }
+            if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
+                mail.order = Some(order);
             }
         }
         self.call();
     }
 
+    /// Orders the connection to end.
+    pub(super) fn end(&self, refusal: Box<Refusal>) {
+        self.order(Order::End(refusal));
+    }
+
+    /// Orders the connection to end, and to tell the client so as it is.
+    pub(super) fn leave(&self, refusal: Box<Refusal>) {
+        self.order(Order::Leave(refusal));
+    }
+
     /// Orders the connection to go by another policy.
     pub(super) fn adopt(&self, policy: Policy) {
-        {
-            let mut mail = self.mail();
-            mail.policy = policy.clone();
-            if !matches!(mail.order, Some(Order::End(_))) {
-                mail.order = Some(Order::Adopt(policy));
-            }
-        }
-        self.call();
+        self.order(Order::Adopt(policy));
     }
 
     /// What it goes by, or is about to.
@@ -100,6 +108,11 @@ impl Record {
     /// Gives it a place in the pacer's queue, or takes that away; says whether it had one.
     pub(super) fn set_leaving(&self, is_leaving: bool) -> bool {
         std::mem::replace(&mut self.mail().is_leaving, is_leaving)
+    }
+
+    /// Whether the connection was called since it last [asked](Self::was_called).
+    pub(super) fn is_called(&self) -> bool {
+        self.called.load(Ordering::Acquire)
     }
 
     /// Whether the connection was called since it last asked.

@@ -202,7 +202,7 @@ pub(super) fn settle(record: &Record, gateway: &Gateway, haste: Haste) -> Judged
     match &judged {
         Judged::Same => {}
         Judged::Adopts(policy) => record.adopt(policy.clone()),
-        Judged::Leaves(refusal, due) if *due == Haste::AtOnce || haste == Haste::InTurn => record.end(refusal.clone()),
+        Judged::Leaves(refusal, due) if *due == Haste::AtOnce || haste == Haste::InTurn => record.leave(refusal.clone()),
         Judged::Leaves(..) => {}
     }
     judged
