@@ -20,6 +20,6 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
     writeln!(out)?;
     writeln!(out, "HTTP: the status a client gets whose upgrade is refused. CLOSE: the close code it gets once it is upgraded.")?;
-    writeln!(out, "An [errors.NAME] stage words them differently, or changes the close codes, per route.")?;
+    writeln!(out, "An [errors.NAME] stage words them differently, or changes close codes and log levels, per route.")?;
     Ok(())
 }

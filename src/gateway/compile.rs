@@ -1,7 +1,7 @@
 //! Compiles a document into a snapshot, and tells every fault of it on the way.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -189,9 +189,18 @@ fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
             let mut found: Vec<SocketAddr> = found.collect();
             found.sort_unstable();
             found.dedup();
+            // IPv4 sorts first. Where only IPv6 is left, binding it tells what is missing.
+            if found.first().is_some_and(SocketAddr::is_ipv4) && !has_ipv6() {
+                found.retain(SocketAddr::is_ipv4);
+            }
             Ok(found)
         }
     }
+}
+
+/// Whether this host has IPv6 at all: in many containers `localhost` is `::1` too, and nothing can be bound there.
+fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 fn threads<const MAX: u32>(wanted: Option<Count<MAX>>) -> usize {

@@ -71,6 +71,7 @@ impl<'a> Parts<'a> {
     fn make_stage(&mut self, reference: &PartRef, part: &Part) {
         let Some(kind) = self.catalog.stage(&part.kind) else { return };
         let mut build = Build::new(part.at(), &self.config.folder, self.cells);
+        build.outcomes = self.catalog.outcomes();
         let made = match (kind.build)(part, &mut build) {
             Ok(stage) => {
                 let step = Step { name: reference.to_string().into(), mode: part.mode, stage };

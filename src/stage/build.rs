@@ -9,6 +9,7 @@ use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::secret::{Secret, SecretSource};
 
 use super::cells::Cells;
+use super::refusal::Outcome;
 
 /// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Build<'a> {
     at: KeyPath,
     folder: &'a FilePath,
     cells: &'a Cells,
+    /// Rows that stages of the catalog add to the [table](super::refusal::TABLE).
+    pub outcomes: Vec<Outcome>,
     /// The files this part was read from, for the watch.
     pub files: Vec<PathBuf>,
     /// Where a secret has a `default`, taken or not: a fault behind a listener that is not loopback, lest an unset variable open it.
@@ -41,7 +44,16 @@ pub struct Build<'a> {
 impl<'a> Build<'a> {
     /// Builds the part whose table stands at `at` in a file in `folder`.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
-        Self { at, folder, cells, files: Vec::new(), defaulted: Vec::new(), needs: Vec::new(), warnings: Faults::default() }
+        Self {
+            at,
+            folder,
+            cells,
+            outcomes: Vec::new(),
+            files: Vec::new(),
+            defaulted: Vec::new(),
+            needs: Vec::new(),
+            warnings: Faults::default(),
+        }
     }
 
     /// Where the part's table stands: `kind.name`.
