@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use wsgate::gateway::Catalog;
 
 use super::Failure;
 
@@ -16,9 +17,9 @@ pub(crate) struct Arguments {
     default: super::File,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
     let path = arguments.file.as_ref().unwrap_or(&arguments.default.config);
-    let (gateway, document, warnings) = super::compile(path)?;
+    let (gateway, document, warnings) = super::compile(path, catalog)?;
     super::show(&document, &warnings);
     let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     let listeners = count(gateway.listeners.len(), "listener");

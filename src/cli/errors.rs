@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
+use wsgate::gateway::Catalog;
 use wsgate::stage::refusal::{Level, TABLE};
 
 use super::Failure;
 
-pub(crate) fn run() -> Result<(), Failure> {
+pub(crate) fn run(catalog: &Catalog) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     writeln!(out, "{:<28} {:>4}  {:>5}  {:<5}  WHEN", "ID", "HTTP", "CLOSE", "LOG")?;
-    for row in TABLE {
+    for row in TABLE.iter().chain(&catalog.outcomes()) {
         let number = |code: Option<u16>| code.map_or_else(|| "-".to_owned(), |code| code.to_string());
         let level = match row.level {
             Level::Error => "error",

@@ -17,8 +17,7 @@ pub mod pipeline;
 pub mod rate_limit;
 pub mod refusal;
 pub mod revoked;
-#[cfg(test)]
-pub(crate) mod sample;
+pub mod sample;
 pub mod slots;
 pub mod template;
 pub mod traffic;
