@@ -19,9 +19,9 @@ use super::Failure;
 /// How often troubles of the logs themselves are looked for and reported.
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(path: &Path) -> Result<(), Failure> {
+pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     let cells = Arc::new(Cells::default());
-    let (gateway, document, warnings) = super::compile(path, &cells)?;
+    let (gateway, document, warnings) = super::compile(path, catalog, &cells)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
@@ -32,7 +32,7 @@ pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     for warning in &warnings {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
-    let source = super::can_be_read_again(path).then(|| Source { path: path.to_owned(), catalog: Catalog::default(), cells });
+    let source = super::can_be_read_again(path).then(|| Source { path: path.to_owned(), catalog: catalog.clone(), cells });
     serve_until_stopped(Path::new(document.name()), gateway, source, &logs, |_| Ok(()))
 }
 

@@ -11,6 +11,7 @@ use crate::config::world::{Machine, World};
 
 use super::cells::Cells;
 use super::inputs::Inputs;
+use super::refusal::Outcome;
 
 /// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Build<'a> {
     folder: &'a FilePath,
     cells: &'a Cells,
     world: &'a dyn World,
+    /// Rows that stages of the catalog add to the [table](super::refusal::TABLE).
+    pub outcomes: Vec<Outcome>,
     /// The files this part was read from, those that could not be read among them, for the watch.
     pub files: Vec<PathBuf>,
     /// What was read: a part whose table and inputs are as they were stays the part it is.
@@ -46,9 +49,9 @@ pub struct Build<'a> {
 impl<'a> Build<'a> {
     /// Builds the part whose table stands at `at` in a file in `folder`, on this machine.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
-        let (files, defaulted, needs) = (Vec::new(), Vec::new(), Vec::new());
+        let (outcomes, files, defaulted, needs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (inputs, warnings) = (Inputs::default(), Faults::default());
-        Self { at, folder, cells, world: &Machine, files, inputs, defaulted, needs, warnings }
+        Self { at, folder, cells, world: &Machine, outcomes, files, inputs, defaulted, needs, warnings }
     }
 
     /// Looks files and variables up there instead.

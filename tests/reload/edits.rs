@@ -189,13 +189,13 @@ const EDITS: &[Edit] = &[
     Edit {
         what: "a limit on messages",
         before: "[route.a]\nendpoint = \"echo\"",
-        after: "[rate_limit.l]\nkey = \"ip\"\nbytes = { rate = \"1B/h\", burst = \"10B\" }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
+        after: "[rate_limit.l]\nkey = \"ip\"\nmessages = { rate = \"1/h\", burst = 1 }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
         sees: CloseAt(11, 1008, "rate_limited"),
     },
     Edit {
-        what: "a limit that is lifted",
-        before: "[rate_limit.l]\nkey = \"ip\"\nbytes = { rate = \"1B/h\", burst = \"10B\" }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
-        after: "[rate_limit.l]\nkey = \"ip\"\nbytes = { rate = \"1B/h\", burst = \"2000B\" }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
+        what: "a limit that leaves one message more",
+        before: "[rate_limit.l]\nkey = \"ip\"\nmessages = { rate = \"1/h\", burst = 1 }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
+        after: "[rate_limit.l]\nkey = \"ip\"\nmessages = { rate = \"1/h\", burst = 2 }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
         sees: Long(1000),
     },
     Edit {
@@ -356,18 +356,19 @@ async fn an_edit_takes_effect_on_a_connection_that_is_open() {
         match *sees {
             Answer(answer) => assert_eq!(support::ask(&mut socket, "hi").await, answer, "{what}"),
             Long(length) => assert_eq!(support::ask(&mut socket, &"x".repeat(length)).await.len(), length, "{what}"),
-            Close(code, outcome) => is_closed(&mut gateway, &mut socket, what, (code, outcome)).await,
+            Close(code, outcome) => is_closed(&mut gateway, socket, what, (code, outcome)).await,
             CloseAt(length, code, outcome) => {
                 assert_eq!(support::ask(&mut socket, "hi").await, "hi", "{what}");
                 socket.send(Message::text("x".repeat(length))).await.unwrap();
-                is_closed(&mut gateway, &mut socket, what, (code, outcome)).await;
+                is_closed(&mut gateway, socket, what, (code, outcome)).await;
             }
         }
     }
 }
 
-async fn is_closed(gateway: &mut Gateway, socket: &mut Socket, what: &str, (code, outcome): (u16, &str)) {
-    assert_eq!(support::closed(socket).await.0, code, "{what}");
+async fn is_closed(gateway: &mut Gateway, mut socket: Socket, what: &str, (code, outcome): (u16, &str)) {
+    assert_eq!(support::closed(&mut socket).await.0, code, "{what}");
+    drop(socket);
     let event = gateway.event("close");
     assert_eq!((&event["outcome"], &event["by"]), (&json!(outcome), &json!("gateway")), "{what}: {event}");
 }
