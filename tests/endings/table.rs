@@ -7,6 +7,7 @@ const TESTS: &[&str] = &[
     include_str!("../admission.rs"),
     include_str!("../embedding.rs"),
     include_str!("../proxy/failing.rs"),
+    include_str!("../reload/edits.rs"),
     include_str!("broken.rs"),
     include_str!("closes.rs"),
     include_str!("lost.rs"),
@@ -18,8 +19,6 @@ const TESTS: &[&str] = &[
 const LATER: &[&str] = &[
     "auth_unavailable",
     "scope_insufficient",
-    "origin_denied",
-    "revoked",
     "kicked",
     "too_many_connections",
     "session_replaced",
