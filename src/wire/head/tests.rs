@@ -28,7 +28,16 @@ const HOST: &str = "Host: a.example\r\n";
 
 #[tokio::test]
 async fn well_formed_heads_are_taken() {
-    let lines = [LINE, "GET / HTTP/1.1", "GET //a HTTP/1.1", "GET /%C3%A9/~a?{}=/?&|^ HTTP/1.1", "GET /? HTTP/1.1"];
+    let lines = [
+        LINE,
+        "GET / HTTP/1.1",
+        "GET //a HTTP/1.1",
+        "GET /%C3%A9/~a?{}=/?&|^ HTTP/1.1",
+        "GET /? HTTP/1.1",
+        "HEAD / HTTP/1.1",
+        "POST / HTTP/1.1",
+        "get / HTTP/1.1",
+    ];
     let headers = [
         "Host: a.example\r\n",
         "hOsT:a.example:8080\r\n",
@@ -53,10 +62,8 @@ async fn well_formed_heads_are_taken() {
 #[tokio::test]
 async fn request_lines_that_are_no_handshakes_are_refused_with_the_rule() {
     let rows = [
-        ("POST / HTTP/1.1", "a method other than GET"),
-        ("HEAD / HTTP/1.1", "a method other than GET"),
         ("CONNECT a:1 HTTP/1.1", "a method other than GET"),
-        ("get / HTTP/1.1", "a method other than GET"),
+        ("OPTIONS * HTTP/1.1", "a method other than GET"),
         ("G(T / HTTP/1.1", "a malformed method"),
         (" GET / HTTP/1.1", "a request line that is not `method target version`"),
         ("GET  / HTTP/1.1", "a request line that is not `method target version`"),
@@ -87,6 +94,15 @@ async fn request_lines_that_are_no_handshakes_are_refused_with_the_rule() {
     for (line, rule) in rows {
         let id = if rule == "a method other than GET" { "upgrade_required" } else { "bad_handshake" };
         assert_eq!(verdict(&with(line, HOST)).await, (id.to_owned(), rule.to_owned()), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_is_told_to_upgrade_where_its_method_may_have_one() {
+    for body in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
+        for (method, id) in [("GET", "bad_handshake"), ("POST", "upgrade_required"), ("HEAD", "upgrade_required")] {
+            assert_eq!(verdict(&with(&format!("{method} / HTTP/1.1"), &format!("{HOST}{body}"))).await.0, id, "{method} {body}");
+        }
     }
 }
 
