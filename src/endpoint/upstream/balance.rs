@@ -50,27 +50,28 @@ pub(super) fn candidates<'a>(members: &'a [Member], tried: &[usize], now: Instan
 }
 
 impl Balance {
-    /// One of these servers, by this rule; `turn` is another one each time.
+    /// One of these servers, by this rule.
     ///
     /// Two threads that choose at the same moment may choose the same server; the next choices make up for it.
-    pub(super) fn choose<'a>(self, candidates: &[Candidate<'a>], turn: usize) -> Option<Candidate<'a>> {
+    pub(super) fn choose<'a>(self, candidates: &[Candidate<'a>]) -> Option<Candidate<'a>> {
         match self {
-            Self::LeastConn => least_conn(candidates, turn),
+            Self::LeastConn => least_conn(candidates),
             Self::RoundRobin => round_robin(candidates),
             Self::Random => random(candidates),
         }
     }
 }
 
-/// Where this connection would weigh least: by what each server had with it, so that a small share of many connections is not a
-/// whole connection of the first few.
-fn least_conn<'a>(candidates: &[Candidate<'a>], turn: usize) -> Option<Candidate<'a>> {
-    let from_turn = candidates.iter().cycle().skip(turn % candidates.len().max(1)).take(candidates.len());
-    let with_it = |(_, member): &Candidate<'_>| member.state.open() as u128 + 1;
+/// Those with the fewest connections for their weight; among equals, as among servers that are all idle, by turns.
+fn least_conn<'a>(candidates: &[Candidate<'a>]) -> Option<Candidate<'a>> {
+    let open: Vec<(u128, Candidate<'a>)> = candidates.iter().map(|candidate| (candidate.1.state.open() as u128, *candidate)).collect();
     // Quotients compared without dividing.
-    from_turn
-        .min_by(|one, other| (with_it(one) * u128::from(other.1.weight())).cmp(&(with_it(other) * u128::from(one.1.weight()))))
-        .copied()
+    let compare = |(open, one): &(u128, Candidate<'_>), (other_open, other): &(u128, Candidate<'_>)| {
+        (open * u128::from(other.1.weight())).cmp(&(other_open * u128::from(one.1.weight())))
+    };
+    let least = *open.iter().min_by(|one, other| compare(one, other))?;
+    let equals: Vec<Candidate<'a>> = open.iter().filter(|one| compare(one, &least).is_eq()).map(|(_, candidate)| *candidate).collect();
+    round_robin(&equals)
 }
 
 /// Each earns its weight at every choice, who has most is chosen and pays what all have earned: the turns of a heavy server are not
@@ -115,14 +116,14 @@ mod tests {
         (0..FAILURES).for_each(|_| _ = member.state.failed(Instant::now()));
     }
 
-    fn choose(balance: Balance, members: &[Member], tried: &[usize], turn: usize) -> Option<usize> {
-        balance.choose(&candidates(members, tried, Instant::now()), turn).map(|(index, _)| index)
+    fn choose(balance: Balance, members: &[Member], tried: &[usize]) -> Option<usize> {
+        balance.choose(&candidates(members, tried, Instant::now())).map(|(index, _)| index)
     }
 
     #[test]
     fn least_conn_goes_where_fewest_are_and_by_turns_among_equals() {
         let members = members(&[1, 1, 1]);
-        let choose = |turn| choose(Balance::LeastConn, &members, &[], turn).unwrap();
+        let choose = |_| choose(Balance::LeastConn, &members, &[]).unwrap();
         assert_eq!((0..4).map(choose).collect::<Vec<_>>(), [0, 1, 2, 0]);
         let busy = [Lease::new(&members[0].state), Lease::new(&members[2].state)];
         assert_eq!((0..4).map(choose).collect::<HashSet<_>>(), HashSet::from([1]));
@@ -133,25 +134,32 @@ mod tests {
     fn least_conn_keeps_connections_in_the_ratio_of_the_weights() {
         let members = members(&[5, 1, 2]);
         let mut held = Vec::new();
-        for turn in 0..80 {
-            let chosen = choose(Balance::LeastConn, &members, &[], turn).unwrap();
+        for _ in 0..80 {
+            let chosen = choose(Balance::LeastConn, &members, &[]).unwrap();
             held.push(Lease::new(&members[chosen].state));
         }
         assert_eq!(members.iter().map(|member| member.state.open()).collect::<Vec<_>>(), [50, 10, 20]);
     }
 
     #[test]
+    fn least_conn_takes_turns_by_weight_where_all_are_idle() {
+        let members = members(&[8, 1, 1]);
+        let taken: Vec<_> = (0..10).map(|_| choose(Balance::LeastConn, &members, &[]).unwrap()).collect();
+        assert_eq!([0, 1, 2].map(|index| taken.iter().filter(|taken| **taken == index).count()), [8, 1, 1]);
+    }
+
+    #[test]
     fn round_robin_takes_turns_whatever_the_load() {
         let members = members(&[1, 1, 1]);
         let _busy = Lease::new(&members[0].state);
-        let taken: Vec<_> = (0..6).map(|turn| choose(Balance::RoundRobin, &members, &[], turn).unwrap()).collect();
+        let taken: Vec<_> = (0..6).map(|_| choose(Balance::RoundRobin, &members, &[]).unwrap()).collect();
         assert_eq!(taken, [0, 1, 2, 0, 1, 2]);
     }
 
     #[test]
     fn round_robin_spreads_the_turns_of_a_heavy_server() {
         let members = members(&[5, 1, 1]);
-        let mut taken = (0..).map(|turn| choose(Balance::RoundRobin, &members, &[], turn).unwrap());
+        let mut taken = (0..).map(|_| choose(Balance::RoundRobin, &members, &[]).unwrap());
         for _ in 0..3 {
             assert_eq!(taken.by_ref().take(7).collect::<Vec<_>>(), [0, 0, 1, 0, 2, 0, 0]);
         }
@@ -161,7 +169,7 @@ mod tests {
     fn random_reaches_every_server_by_its_weight() {
         let members = members(&[1, 8, 1]);
         let mut counts = [0; 3];
-        (0..5000).for_each(|turn| counts[choose(Balance::Random, &members, &[], turn).unwrap()] += 1);
+        (0..5000).for_each(|_| counts[choose(Balance::Random, &members, &[]).unwrap()] += 1);
         // Far beyond what chance allows, on either side: 500, 4000 and 500 are expected.
         assert!((300..700).contains(&counts[0]) && (3700..4300).contains(&counts[1]), "{counts:?}");
     }
@@ -170,9 +178,9 @@ mod tests {
     fn a_server_is_tried_once_and_then_there_is_none() {
         let members = members(&[1, 1]);
         for balance in [Balance::LeastConn, Balance::RoundRobin, Balance::Random] {
-            assert_eq!(choose(balance, &members, &[0], 0), Some(1));
-            assert_eq!(choose(balance, &members, &[1, 0], 0), None);
-            assert_eq!(choose(balance, &[], &[], 0), None);
+            assert_eq!(choose(balance, &members, &[0]), Some(1));
+            assert_eq!(choose(balance, &members, &[1, 0]), None);
+            assert_eq!(choose(balance, &[], &[]), None);
         }
     }
 
@@ -181,7 +189,7 @@ mod tests {
         let members = members(&[1, 1]);
         put_to_rest(&members[1]);
         tokio::time::advance(REST / 2).await;
-        let choose = |turn| choose(Balance::RoundRobin, &members, &[], turn).unwrap();
+        let choose = |_| choose(Balance::RoundRobin, &members, &[]).unwrap();
         assert_eq!((0..4).map(choose).collect::<HashSet<_>>(), HashSet::from([0]));
         put_to_rest(&members[0]);
         assert_eq!((0..4).map(choose).collect::<HashSet<_>>(), HashSet::from([1]));
@@ -194,10 +202,10 @@ mod tests {
         let mut members = members(&[1, 1]);
         members[0].server = members[0].server.clone().draining();
         for balance in [Balance::LeastConn, Balance::RoundRobin, Balance::Random] {
-            assert_eq!((0..4).map(|turn| choose(balance, &members, &[], turn)).collect::<HashSet<_>>(), HashSet::from([Some(1)]));
-            assert_eq!(choose(balance, &members, &[1], 0), None);
+            assert_eq!((0..4).map(|_| choose(balance, &members, &[])).collect::<HashSet<_>>(), HashSet::from([Some(1)]));
+            assert_eq!(choose(balance, &members, &[1]), None);
         }
         put_to_rest(&members[1]);
-        assert_eq!(choose(Balance::LeastConn, &members, &[], 0), Some(1));
+        assert_eq!(choose(Balance::LeastConn, &members, &[]), Some(1));
     }
 }

@@ -83,7 +83,8 @@ impl Settings {
 pub struct Upstream {
     settings: Settings,
     members: Vec<Member>,
-    states: Arc<States>,
+    /// Held so that the snapshot after this one finds them.
+    _states: Arc<States>,
 }
 
 /// A backend that has switched to WebSocket: its socket stands behind the 101.
@@ -118,7 +119,7 @@ impl Upstream {
     /// An upstream whose servers' states are kept in `states`, which outlives it.
     pub fn new(settings: Settings, states: Arc<States>) -> Self {
         let members = settings.servers.iter().map(|server| Member { state: states.of(server), server: server.clone() }).collect();
-        Self { settings, members, states }
+        Self { settings, members, _states: states }
     }
 
     /// Each server and its state.
@@ -139,13 +140,12 @@ impl Upstream {
     /// [`Refused`]: `upstream_refused`, `upstream_timeout` or `upstream_bad_handshake`, whose rule names each server and what it did;
     /// or the backend's own answer.
     pub async fn open(&self, request: &Parts, facts: &Facts<'_>, news: &mut Vec<News>) -> Result<Opened, Refused> {
-        let turn = self.states.turn();
         let sticky = self.settings.sticky.as_ref();
         let tie = Tie::of(sticky, request, facts);
         let (mut tried, mut failures): (Vec<usize>, Vec<(Arc<str>, Failure)>) = (Vec::new(), Vec::new());
         while tried.len() < self.settings.tries.get() {
             let candidates = candidates(&self.members, &tried, Instant::now());
-            let chosen = tie.choose(&candidates).or_else(|| self.settings.balance.choose(&candidates, turn));
+            let chosen = tie.choose(&candidates).or_else(|| self.settings.balance.choose(&candidates));
             let Some((index, member)) = chosen else { break };
             tried.push(index);
 

@@ -20,7 +20,6 @@ pub const REST: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct States {
     servers: Mutex<HashMap<Arc<str>, Weak<State>>>,
-    turn: AtomicUsize,
 }
 
 impl States {
@@ -34,11 +33,6 @@ impl States {
         let state = Arc::new(State::new());
         servers.insert(server.name().clone(), Arc::downgrade(&state));
         state
-    }
-
-    /// A number that is one more at each call, for taking turns.
-    pub(super) fn turn(&self) -> usize {
-        self.turn.fetch_add(1, Ordering::Relaxed)
     }
 }
 
