@@ -48,6 +48,13 @@ async fn a_malformed_request_is_told_what_is_wrong_with_it() {
         ("HTTP/1.0", good.replace("HTTP/1.1", "HTTP/1.0"), 400, "bad_handshake"),
         ("a POST", good.replace("GET", "POST"), 426, "upgrade_required"),
         ("a POST with a body", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi".to_owned(), 426, "upgrade_required"),
+        (
+            "a chunked POST",
+            "POST /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            426,
+            "upgrade_required",
+        ),
+        ("a POST whose body does not come", "POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhi".to_owned(), 404, "no_route"),
         ("a CONNECT", good.replace("GET", "CONNECT"), 426, "upgrade_required"),
         ("an OPTIONS of everything", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 426, "upgrade_required"),
         ("a PUT to no path", "PUT /nowhere HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 404, "no_route"),

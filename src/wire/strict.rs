@@ -21,8 +21,7 @@ fn bad<T>(rule: &'static str) -> Check<T> {
 pub(super) fn check(head: &[u8]) -> Check {
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let method = request_line(lines.next().unwrap_or_default())?;
-    // A request that has one asks for nothing that is answered anywhere here: what it does ask for is not looked up.
-    let body = |rule| if method == b"GET" { bad(rule) } else { Err(Flaw(UPGRADE_REQUIRED, OTHER_METHOD)) };
+    let is_get = method == b"GET";
 
     let mut host = None;
     let mut has_length = false;
@@ -33,12 +32,14 @@ pub(super) fn check(head: &[u8]) -> Check {
                 return bad("two Host headers");
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            return body("a Transfer-Encoding");
+            return if is_get { bad("a Transfer-Encoding") } else { Err(Flaw(UPGRADE_REQUIRED, OTHER_METHOD)) };
         } else if name.eq_ignore_ascii_case(b"content-length") {
             match (value, has_length) {
                 (b"0", false) => has_length = true,
                 (_, true) => return bad("two Content-Length headers"),
-                _ => return body("a Content-Length other than 0"),
+                // A body that nobody will read: whatever such a request is answered ends the connection.
+                (length, false) if !is_get && is_length(length) => has_length = true,
+                _ => return bad("a Content-Length other than 0"),
             }
         }
     }
@@ -109,6 +110,11 @@ fn is_host(value: &[u8]) -> bool {
         }
     };
     host && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// Whether this is a length that any parser takes (RFC 9110 §8.6).
+fn is_length(digits: &[u8]) -> bool {
+    (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }
 
 fn is_port(digits: &[u8]) -> bool {

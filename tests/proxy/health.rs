@@ -68,7 +68,8 @@ async fn what_is_no_probe_is_refused_in_the_form_of_its_route_and_has_a_line() {
         ("GET", "/chat", 426, "upgrade_required"),
         ("POST", "/chat", 426, "upgrade_required"),
     ] {
-        let answer = asked(&gateway, method, path, "").await;
+        let body = if method == "GET" { "" } else { "Content-Length: 5\r\n" };
+        let answer = asked(&gateway, method, path, body).await;
         let (got, body) = parted(&answer);
         assert!(got == status && body.contains(id), "{method} {path}: {answer}");
         assert_eq!(answer.to_lowercase().contains("\r\nallow: get, head\r\n"), status == 405, "{answer}");

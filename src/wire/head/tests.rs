@@ -98,9 +98,16 @@ async fn request_lines_that_are_no_handshakes_are_refused_with_the_rule() {
 }
 
 #[tokio::test]
-async fn a_request_with_a_body_is_told_to_upgrade_where_its_method_may_have_one() {
-    for body in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
-        for (method, id) in [("GET", "bad_handshake"), ("POST", "upgrade_required"), ("HEAD", "upgrade_required")] {
+async fn a_body_may_be_announced_by_its_length_where_the_method_may_have_one() {
+    for (body, get, other) in [
+        ("Content-Length: 5\r\n", "bad_handshake", ""),
+        ("Content-Length: 123456789012345678\r\n", "bad_handshake", ""),
+        ("Content-Length: 1234567890123456789\r\n", "bad_handshake", "bad_handshake"),
+        ("Content-Length: +5\r\n", "bad_handshake", "bad_handshake"),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n", "bad_handshake", "bad_handshake"),
+        ("Transfer-Encoding: chunked\r\n", "bad_handshake", "upgrade_required"),
+    ] {
+        for (method, id) in [("GET", get), ("POST", other), ("HEAD", other)] {
             assert_eq!(verdict(&with(&format!("{method} / HTTP/1.1"), &format!("{HOST}{body}"))).await.0, id, "{method} {body}");
         }
     }
