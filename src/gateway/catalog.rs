@@ -13,7 +13,7 @@ use crate::endpoint::echo::{self, Echo};
 use crate::endpoint::health;
 use crate::endpoint::upstream::Upstream;
 use crate::endpoint::{Answer, Endpoint};
-use crate::stage::{Configure, STAGES, StageKind};
+use crate::stage::{Configure, Outcome, STAGES, StageKind};
 
 /// Every kind a file may use besides those of the frame.
 #[derive(Clone)]
@@ -124,6 +124,11 @@ impl Catalog {
     /// A kind of stage.
     pub fn stage(&self, kind: &str) -> Option<&StageKind> {
         self.stages.iter().find(|stage| stage.kind == kind)
+    }
+
+    /// The rows that its stages add to the [table of outcomes](crate::stage::refusal::TABLE).
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.stages.iter().flat_map(|stage| stage.outcomes).copied().collect()
     }
 
     /// A kind of endpoint.
