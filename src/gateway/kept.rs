@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::config::Part;
 use crate::config::reference::{EndpointRef, PartRef};
+use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Upstream;
-use crate::endpoint::{Answer, Endpoint};
 use crate::stage::Stage;
 use crate::stage::inputs::Inputs;
 
@@ -21,22 +21,25 @@ use super::route::Route;
 /// How the stages and endpoints of a snapshot were made, by reference.
 #[derive(Default)]
 pub(super) struct Kept {
-    stages: BTreeMap<PartRef, Origin<dyn Stage>>,
-    own: BTreeMap<EndpointRef, Origin<dyn Answer>>,
+    stages: BTreeMap<PartRef, Origin<Arc<dyn Stage>>>,
+    own: BTreeMap<EndpointRef, Origin<Endpoint>>,
     upstreams: BTreeMap<EndpointRef, Arc<Upstream>>,
 }
 
 /// A part, and what it was made of.
-struct Origin<P: ?Sized> {
+struct Origin<P> {
     table: Part,
     inputs: Inputs,
-    made: Arc<P>,
+    /// The upstreams its table names.
+    uses: Vec<Endpoint>,
+    made: P,
 }
 
-impl<P: ?Sized> Origin<P> {
+impl<P: Clone> Origin<P> {
     /// The part that was made of the same before.
     fn or_before(mut self, before: Option<&Self>) -> Self {
-        if let Some(before) = before.filter(|before| before.table.says_the_same(&self.table) && before.inputs == self.inputs) {
+        let is_same = |other: &&Self| other.table.says_the_same(&self.table) && other.inputs == self.inputs && other.uses == self.uses;
+        if let Some(before) = before.filter(is_same) {
             self.made = before.made.clone();
         }
         self
@@ -47,7 +50,7 @@ impl Kept {
     /// Every part that a table made, by its name.
     pub(super) fn parts(&self) -> impl Iterator<Item = (String, Identity<'_>)> {
         let stages = self.stages.iter().map(|(name, origin)| (name.to_string(), Identity::of(&origin.made)));
-        let own = self.own.iter().map(|(name, origin)| (name.to_string(), Identity::of(&origin.made)));
+        let own = self.own.iter().map(|(name, origin)| (name.to_string(), Identity::Value(origin.made.address())));
         let upstreams = self.upstreams.iter().map(|(name, upstream)| (name.to_string(), Identity::of(upstream)));
         stages.chain(own).chain(upstreams)
     }
@@ -65,19 +68,20 @@ impl Before<'_> {
     /// The stage to take: `made`, or the one before where that was made of the same.
     pub(super) fn stage(&self, kept: &mut Kept, of: &PartRef, table: &Part, inputs: Inputs, made: Arc<dyn Stage>) -> Arc<dyn Stage> {
         let before = self.kept().and_then(|kept| kept.stages.get(of));
-        let origin = Origin { table: table.clone(), inputs, made }.or_before(before);
+        let origin = Origin { table: table.clone(), inputs, uses: Vec::new(), made }.or_before(before);
         let made = origin.made.clone();
         kept.stages.insert(of.clone(), origin);
         made
     }
 
-    /// The endpoint to take, as with stages.
-    pub(super) fn own(&self, kept: &mut Kept, of: &EndpointRef, table: &Part, made: Arc<dyn Answer>) -> Endpoint {
+    /// The endpoint to take, as with stages; it uses these upstreams.
+    pub(super) fn own(&self, kept: &mut Kept, of: &EndpointRef, table: &Part, uses: Vec<Arc<Upstream>>, made: Endpoint) -> Endpoint {
         let before = self.kept().and_then(|kept| kept.own.get(of));
-        let origin = Origin { table: table.clone(), inputs: Inputs::default(), made }.or_before(before);
+        let uses = uses.into_iter().map(Endpoint::Upstream).collect();
+        let origin = Origin { table: table.clone(), inputs: Inputs::default(), uses, made }.or_before(before);
         let made = origin.made.clone();
         kept.own.insert(of.clone(), origin);
-        Endpoint::Own(made)
+        made
     }
 
     /// The upstream to take, as with stages.

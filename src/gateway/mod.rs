@@ -6,6 +6,7 @@ pub mod catalog;
 mod changes;
 mod compile;
 mod fitting;
+mod health;
 mod kept;
 pub mod listener;
 mod log_file;
