@@ -12,6 +12,7 @@ mod request;
 mod thread;
 mod tidy;
 mod visit;
+pub mod watch;
 mod wheel;
 mod worker;
 
@@ -23,7 +24,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
@@ -69,7 +69,7 @@ pub struct Engine {
     /// What runs beside the workers' connections: the acceptors, and the tidying up.
     acceptors: JoinSet<()>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
-    stop: watch::Sender<bool>,
+    stop: tokio::sync::watch::Sender<bool>,
     is_drained: bool,
 }
 
@@ -89,7 +89,7 @@ impl Engine {
                 bound.push((listener.name.clone(), local, TcpListener::from_std(socket).map_err(failed())?));
             }
         }
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = tokio::sync::watch::channel(false);
         let mut workers = Vec::new();
         for index in 0..gateway.threads {
             workers.push(Thread::start(index, stopped.clone()).map_err(StartError::new("cannot start a worker thread"))?);

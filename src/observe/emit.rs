@@ -72,6 +72,7 @@ impl Event<'_> {
             Self::Stopped => line!(GATEWAY, INFO, "stopped",),
             Self::LogLinesLost { sink, lines, error } => line!(GATEWAY, ERROR, LOG_LINES_LOST, sink, lines, error),
             Self::LogFileStuck { sink, error } => line!(GATEWAY, ERROR, "log_file_stuck", sink, error),
+            Self::WatchLimited { error, every } => line!(GATEWAY, WARN, "watch_limited", error, every = seconds(every)),
             Self::Warning { text } => line!(GATEWAY, WARN, "warning", text),
             Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
             Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } => {}
