@@ -134,7 +134,7 @@ impl Watch {
     }
 
     /// Resolves when the files hold something else than they did when it last resolved, and writing is over: nothing has stirred for
-    /// 100 ms, or something has for a second; a file that is open for writing is waited for up to 5 s. Each change is told once, with
+    /// 100 ms, or something has for 2 s; a file that is open for writing is waited for up to 5 s. Each change is told once, with
     /// what it ended in. Cancel-safe: what has changed meanwhile is told by the next call.
     pub async fn changed(&mut self) {
         loop {

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 /// Nothing stirs for so long: the save is complete. An edit is to be in force within 0.3 s, and a save of several files is one.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// What stirs for so long is looked at all the same.
-const LONGEST: Duration = Duration::from_secs(1);
+/// What stirs for so long is looked at all the same: longer than any save, as by a program that writes line by line, and not so long
+/// that a list which is added to all the time would never be read.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// So long a file that somebody has open for writing is waited for. A shell empties `deny.txt` before the program that is to fill it
 /// has begun, and an empty list must not get in force; a program that keeps its file open is to be heard all the same.

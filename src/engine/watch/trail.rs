@@ -1,17 +1,19 @@
 //! The way to a file: every name on which it depends what a path leads to.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
+use crate::config::document::{MAX_FILES, is_config};
+
 /// Symbolic links on one way; Linux gives up after so many.
 const MAX_LINKS: usize = 40;
 
-/// Files of a folder that are looked at.
-const MAX_LISTED: usize = 256;
+/// Files of a folder that are looked at: one more than are read, so that it is noticed when there are no longer too many.
+const MAX_LISTED: usize = MAX_FILES + 1;
 
 /// The names on the ways to some files, each in its folder's real path, as events name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl Trail {
     /// Whether an event of this name is one of ours.
     pub(super) fn holds(&self, name: &Path) -> bool {
         self.names.contains(name)
-            || name.file_name().is_some_and(is_listed) && name.parent().is_some_and(|folder| self.lists.contains(folder))
+            || name.file_name().is_some_and(is_config) && name.parent().is_some_and(|folder| self.lists.contains(folder))
     }
 
     /// When one of the names was last changed, replaced or pointed elsewhere.
@@ -95,7 +97,7 @@ pub(super) fn listed(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        if is_listed(&name) {
+        if is_config(&name) {
             files.insert(folder.join(name));
         }
         if files.len() > MAX_LISTED {
@@ -103,11 +105,6 @@ pub(super) fn listed(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
         }
     }
     Ok(files)
-}
-
-/// Whether it is a file that a folder stands for: `*.toml` without a dot in front, as editors name what they have not finished.
-fn is_listed(name: &OsStr) -> bool {
-    Path::new(name).extension() == Some(OsStr::new("toml")) && !name.as_encoded_bytes().starts_with(b".")
 }
 
 #[cfg(test)]
@@ -186,7 +183,7 @@ mod tests {
             fs::write(folder.path().join(format!("{number:03}.toml")), "").unwrap();
         }
         let listed = listed(folder.path()).unwrap();
-        assert_eq!((listed.len(), listed.last()), (MAX_LISTED, Some(&folder.path().join("255.toml"))));
+        assert_eq!((listed.len(), listed.last()), (MAX_LISTED, Some(&folder.path().join("256.toml"))));
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Bench {
         self.watch.ear.hear(Ok(notify::Event::new(kind).add_path(path)));
     }
 
-    /// Whether a change is told by now, after the watch has had its turn.
+    /// Whether a change is told in that time.
     async fn is_told_within(&mut self, time: Duration) -> bool {
         timeout(time, self.watch.changed()).await.is_ok()
     }
@@ -62,7 +62,7 @@ async fn a_save_is_told_once_nothing_has_stirred_for_a_tenth_of_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn writing_that_does_not_end_is_told_after_a_second_and_then_again() {
+async fn writing_that_does_not_end_is_told_after_two_seconds_and_then_again() {
     let mut bench = bench().await;
     for _ in 0..2 {
         let begun = Instant::now();
@@ -74,7 +74,7 @@ async fn writing_that_does_not_end_is_told_after_a_second_and_then_again() {
                 break;
             }
         }
-        assert!((1000 * MS..1100 * MS).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        assert!((2000 * MS..2100 * MS).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }
 }
 
@@ -148,7 +148,7 @@ async fn what_keeps_changing_is_told_all_the_same() {
             break;
         }
     }
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
