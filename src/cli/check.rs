@@ -67,7 +67,7 @@ struct NotLookedAt<'a> {
     spot: Spot,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
     let path = &arguments.file.as_ref().or(arguments.config.as_ref()).cloned().unwrap_or_else(super::named);
     if let Some(missing) = super::missing(path).filter(|_| !arguments.json) {
         let hint = if path == Path::new(super::DEFAULT) { "; name another: wsgate check FILE" } else { "" };
@@ -76,8 +76,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let document = super::read(path);
     let world: &dyn World = if arguments.offline { &Offline } else { &Machine };
-    let (_, faults) = Gateway::compile_in(&document, &Catalog::default(), &Cells::default(), world);
-    let checked = Checked::of(&document, &faults, arguments.strict, world);
+    let (_, faults) = Gateway::compile_in(&document, catalog, &Cells::default(), world);
+    let checked = Checked::of(&document, &faults, &catalog.kinds(), arguments.strict, world);
     if arguments.json {
         super::print_json(&checked)?;
     } else {
@@ -88,8 +88,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl<'a> Checked<'a> {
-    fn of(document: &'a Document, found: &'a Faults, strict: bool, world: &dyn World) -> Self {
-        let (config, _) = Config::read_in(document, &Catalog::default().kinds(), world);
+    fn of(document: &'a Document, found: &'a Faults, kinds: &[&str], strict: bool, world: &dyn World) -> Self {
+        let (config, _) = Config::read_in(document, kinds, world);
         let config = config.unwrap_or_default();
         let (faults, warnings) = found.counts();
         let unknown = unknown(document, found).into_iter();

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     /// Send this token as `Authorization: Bearer TOKEN`; `-` takes the first line of the input for it.
     #[arg(long, value_name = "TOKEN", env = "WSGATE_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Send this header too, as 'Origin: https://example.com'; may be given several times.
+    /// Send this header too, as `Origin: https://example.com`; may be given several times.
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
     /// Ask for this subprotocol; may be given several times, the preferred one first.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use serde::Serialize;
+use wsgate::gateway::Catalog;
 use wsgate::stage::refusal::{Level, Outcome, TABLE};
 
 use super::Failure;
@@ -39,8 +40,8 @@ impl From<&Outcome> for Row {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let rows: Vec<Row> = TABLE.iter().map(Row::from).collect();
+pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
+    let rows: Vec<Row> = TABLE.iter().chain(&catalog.outcomes()).map(Row::from).collect();
     if arguments.json {
         return super::print_json(&rows);
     }
@@ -52,6 +53,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     writeln!(out)?;
     writeln!(out, "HTTP: the status a client gets whose upgrade is refused. CLOSE: the close code it gets once it is upgraded.")?;
-    writeln!(out, "An [errors.NAME] stage words them differently, or changes the close codes, per route.")?;
+    writeln!(out, "An [errors.NAME] stage words them differently, or changes close codes and log levels, per route.")?;
     Ok(())
 }

@@ -87,16 +87,26 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Runs what was typed.
-pub(crate) fn main() -> ExitCode {
+/// Runs what was typed, and gives the exit code: all of the `wsgate` command, with the stages of this catalog. To a program with stages
+/// of its own this is its `main`:
+///
+/// ```no_run
+/// use std::process::ExitCode;
+/// use wsgate::{cli, gateway::Catalog};
+///
+/// fn main() -> ExitCode {
+///     cli::main(&Catalog::default()) // .with_stage::<...>()
+/// }
+/// ```
+pub fn main(catalog: &Catalog) -> ExitCode {
     let arguments = Arguments::from_arg_matches(&typed().get_matches()).unwrap_or_else(|error| error.exit());
     let done = match arguments.command.unwrap_or(Command::Run(arguments.file)) {
-        Command::Run(file) => run::run(&file.config),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Token(arguments) => token::run(&arguments),
+        Command::Run(file) => run::run(&file.config, catalog),
+        Command::Check(arguments) => check::run(&arguments, catalog),
+        Command::Token(arguments) => token::run(&arguments, catalog),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
-        Command::Errors(arguments) => errors::run(&arguments),
+        Command::Errors(arguments) => errors::run(&arguments, catalog),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match done {
@@ -158,9 +168,9 @@ fn missing(path: &Path) -> Option<String> {
 }
 
 /// Reads and compiles a file. Faults are printed; what is only worth a warning is the caller's to tell.
-fn compile(path: &Path) -> Result<(Gateway, Document, Faults), Failure> {
+fn compile(path: &Path, catalog: &Catalog) -> Result<(Gateway, Document, Faults), Failure> {
     let document = open(path)?;
-    let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
+    let (gateway, faults) = Gateway::compile(&document, catalog, &Cells::default());
     match gateway {
         Some(gateway) => Ok((gateway, document, faults)),
         None => {

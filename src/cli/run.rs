@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 use wsgate::engine::Engine;
-use wsgate::gateway::Gateway;
+use wsgate::gateway::{Catalog, Gateway};
 use wsgate::observe::Logs;
 use wsgate::observe::event::Event;
 
@@ -16,8 +16,8 @@ use super::{Failure, logs};
 /// How often troubles of the logs themselves are looked for and reported.
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(config: &Path) -> Result<(), Failure> {
-    let (gateway, document, warnings) = super::compile(config)?;
+pub(crate) fn run(config: &Path, catalog: &Catalog) -> Result<(), Failure> {
+    let (gateway, document, warnings) = super::compile(config, catalog)?;
     let config = Path::new(document.name());
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {

@@ -2,7 +2,7 @@
 
 use std::env::VarError;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 
 /// Where a config is read. All that is looked up beyond its own text is looked up here: a config is checked without a machine by
@@ -60,8 +60,18 @@ impl World for Machine {
     }
 
     fn addresses(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
-        Some((host, port).to_socket_addrs().map(Iterator::collect))
+        Some((host, port).to_socket_addrs().map(|found| usable(found.collect())))
     }
+}
+
+/// Those that this machine can have: in many containers `localhost` is `::1` as well, and there is no IPv6. Where it is all that a name
+/// has, using it tells what is missing.
+fn usable(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let has_ipv6 = || UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if found.iter().any(SocketAddr::is_ipv4) && found.iter().any(SocketAddr::is_ipv6) && !has_ipv6() {
+        found.retain(SocketAddr::is_ipv4);
+    }
+    found
 }
 
 impl World for Offline {

@@ -80,6 +80,7 @@ impl<'a> Parts<'a> {
     fn make_stage(&mut self, reference: &PartRef, part: &Part) {
         let Some(kind) = self.catalog.stage(&part.kind) else { return };
         let mut build = Build::new(part.at(), &self.config.folder, self.cells).in_world(self.world);
+        build.outcomes = self.catalog.outcomes();
         let stage = (kind.build)(part, &mut build).or_else(|faults| {
             let stand_in = faults.are_unknown().then(|| Arc::new(Unknown) as Arc<dyn Stage>);
             self.faults.extend(faults);

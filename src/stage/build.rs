@@ -10,6 +10,7 @@ use crate::config::secret::{Secret, SecretSource};
 use crate::config::world::{Machine, World};
 
 use super::cells::Cells;
+use super::refusal::Outcome;
 
 /// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Build<'a> {
     folder: &'a FilePath,
     cells: &'a Cells,
     world: &'a dyn World,
+    /// Rows that stages of the catalog add to the [table](super::refusal::TABLE).
+    pub outcomes: Vec<Outcome>,
     /// The files this part was read from, for the watch.
     pub files: Vec<PathBuf>,
     /// Where a secret has a `default`, taken or not: a fault behind a listener that is not loopback, lest an unset variable open it.
@@ -43,8 +46,8 @@ pub struct Build<'a> {
 impl<'a> Build<'a> {
     /// Builds the part whose table stands at `at` in a file in `folder`, on this machine.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
-        let (files, defaulted, needs) = (Vec::new(), Vec::new(), Vec::new());
-        Self { at, folder, cells, world: &Machine, files, defaulted, needs, warnings: Faults::default() }
+        let (outcomes, files, defaulted, needs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { at, folder, cells, world: &Machine, outcomes, files, defaulted, needs, warnings: Faults::default() }
     }
 
     /// Looks files and variables up there instead.
