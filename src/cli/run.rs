@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 use wsgate::engine::keeper::{Keeper, Source};
+use wsgate::engine::watch::Watch;
 use wsgate::engine::{Engine, logs};
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::observe::Logs;
@@ -20,6 +22,9 @@ use super::Failure;
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    // Watched before it is read, so that no edit falls between.
+    let watch = super::can_be_read_again(path).then(|| runtime.block_on(Watch::new([path.to_owned()])));
     let cells = Arc::new(Cells::default());
     let (gateway, document, warnings) = super::compile(path, catalog, &cells)?;
     // A log has each of them below; a person sees them where they stand.
@@ -32,22 +37,27 @@ pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     for warning in &warnings {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
-    let source = super::can_be_read_again(path).then(|| Source { path: path.to_owned(), catalog: catalog.clone(), cells });
-    serve_until_stopped(Path::new(document.name()), gateway, source, &logs, |_| Ok(()))
+    let source = watch.map(|watch| (Source { path: path.to_owned(), catalog: catalog.clone(), cells }, watch));
+    serve_until_stopped(&runtime, Path::new(document.name()), gateway, source, &logs, |_| Ok(()))
+}
+
+/// What acceptors and the engine's chores run on, and nothing of a connection.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Serves a gateway until a signal ends it, in step with its source where it has one. `greet` is called when it listens, and before it
 /// says that it has started.
 pub(super) fn serve_until_stopped(
+    runtime: &Runtime,
     name: &Path,
     gateway: Gateway,
-    source: Option<Source>,
+    source: Option<(Source, Watch)>,
     logs: &Logs,
     greet: impl FnOnce(&Engine) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     report_panics();
     raise_file_limit();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Taken before anything is served, so that no signal meets its deadly default.
         let signals = Signals::take()?;
@@ -55,7 +65,7 @@ pub(super) fn serve_until_stopped(
         let engine = Engine::start(gateway).map_err(Failure::could)?;
         greet(&engine)?;
         Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
-        serve(Keeper::new(engine, source, logs.clone()), signals, logs).await;
+        serve(Keeper::new(engine, source, logs.clone()).await, signals, logs).await;
         Ok::<(), Failure>(())
     })?;
     Event::Stopped.emit();
@@ -74,6 +84,9 @@ async fn serve(mut keeper: Keeper, mut signals: Signals, logs: &Logs) {
                     keeper.reload(false).await;
                 }
             },
+            () = keeper.changed() => {
+                keeper.reload(false).await;
+            }
             _ = look.tick() => report_troubles(logs),
         }
     }

@@ -1,5 +1,6 @@
 //! Keeps a running gateway in step with its file.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::observe::event::{Concerned, Event};
 use crate::stage::cells::Cells;
 
 use super::reload::{Impact, NotReloaded, Reloaded};
+use super::watch::Watch;
 use super::{Engine, logs};
 
 /// What a running gateway was compiled from, to be read and compiled again.
@@ -30,7 +32,7 @@ pub struct Source {
 pub struct Keeper {
     /// The gateway.
     pub engine: Engine,
-    source: Option<Source>,
+    source: Option<(Source, Watch)>,
     logs: Logs,
     generation: u64,
     refused: Option<Refused>,
@@ -55,9 +57,29 @@ pub enum Reload {
 }
 
 impl Keeper {
-    /// Keeps this gateway, which was compiled from this source, and whose logs are these. Without a source it stays as it is.
-    pub fn new(engine: Engine, source: Option<Source>, logs: Logs) -> Self {
-        Self { engine, source, logs, generation: 1, refused: None }
+    /// Keeps this gateway, which was compiled from this source, and whose logs are these. The watch is over the source's path, and was
+    /// made before that was read. Without a source it stays as it is.
+    pub async fn new(engine: Engine, source: Option<(Source, Watch)>, logs: Logs) -> Self {
+        let mut keeper = Self { engine, source, logs, generation: 1, refused: None };
+        keeper.rearm(BTreeSet::new()).await;
+        keeper
+    }
+
+    /// Watches what the gateway in force was made from, and these files.
+    async fn rearm(&mut self, files: BTreeSet<PathBuf>) {
+        if let Some((source, watch)) = &mut self.source {
+            let used = self.engine.gateway().files.clone();
+            watch.rearm(used.into_iter().chain(files).chain([source.path.clone()])).await;
+        }
+    }
+
+    /// Resolves when the config, or a file it reads, says something else than when it was last read; never where it is not to be
+    /// watched. Cancel-safe.
+    pub async fn changed(&mut self) {
+        match &mut self.source {
+            Some((_, watch)) if self.engine.gateway().reload.watch => watch.changed().await,
+            _ => std::future::pending().await,
+        }
     }
 
     /// The edit that does not take effect, until one does.
@@ -69,13 +91,16 @@ impl Keeper {
     /// What it came to is reported.
     pub async fn reload(&mut self, force: bool) -> Reload {
         let begun = Instant::now();
-        let came = match self.read().await {
+        let mut files = BTreeSet::new();
+        let came = match self.read(&mut files).await {
             Ok(gateway) => self.apply(gateway, force, begun.elapsed()).await,
             Err(faults) => Err(faults),
         };
-        if let Some(source) = &self.source {
+        if let Some((source, _)) = &self.source {
             source.cells.sweep();
         }
+        // Of an edit that is refused too: what it lacks may come.
+        self.rearm(files).await;
         match came {
             Ok(None) => {
                 self.refused = None;
@@ -96,12 +121,15 @@ impl Keeper {
     }
 
     /// Compiles the config as it stands now, on a thread of its own: it may take a while, and connections are accepted meanwhile.
-    async fn read(&self) -> Result<Gateway, String> {
-        let source = self.source.clone().ok_or("the config did not come from a file, so there is nothing to read again")?;
-        let before = self.engine.gateway();
+    async fn read(&mut self, files: &mut BTreeSet<PathBuf>) -> Result<Gateway, String> {
+        let (source, watch) = self.source.as_mut().ok_or("the config did not come from a file, so there is nothing to read again")?;
+        watch.catch_up().await;
+        let (source, before) = (source.clone(), self.engine.gateway());
         let compiled = tokio::task::spawn_blocking(move || source.compile(&before)).await;
-        let (Compiled { gateway, faults, .. }, document) = compiled.map_err(|error| format!("cannot compile the config: {error}"))?;
-        let Some(gateway) = gateway else { return Err(told(&document, &faults)) };
+        let (compiled, document) = compiled.map_err(|error| format!("cannot compile the config: {error}"))?;
+        files.extend(compiled.files);
+        let faults = compiled.faults;
+        let Some(gateway) = compiled.gateway else { return Err(told(&document, &faults)) };
         for warning in &faults {
             Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
         }

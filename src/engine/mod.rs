@@ -18,6 +18,7 @@ mod sockets;
 mod thread;
 mod tidy;
 mod visit;
+pub mod watch;
 mod wheel;
 mod worker;
 
@@ -28,7 +29,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
@@ -81,7 +81,7 @@ pub struct Engine {
     sockets: Sockets,
     /// What runs beside the acceptors and the workers' connections: the tidying up, and the closing in turn.
     chores: JoinSet<()>,
-    stop: watch::Sender<bool>,
+    stop: tokio::sync::watch::Sender<bool>,
     is_drained: bool,
 }
 
@@ -94,7 +94,7 @@ impl Engine {
     pub fn start(gateway: Gateway) -> Result<Self, StartError> {
         let mut sockets = Sockets::default();
         let bound = sockets.bind(&gateway)?;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = tokio::sync::watch::channel(false);
         let threads = gateway.threads;
         let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), pacer: Pacer::default() });
         let mut workers = Vec::new();

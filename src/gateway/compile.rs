@@ -71,6 +71,7 @@ impl Gateway {
             logs: config.logs,
             folder: config.folder,
             tables,
+            files: files.clone(),
             requests,
             kept,
         };

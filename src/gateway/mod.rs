@@ -19,7 +19,7 @@ mod routes;
 pub mod table;
 mod upstream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +58,8 @@ pub struct Gateway {
     pub reporting: Vec<String>,
     /// The folder that relative paths belong to.
     pub folder: PathBuf,
+    /// The files that its parts were read from.
+    pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,
     requests: Vec<compile::Requests>,
     kept: kept::Kept,

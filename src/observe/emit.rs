@@ -96,6 +96,7 @@ impl Event<'_> {
             }
             Self::ReloadUnchanged => line!(GATEWAY, INFO, "reload_unchanged",),
             Self::ReloadRefused { faults } => line!(GATEWAY, ERROR, "reload_refused", faults),
+            Self::WatchLimited { error, every } => line!(GATEWAY, WARN, "watch_limited", error, every = seconds(every)),
             Self::Warning { text } => line!(GATEWAY, WARN, "warning", text),
             Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
             Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } => {}

@@ -185,6 +185,13 @@ pub enum Event<'a> {
         /// Every fault, one a line, or the one reason.
         faults: &'a str,
     },
+    /// The system refuses to watch some of the files that the config is read from: they are read again every so often instead.
+    WatchLimited {
+        /// Why, with the setting to raise where there is one.
+        error: &'a str,
+        /// How often they are read.
+        every: Duration,
+    },
     /// The config is taken, but holds something its operator would want to know.
     Warning {
         /// The warning, rendered on one line.
