@@ -73,11 +73,18 @@ impl Visit {
         if self.worker.is_draining() {
             return Err(refused(Refusal::new(SHUTTING_DOWN)));
         }
+        self.keep_slots()?;
         let backend = match &route.endpoint {
             Endpoint::Own(_) => None,
             Endpoint::Upstream(upstream) => Some(self.open_upstream(upstream, &route).await?),
         };
+        self.keep_slots()?;
         self.switch(backend).await
+    }
+
+    /// Others may have overtaken it while somebody was asked about it.
+    fn keep_slots(&self) -> Result<(), Stop> {
+        Ok(self.client.as_ref().map_or(Ok(()), |client| client.holdings.verdict())?)
     }
 
     /// The socket is accepted: is there room for it?
@@ -202,7 +209,7 @@ impl Visit {
         self.holdings.release();
         let within = self.listener.handshake_timeout;
         // It will not become live: its slots are free before it has been told so.
-        drop(self.client.as_mut().map(|client| client.holdings.take_permits()));
+        drop(self.client.as_mut().map(|client| client.holdings.take_slots()));
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
             Stop::Declined(refusal, answer) => (refusal, Some(answer)),

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::observe::event::{Attempt, Event};
+use crate::stage::holders::Holder;
 use crate::stage::{Client, Refusal};
 
 /// A place in a registry: an index, and how often that index was given away before.
@@ -66,6 +68,16 @@ impl Record {
     /// The order to end, if one has come.
     pub(super) fn take_end(&self) -> Option<Box<Refusal>> {
         self.mail().end.take()
+    }
+}
+
+impl Holder for Record {
+    fn replaced(&self, refusal: Refusal) {
+        if refusal.report {
+            Event::WouldRefuse { attempt: Attempt::from(&*self.client), refusal: &refusal }.emit();
+        } else {
+            self.end(refusal);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 
 use crate::config::units::{Amount, Rate, RateOf};
-use crate::stage::slots::Slots;
+use crate::stage::holders::Holders;
 
 use super::clock::{Clock, FromBase};
 
@@ -23,19 +23,27 @@ pub(super) struct Bucket {
     pub(super) messages: Spent,
     pub(super) bytes: Spent,
     pub(super) frames: Spent,
-    slots: OnceLock<Arc<Slots>>,
+    holders: OnceLock<Arc<Holders>>,
+    /// Whether it is anybody's.
+    pub(super) is_shared: bool,
 }
 
 impl Bucket {
-    /// The slots of `concurrent`.
-    pub(super) fn slots(&self) -> &Arc<Slots> {
-        self.slots.get_or_init(|| Arc::new(Slots::new(None)))
+    /// One for keys that have nothing to do with each other.
+    pub(super) fn shared() -> Self {
+        Self { is_shared: true, ..Self::default() }
+    }
+
+    /// Who has the slots of `concurrent`.
+    pub(super) fn holders(&self) -> &Arc<Holders> {
+        self.holders.get_or_init(Arc::default)
     }
 
     /// Whether it says nothing that a new one would not.
     pub(super) fn is_like_new(&self, now: u64) -> bool {
         let spent = [&self.connect, &self.messages, &self.bytes, &self.frames];
-        spent.into_iter().all(|spent| spent.0.load(Ordering::Relaxed) <= now) && self.slots.get().is_none_or(|slots| slots.taken() == 0)
+        spent.into_iter().all(|spent| spent.0.load(Ordering::Relaxed) <= now)
+            && self.holders.get().is_none_or(|holders| holders.taken() == 0)
     }
 }
 

@@ -23,11 +23,16 @@ pub(super) struct Buckets {
     shards: Box<[Mutex<Shard>]>,
 }
 
-#[derive(Default)]
 struct Shard {
     buckets: HashMap<Fingerprint, Arc<Bucket>>,
     /// For keys that came when there was no more room.
     shared: Arc<Bucket>,
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self { buckets: HashMap::new(), shared: Arc::new(Bucket::shared()) }
+    }
 }
 
 impl Default for Buckets {

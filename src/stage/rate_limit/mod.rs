@@ -3,6 +3,7 @@
 mod bucket;
 mod buckets;
 mod clock;
+mod concurrent;
 mod key;
 mod table;
 mod traffic;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 use crate::config::fault::{Fault, Faults, Place};
 
 use super::build::Need;
-use super::refusal::{Refusal, TOO_MANY_CONNECTIONS, Verdict};
+use super::refusal::Verdict;
 use super::{Build, Client, Configure, Inspect, Judgement, Peer, Stage};
 
 use bucket::{Hold, Quick};
 use buckets::Buckets;
 use clock::Clock;
+pub use concurrent::{Concurrent, OnFull};
 use key::Key;
 pub use key::KeyPart;
 pub use table::{OnExcess, Table};
@@ -31,7 +33,7 @@ pub struct RateLimit {
     buckets: Arc<Buckets>,
     clock: Clock,
     connect: Option<Rule<Quick>>,
-    concurrent: Option<usize>,
+    concurrent: Option<Concurrent>,
     traffic: Option<Arc<Limits>>,
 }
 
@@ -64,11 +66,8 @@ impl RateLimit {
         if !self.is_early() {
             self.count(&hold)?;
         }
-        if let Some(max) = self.concurrent {
-            let slots = hold.0.slots();
-            slots.set_max(Some(max));
-            let full = || Box::new(Refusal::new(TOO_MANY_CONNECTIONS).rule(format!("concurrent {max}")));
-            client.holdings.hold(slots.enter().ok_or_else(full)?);
+        if let Some(concurrent) = &self.concurrent {
+            concurrent.admit(client, &hold.0)?;
         }
         client.holdings.keep(&self.name, Arc::new(Given { key: self.key.clone(), hold }));
         Ok(())
@@ -124,7 +123,7 @@ impl RateLimit {
             name,
             buckets,
             connect: Rule::quick("connect", |bucket| &bucket.connect, table.connect.as_ref(), &clock),
-            concurrent: table.concurrent.map(|max| max.get() as usize),
+            concurrent: table.concurrent,
             traffic: Limits::of(&table, &clock).map(Arc::new),
             key: table.key.0.into(),
             clock,
@@ -145,7 +144,10 @@ fn faults(table: &Table, build: &Build<'_>) -> Faults {
         faults.push(fault.hint("give it `connect`, `messages`, `bytes`, `frames` or `concurrent`"));
     } else if !limits_traffic && table.on_excess != OnExcess::Refuse {
         let fault = Fault::new(at.key("on_excess"), format!("{name} limits no traffic, and a handshake can only be refused"));
-        faults.push(fault.hint("leave `on_excess` out, or give it `messages`, `bytes` or `frames`"));
+        faults.push(fault.hint(match table.concurrent {
+            None => "leave `on_excess` out, or give it `messages`, `bytes` or `frames`".to_owned(),
+            Some(Concurrent { max, .. }) => format!("write concurrent = {{ max = {max}, on_excess = \"close_oldest\" }}, or leave it out"),
+        }));
     }
     if table.frames.is_some() && matches!(table.on_excess, OnExcess::Drop | OnExcess::Notify) {
         let fault = Fault::new(at.key("on_excess"), "a frame cannot be left out of a message that has begun");

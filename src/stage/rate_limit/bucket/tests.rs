@@ -114,8 +114,8 @@ fn a_bucket_is_like_new_when_all_has_come_back_and_nobody_is_inside() {
     assert!(!bucket.is_like_new(clock.now()));
     time.fetch_add(SECOND, Ordering::Relaxed);
     assert!(bucket.is_like_new(clock.now()));
-    let permit = bucket.slots().enter().unwrap();
+    let slot = bucket.holders().enter(1).unwrap();
     assert!(!bucket.is_like_new(clock.now()));
-    drop(permit);
+    drop(slot);
     assert!(bucket.is_like_new(clock.now()));
 }
