@@ -1,10 +1,13 @@
 //! Holders: who has the slots of one key, by age, so that a newcomer can be given the oldest's.
 
-use std::collections::BTreeMap;
+mod line;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::refusal::{Refusal, Verdict};
+
+use line::Line;
 
 /// A live connection, as whoever takes its slot reaches it.
 pub trait Holder: Send + Sync {
@@ -24,8 +27,8 @@ struct Inside {
     taken: usize,
     /// The age that is given out next: a count, so that no two are of one age.
     next: u64,
-    /// The live connections that nobody has replaced, oldest first. Weak, since what a connection holds leads back here.
-    live: BTreeMap<u64, Weak<dyn Holder>>,
+    /// The live connections that nobody has replaced.
+    live: Line,
 }
 
 /// One slot, given back when this is dropped. As old as the judgement that gave it, not as the connection that came of it.
@@ -84,7 +87,7 @@ impl Slot {
     pub fn verdict(&self) -> Verdict {
         let Some(succession) = self.succession.as_ref().filter(|succession| !succession.refusal.report) else { return Ok(()) };
         let inside = self.holders.lock();
-        let is_oldest = inside.live.first_key_value().is_some_and(|(oldest, _)| self.age < *oldest);
+        let is_oldest = inside.live.oldest().is_some_and(|oldest| self.age < oldest);
         if is_oldest && inside.live.len() >= succession.max { Err(Box::new(succession.refusal.clone())) } else { Ok(()) }
     }
 
@@ -102,10 +105,10 @@ impl Slot {
         let mut replaced = Vec::new();
         {
             let mut inside = self.holders.lock();
-            inside.live.insert(self.age, Arc::downgrade(holder));
+            inside.live.join(self.age, Arc::downgrade(holder));
             let max = succession.as_ref().map_or(usize::MAX, |succession| succession.max);
             while inside.live.len() > max {
-                replaced.extend(inside.live.pop_first());
+                replaced.extend(inside.live.pop());
             }
         }
         let Some(succession) = succession else { return true };
@@ -120,7 +123,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut inside = self.holders.lock();
         inside.taken -= 1;
-        inside.live.remove(&self.age);
+        inside.live.leave(self.age);
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Holdings {
 impl Holdings {
     /// Holds a slot until the connection ends.
     pub fn hold(&mut self, slot: Slot) {
+        // Each connection has few of them, and there are many connections.
+        self.slots.reserve_exact(1);
         self.slots.push(slot);
     }
 
@@ -42,6 +44,7 @@ impl Holdings {
     /// Keeps what the stage of this name has looked up, in place of what it kept before.
     pub fn keep<T: Any + Send + Sync>(&mut self, stage: &Arc<str>, value: Arc<T>) {
         self.kept.retain(|(name, _)| name != stage);
+        self.kept.reserve_exact(1);
         self.kept.push((stage.clone(), value));
     }
 

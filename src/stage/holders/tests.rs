@@ -8,7 +8,7 @@ use crate::stage::refusal::SESSION_REPLACED;
 
 /// A connection that counts how often it is told.
 #[derive(Default)]
-struct Told(AtomicUsize);
+pub(super) struct Told(AtomicUsize);
 
 impl Holder for Told {
     fn replaced(&self, _: Refusal) {
