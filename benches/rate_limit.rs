@@ -22,7 +22,7 @@ use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 use wsgate::stage::holders::{Holder, Slot};
 use wsgate::stage::pipeline::{Findings, Resume};
-use wsgate::stage::{Client, FrameHead, FrameInspector, Opcode, Peer, Pipeline, Refusal, Side};
+use wsgate::stage::{Client, FrameHead, Inspector, Opcode, Peer, Pipeline, Refusal, Side};
 
 const ROUNDS: usize = 7;
 const MESSAGES: u32 = 2_000_000;
@@ -65,9 +65,9 @@ fn messages() {
         let pipeline = pipeline(&format!("key = [\"ip\", \"route\"]\n{limits}"));
         let mut client = client(1);
         admit(&pipeline, &mut client);
-        let alone = median((0..ROUNDS).map(|_| charge(&mut pipeline.inspect(&client))));
+        let alone = median((0..ROUNDS).map(|_| charge(&mut pipeline.inspect(&client, &mut Vec::new()))));
         let together = median((0..ROUNDS).map(|_| {
-            let mut inspectors = [pipeline.inspect(&client), pipeline.inspect(&client)];
+            let mut inspectors = [pipeline.inspect(&client, &mut Vec::new()), pipeline.inspect(&client, &mut Vec::new())];
             let costs: Vec<f64> = thread::scope(|scope| {
                 let threads: Vec<_> = inspectors.iter_mut().map(|each| scope.spawn(|| charge(each))).collect();
                 threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -79,7 +79,7 @@ fn messages() {
 }
 
 /// Nanoseconds for a message.
-fn charge(inspectors: &mut [Box<dyn FrameInspector>]) -> f64 {
+fn charge(inspectors: &mut [Inspector]) -> f64 {
     let head =
         FrameHead { opcode: Opcode::Text, is_final: true, is_compressed: false, starts_message: true, length: 32, message_length: 32 };
     let began = spent();
@@ -162,7 +162,7 @@ fn memory(limit: &str) -> f64 {
     for number in 0..CONNECTIONS {
         let mut client = client(number);
         let held = admit(&pipeline, &mut client);
-        let inspectors = pipeline.inspect(&client);
+        let inspectors = pipeline.inspect(&client, &mut Vec::new());
         live.push((client, held, inspectors));
     }
     per(resident() - before, CONNECTIONS)

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,12 +16,16 @@ use crate::stage::refusal::SHUTTING_DOWN;
 use crate::stage::slots::Slots;
 use crate::wire::tick::TICK;
 
+use super::Shared;
 use super::registry::Registry;
 use super::wheel::Wheel;
 
 /// How many clients may be shown out at a time; beyond, their sockets are closed without a word, so that a flood of clients that
 /// are turned away holds no more than this.
 const MAX_COURTESY: usize = 1024;
+
+/// How many connections beyond `max_connections` are read before they are refused, so that a probe among them gets its answer.
+const MAX_SPARE: usize = 16;
 
 /// A socket fresh from a listener.
 pub(super) struct Accepted {
@@ -33,13 +37,17 @@ pub(super) struct Accepted {
 
 /// What a worker's connections share.
 pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
     pub(super) wheel: Wheel,
     pub(super) registry: Arc<Registry>,
     /// Connections and handshakes on this worker.
     load: AtomicUsize,
+    stopping: AtomicBool,
     draining: watch::Sender<bool>,
     /// Clients that are being told why they are turned away, over HTTP.
     pub(super) courtesy: Arc<Slots>,
+    /// Connections for which there is no room, and that may be probes.
+    pub(super) spare: Arc<Slots>,
 }
 
 /// Counts one connection or handshake on its worker.
@@ -53,13 +61,16 @@ impl Drop for Load {
 
 impl Worker {
     /// A worker without connections.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            shared,
             wheel: Wheel::new(),
             registry: Arc::default(),
             load: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
             draining: watch::Sender::new(false),
             courtesy: Arc::new(Slots::new(Some(MAX_COURTESY))),
+            spare: Arc::new(Slots::new(Some(MAX_SPARE))),
         }
     }
 
@@ -72,6 +83,16 @@ impl Worker {
     /// Connections and handshakes on this worker.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// A stop has been asked for: probes are told to send nobody here any more, while whoever comes is let in.
+    pub(super) fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop has been asked for.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Whether connections are no longer let in.
@@ -99,7 +120,7 @@ impl Worker {
             let due = (records.len() as u128 * begun.elapsed().as_millis() / over.as_millis()).saturating_add(1);
             let due = usize::try_from(due).unwrap_or(usize::MAX).min(records.len());
             for record in records.get(told..due).unwrap_or_default() {
-                record.end(Refusal::new(SHUTTING_DOWN));
+                record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
             }
             told = due;
         }

@@ -5,16 +5,19 @@
 pub mod build;
 pub mod cells;
 pub mod client;
+pub mod cookies;
 pub mod errors;
 pub mod fields;
 pub mod firewall;
 pub mod headers;
 pub mod holders;
 pub mod holdings;
+pub mod inputs;
 pub mod jwt;
 mod lines;
 pub mod origin;
 pub mod pipeline;
+pub mod query;
 pub mod rate_limit;
 pub mod refusal;
 pub mod revoked;
@@ -36,7 +39,7 @@ use crate::config::fault::Faults;
 
 pub use build::Build;
 pub use client::{Client, Identity, Peer};
-pub use pipeline::{Findings, Mode, Pipeline};
+pub use pipeline::{Findings, Inspector, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
 pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Pace, Side};
 

@@ -84,6 +84,7 @@ outcomes! {
     BAD_HANDSHAKE = "bad_handshake", Some(400), None, 1001, Warn, "bad handshake", "the request is not a well-formed HTTP/1.1 WebSocket handshake";
     HANDSHAKE_TIMEOUT = "handshake_timeout", Some(408), None, 1001, Warn, "handshake timed out", "the request head did not arrive within `handshake_timeout`";
     UPGRADE_REQUIRED = "upgrade_required", Some(426), None, 1001, Warn, "this address speaks WebSocket", "an ordinary HTTP request reached a WebSocket route";
+    METHOD_NOT_ALLOWED = "method_not_allowed", Some(405), None, 1001, Warn, "only GET and HEAD are answered here", "a probe of a health endpoint came with another method than GET or HEAD";
     BAD_VERSION = "bad_version", Some(426), None, 1001, Warn, "WebSocket version 13 is required", "the client asked for a WebSocket version other than 13";
     HEAD_TOO_LARGE = "head_too_large", Some(431), None, 1001, Warn, "request head too large", "the request head exceeds `max_head` or `max_headers`";
     URI_TOO_LONG = "uri_too_long", Some(414), None, 1001, Warn, "request target too long", "the request line alone exceeds `max_head`";
@@ -120,6 +121,10 @@ outcomes! {
     SLOW_CONSUMER = "slow_consumer", None, Some(1013), 1001, Warn, "reading too slowly", "a peer took no byte for 30 s while data waited for it";
     LIFETIME = "lifetime", None, Some(1001), 1001, Info, "connection lifetime reached", "the connection is as old as `lifetime` allows";
     SHUTTING_DOWN = "shutting_down", Some(503), Some(1001), 1001, Info, "shutting down", "the gateway is stopping";
+    DRAINING = "draining", Some(503), Some(1012), 1001, Info, "please reconnect", "an edit changed the route, and its `on_reload` is \"drain\"";
+    ROUTE_CHANGED = "route_changed", Some(503), Some(1012), 1001, Info, "please reconnect", "an edit changed the route so that this connection cannot go on under it";
+    ROUTE_REMOVED = "route_removed", Some(503), Some(1012), 1001, Info, "no longer served", "an edit took away the route or listener of this connection";
+    REBALANCE = "rebalance", Some(503), Some(1012), 1001, Info, "please reconnect", "an edit took this connection's server out of its upstream";
     INTERNAL = "internal", Some(500), Some(1011), 1011, Error, "internal error", "a fault of the gateway itself";
     CLIENT_LOST = "client_lost", None, None, 1001, Info, "client lost", "the client's connection ended without a Close frame";
     CLOSED = "closed", None, None, 1001, Info, "", "a peer closed the connection with a Close frame; its own code and reason are passed on";

@@ -245,3 +245,23 @@ async fn in_report_mode_nobody_is_replaced_and_each_that_would_be_is_logged_once
     }
     assert_eq!(gateway.events().iter().filter(|event| event["event"] == "would_refuse").count(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_from_refusing_to_replacing_holds_for_those_who_are_in() {
+    let route = "[route.one]\npipeline = [\"rate_limit.x\"]\nendpoint = \"echo\"\n";
+    let refusing = format!("{PUBLIC}[rate_limit.x]\nkey = \"ip\"\nconcurrent = 2\n{route}");
+    let mut gateway = Gateway::run(&refusing);
+    let mut older = connect(&gateway, ALICE).await.unwrap();
+    let mut newer = connect(&gateway, ALICE).await.unwrap();
+    assert_eq!(refused(&gateway, ALICE).await.0, 429);
+    assert_eq!(gateway.reload(&(limit("\"ip\"", 2) + route))["event"], "reloaded");
+    is_served(&mut older).await;
+    let mut newcomer = connect(&gateway, ALICE).await.unwrap();
+    assert_eq!(closed(&mut older).await, elsewhere());
+    is_served(&mut newer).await;
+    is_served(&mut newcomer).await;
+    assert_eq!(decided(&gateway.event("close")), replaced(2));
+    assert_eq!(gateway.reload(&refusing)["event"], "reloaded");
+    assert_eq!(refused(&gateway, ALICE).await.0, 429);
+    is_served(&mut newer).await;
+}
