@@ -1,11 +1,14 @@
 //! The one table of outcomes: what each refusal or ending is called, answered and logged as.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::config::fault::KeyPath;
 
 use super::template::Template;
 
@@ -117,10 +120,23 @@ pub struct Refusal {
     pub stage: Option<Arc<str>>,
     /// Which rule of that stage decided, for the log; never told to the client.
     pub rule: Option<Box<str>>,
+    /// Where that rule stands in the stage's table.
+    pub spot: Option<Spot>,
     /// A would-be refusal of a rule in `mode = "report"`: logged and counted, not enforced.
     pub report: bool,
     /// How the client is told; `errors` stages change it.
     pub telling: Telling,
+}
+
+/// Where in its stage's own table a rule stands. Nothing of it is allocated for a refusal: stages keep what they need to say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// The key; one of an inner table by its dotted path.
+    pub key: &'static str,
+    /// The element, where the key holds a list.
+    pub index: Option<usize>,
+    /// The line, counted from 1, of the file which that element names, as it names it.
+    pub line: Option<(Arc<Path>, usize)>,
 }
 
 /// The form in which a refused client is told.
@@ -157,6 +173,7 @@ impl Refusal {
             retry_after: None,
             stage: None,
             rule: None,
+            spot: None,
             report: false,
             telling: Telling::default(),
         }
@@ -167,6 +184,23 @@ impl Refusal {
     pub fn rule(mut self, rule: impl Into<Box<str>>) -> Self {
         self.rule = Some(rule.into());
         self
+    }
+
+    /// Says which key of its stage's table the rule is, or a part of.
+    #[must_use]
+    pub fn at(mut self, key: &'static str) -> Self {
+        self.spot = Some(Spot { key, index: None, line: None });
+        self
+    }
+
+    /// Where in the file the rule stands that decided: the key of the stage's table, or that table; nothing where no stage decided.
+    /// A bare kind has no table, and its path leads nowhere.
+    pub fn path(&self) -> Option<KeyPath> {
+        let stage = self.stage.as_deref()?;
+        let table = stage.split_once('.').map_or_else(|| KeyPath::default().key(stage), |(kind, name)| KeyPath::table(kind, name));
+        let Some(spot) = &self.spot else { return Some(table) };
+        let key = spot.key.split('.').fold(table, |at, key| at.key(key));
+        Some(spot.index.map_or_else(|| key.clone(), |index| key.index(index)))
     }
 
     /// Marks it as a would-be refusal: logged and counted, not enforced.

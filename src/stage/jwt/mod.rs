@@ -69,7 +69,7 @@ impl Jwt {
             return token.map(Credential::Token);
         }
         if !self.sources.contains(&Source::FirstMessage) {
-            return Err(Box::new(Refusal::new(TOKEN_MISSING)));
+            return Err(Box::new(Refusal::new(TOKEN_MISSING).at("sources")));
         }
         match &client.first_message {
             None => Ok(Credential::Awaited),

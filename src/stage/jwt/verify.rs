@@ -31,7 +31,7 @@ impl Keys {
         }
         let able = || self.all.iter().filter(|key| key.validation.algorithms.contains(&header.alg));
         if able().next().is_none() {
-            return Err(invalid("algorithm not allowed"));
+            return Err(Box::new(invalid("algorithm not allowed").at("algorithms")));
         }
         let is_named = |key: &&Key| header.kid.is_none() || key.kid.is_none() || key.kid.as_deref() == header.kid.as_deref();
         let mut failure = "no key with this kid";

@@ -2,6 +2,7 @@
 
 mod group;
 mod step;
+mod trail;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::{Client, FirstMessage, Peer, Stage};
 
 use group::{Group, any_of};
 use step::{Answer, Watched};
+pub use trail::{Asked, Said};
 
 /// Would-be refusals kept of one judgement; more are only counted.
 pub const MAX_FINDINGS: usize = 16;
@@ -50,6 +52,7 @@ pub struct Pipeline {
 pub struct Findings {
     refusals: Vec<Refusal>,
     lost: usize,
+    trail: Option<Vec<Asked>>,
 }
 
 /// Where a handshake goes on after the first message; the default is the beginning.
@@ -153,7 +156,10 @@ impl Pipeline {
             let wanted = match entry {
                 Entry::Stage(step) => match step.ask(client).await {
                     Answer::Verdict(verdict) => step.settle(verdict, findings).map(|()| None)?,
-                    Answer::FirstMessage(wanted) => Some(wanted),
+                    Answer::FirstMessage(wanted) => {
+                        findings.note_first_message(step);
+                        Some(wanted)
+                    }
                 },
                 Entry::AnyOf(steps) => any_of(steps, client, findings).await?,
             };
@@ -166,11 +172,15 @@ impl Pipeline {
 
     /// What is to judge this connection's frames, in order. A refusal with `report` set is to be logged and ends nothing.
     pub fn inspect(&self, client: &Client) -> Vec<Box<dyn FrameInspector>> {
-        let inspectors = self.steps().filter_map(|step| match step.stage.inspect(client) {
+        self.inspectors(client).map(|(_, inspector)| inspector).collect()
+    }
+
+    /// The same, each with the step it is of.
+    pub fn inspectors(&self, client: &Client) -> impl Iterator<Item = (&Step, Box<dyn FrameInspector>)> {
+        self.steps().filter_map(|step| match step.stage.inspect(client) {
             Inspect::Nothing => None,
-            Inspect::Frames(inner) => Some(Watched::over(step, inner)),
-        });
-        inspectors.collect()
+            Inspect::Frames(inner) => Some((step, Watched::over(step, inner))),
+        })
     }
 
     /// Lets every stage shape what a refused client is told; those in report mode change nothing.

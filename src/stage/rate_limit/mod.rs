@@ -67,7 +67,7 @@ impl RateLimit {
         if let Some(max) = self.concurrent {
             let slots = hold.0.slots();
             slots.set_max(Some(max));
-            let full = || Box::new(Refusal::new(TOO_MANY_CONNECTIONS).rule(format!("concurrent {max}")));
+            let full = || Box::new(Refusal::new(TOO_MANY_CONNECTIONS).rule(format!("concurrent {max}")).at("concurrent"));
             client.holdings.hold(slots.enter().ok_or_else(full)?);
         }
         client.holdings.keep(&self.name, Arc::new(Given { key: self.key.clone(), hold }));
