@@ -20,11 +20,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = arguments.file.as_ref().unwrap_or(&arguments.default.config);
     let (gateway, document, warnings) = super::compile(path)?;
     super::show(&document, &warnings);
+    let tests = super::prove(&document, &gateway)?;
     let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
     let listeners = count(gateway.listeners.len(), "listener");
     let routes = count(gateway.routes.len(), "route");
     let mut out = io::stdout();
-    writeln!(out, "{}: fine, {listeners}, {routes}", path.display())?;
+    let tests = if tests == 0 { String::new() } else { format!(", {} passed", count(tests, "test")) };
+    writeln!(out, "{}: fine, {listeners}, {routes}{tests}", path.display())?;
     if !gateway.reporting.is_empty() {
         writeln!(out, "in report mode, refusing nobody: {}", gateway.reporting.join(", "))?;
     }

@@ -3,6 +3,7 @@
 mod check;
 mod connect;
 mod errors;
+mod explain;
 mod logs;
 mod run;
 mod token;
@@ -15,7 +16,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
 use wsgate::config::render;
-use wsgate::gateway::{Catalog, Gateway};
+use wsgate::gateway::{Catalog, Gateway, trial};
 use wsgate::stage::cells::Cells;
 
 /// A WebSocket gateway: listeners, routes, firewalls, authentication and limits from one file.
@@ -46,6 +47,8 @@ enum Command {
     Run(File),
     /// Check a file: every fault at once, with its place and a hint. Starts nothing.
     Check(check::Arguments),
+    /// Tell what a request would come to, step by step, and by which rule. Opens no socket.
+    Explain(explain::Arguments),
     /// Make a token signed with the secret of a jwt stage, to try things out with.
     Token(token::Arguments),
     /// Talk to a WebSocket server: type to send, end of input closes. Works in a pipe.
@@ -82,6 +85,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match arguments.command.unwrap_or(Command::Run(arguments.file)) {
         Command::Run(file) => run::run(&file.config),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Errors => errors::run(),
@@ -131,6 +135,24 @@ fn compile(path: &Path) -> Result<(Gateway, Document, Faults), Failure> {
             Err(Failure::Faults)
         }
     }
+}
+
+/// Tries the tests of a file that has compiled, and says how many there are. What does not hold is printed, as the faults are.
+fn prove(document: &Document, gateway: &Gateway) -> Result<usize, Failure> {
+    if gateway.tests.is_empty() {
+        return Ok(0);
+    }
+    let (held, faults) = block_on(trial::prove(document, &Catalog::default()))?;
+    if faults.is_empty() {
+        return Ok(held);
+    }
+    show(document, &faults);
+    Err(Failure::Faults)
+}
+
+/// Waits for what stages that have somebody to ask answer.
+fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
 }
 
 fn show(document: &Document, faults: &Faults) {

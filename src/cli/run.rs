@@ -22,6 +22,7 @@ pub(crate) fn run(config: &Path) -> Result<(), Failure> {
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
     }
+    super::prove(&document, &gateway)?;
     let logs = Logs::default();
     logs.swap(logs::open(&logs, &gateway)?);
     let _guard = logs.install().map_err(Failure::could)?;

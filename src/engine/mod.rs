@@ -8,7 +8,6 @@ mod liveness;
 mod opening;
 mod policy;
 mod registry;
-mod request;
 mod thread;
 mod tidy;
 mod visit;

@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
+use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::Event;
 use crate::stage::client::ForwardFirst;
@@ -21,7 +22,6 @@ use crate::wire::terminal::Terminal;
 use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat};
-use super::request;
 use super::visit::{Stop, Visit, refused};
 use super::worker::Worker;
 

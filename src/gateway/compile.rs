@@ -21,6 +21,7 @@ use super::catalog::Catalog;
 use super::listener::Listener;
 use super::parts::Parts;
 use super::route::Route;
+use super::table::choice::Way;
 use super::{Drain, Gateway, log_file};
 
 impl Gateway {
@@ -30,13 +31,15 @@ impl Gateway {
     pub fn compile(document: &Document, catalog: &Catalog, cells: &Cells) -> (Option<Self>, Faults) {
         let (config, mut faults) = Config::read(document, &catalog.kinds());
         let Some(config) = config else { return (None, faults) };
-        let mut compiler = Compiler { parts: Parts::new(&config, catalog, cells), cells, listeners: BTreeMap::new() };
+        let mut compiler = Compiler { parts: Parts::new(&config, catalog, cells), cells, listeners: BTreeMap::new(), ways: Vec::new() };
         compiler.listeners();
         let (routes, tables) = compiler.routes();
         compiler.logs();
+        compiler.tests();
         compiler.parts.unused_pipelines();
         compiler.parts.warn_of_unused();
         let listeners = std::mem::take(&mut compiler.listeners);
+        let ways = std::mem::take(&mut compiler.ways);
         faults.extend(compiler.parts.faults);
         let routes: Vec<Arc<Route>> = routes.into_iter().flatten().collect();
         let gateway = Self {
@@ -53,6 +56,8 @@ impl Gateway {
             logs: config.logs,
             folder: config.folder,
             tables,
+            ways,
+            tests: config.tests,
         };
         (Some(gateway).filter(|_| !faults.refuse()), faults)
     }
@@ -63,6 +68,8 @@ pub(super) struct Compiler<'a> {
     pub(super) parts: Parts<'a>,
     cells: &'a Cells,
     pub(super) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
+    /// What each route takes.
+    pub(super) ways: Vec<Way>,
 }
 
 /// An address a listener takes, and where the file says so.

@@ -2,8 +2,10 @@
 //!
 //! All that can fail about a file fails here, before anything of it is in force.
 
+pub mod admission;
 pub mod catalog;
 mod compile;
+mod expected;
 mod fitting;
 pub mod listener;
 mod log_file;
@@ -11,9 +13,11 @@ mod needs;
 mod parts;
 pub mod path;
 mod references;
+pub mod request;
 pub mod route;
 mod routes;
 pub mod table;
+pub mod trial;
 mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,12 +25,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::table::LogTable;
+use crate::config::table::{LogTable, TestTable};
 use crate::stage::slots::Slots;
 
 use listener::Listener;
 use route::Route;
 use table::Table;
+use table::choice::Way;
 
 pub use catalog::Catalog;
 
@@ -50,6 +55,10 @@ pub struct Gateway {
     pub reporting: Vec<String>,
     /// The folder that relative paths belong to.
     pub folder: PathBuf,
+    /// What each route takes of each listener, to tell why one takes a request.
+    pub ways: Vec<Way>,
+    /// What the file expects to come of requests.
+    pub tests: BTreeMap<String, TestTable>,
     tables: HashMap<Arc<str>, Table<usize>>,
 }
 

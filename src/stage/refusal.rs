@@ -215,6 +215,11 @@ impl Refusal {
         self.code.or(self.outcome.code)
     }
 
+    /// Whether a client that has not been answered is told by an accepted upgrade and a Close, and not over HTTP.
+    pub fn is_told_by_close(&self) -> bool {
+        self.telling.accept_close && self.close_code().is_some()
+    }
+
     /// The text message to send on the socket before the Close frame, with this refusal's final reason and code; none where it has
     /// no close code, as nothing is sent on a socket then.
     pub fn notification(&self) -> Option<String> {

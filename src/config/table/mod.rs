@@ -7,6 +7,7 @@ mod listener;
 mod log;
 mod pipeline;
 mod route;
+mod test;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -20,6 +21,7 @@ pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
 pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
+pub use test::{Connect, Expect, Ip, Rule, TestTable};
 pub use upstream::{Balance, HostHeader, Prefix, Server, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.
@@ -45,13 +47,14 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let schemas: [Schema; 6] = [
+        let schemas: [Schema; 7] = [
             schemars::schema_for!(GatewayTable),
             schemars::schema_for!(ListenerTable),
             schemars::schema_for!(RouteTable),
             schemars::schema_for!(UpstreamTable),
             schemars::schema_for!(PipelineTable),
             schemars::schema_for!(LogTable),
+            schemars::schema_for!(TestTable),
         ];
         let mut keys = 0;
         for schema in schemas {
@@ -80,6 +83,7 @@ mod tests {
         config.upstreams.values().for_each(same);
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
+        config.tests.values().for_each(same);
     }
 
     #[test]

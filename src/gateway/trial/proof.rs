@@ -1,0 +1,89 @@
+//! The tests of a file, tried: what differs from what is expected is a fault of the file.
+
+use crate::config::document::Document;
+use crate::config::fault::{Fault, Faults, KeyPath};
+use crate::config::table::TestTable;
+use crate::gateway::{Catalog, Gateway};
+use crate::stage::cells::Cells;
+
+use super::Trial;
+use super::asked::{Ask, Unclear};
+
+/// Tries every test of a document that compiles, each with a gateway of its own, so that none finds a limit spent by another. Says
+/// how many hold, and what the others came to.
+pub async fn prove(document: &Document, catalog: &Catalog) -> (usize, Faults) {
+    let compiled = || Gateway::compile(document, catalog, &Cells::default()).0;
+    let (mut held, mut faults) = (0, Faults::default());
+    let Some(gateway) = compiled() else { return (held, faults) };
+    for (name, test) in &gateway.tests {
+        let Some(fresh) = compiled() else { continue };
+        match tried(&fresh, name, test).await {
+            Ok(()) => held += 1,
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (held, faults)
+}
+
+async fn tried(gateway: &Gateway, name: &str, test: &TestTable) -> Result<(), Fault> {
+    let at = KeyPath::table("test", name);
+    let trial = Trial::of(gateway, &Ask::from(test)).await.map_err(|unclear| match &unclear {
+        Unclear::Several(_) => {
+            let fault = Fault::new(at.key("connect"), format!("test.{name} does not say to which listener: {unclear}"));
+            fault.hint("add `listener`")
+        }
+        Unclear::Unknown(_) => Fault::new(at.key("connect").key("listener"), unclear.to_string()),
+    })?;
+    if let (Some(route), Some(bearing)) = (&trial.route, &trial.bearing)
+        && bearing.stage.is_none()
+    {
+        let connect = at.key("connect");
+        return Err(match &test.connect.stage {
+            Some(stage) => Fault::new(connect.key("stage"), format!("{stage} reads no tokens on the way to route.{}", route.name)),
+            None => Fault::new(connect.key("claims"), format!("nothing on the way to route.{} reads tokens", route.name))
+                .hint("leave `claims` out, or name a jwt stage in its pipeline"),
+        });
+    }
+    differs(&trial, name, test, &at.key("expect")).map_or(Ok(()), Err)
+}
+
+/// The first thing that is not as expected.
+fn differs(trial: &Trial, name: &str, test: &TestTable, at: &KeyPath) -> Option<Fault> {
+    let expect = &test.expect;
+    let (key, expected, came) = if let Some(outcome) = &expect.outcome
+        && *outcome != trial.outcome()
+    {
+        ("outcome", outcome.clone(), came(trial))
+    } else if let Some(route) = &expect.route
+        && trial.route.as_ref().is_none_or(|taken| *taken.name != *route.as_str())
+    {
+        let taken = trial.route.as_ref().map_or_else(|| "no route".to_owned(), |route| format!("route.{}", route.name));
+        ("route", format!("route.{route}"), format!("goes to {taken}"))
+    } else if let Some(rule) = &expect.rule
+        && trial.rule().is_none_or(|decided| !decided.starts_with(rule.path()))
+    {
+        ("rule", format!("a refusal by {rule}"), came(trial))
+    } else {
+        return None;
+    };
+    let fault = Fault::new(at.key(key), format!("test.{name} expects {expected}, and {came}"));
+    let fault = fault.hint(format!("`wsgate explain --test {name}` tells it step by step"));
+    Some(match trial.rule().filter(|rule| rule.kind_and_name().1 != "") {
+        Some(rule) => fault.also(rule, "this refuses it"),
+        None => fault,
+    })
+}
+
+/// What came of it, as the end of a sentence.
+fn came(trial: &Trial) -> String {
+    let route = trial.route.as_ref().map(|route| format!(" by route.{}", route.name)).unwrap_or_default();
+    let Some(refused) = &trial.refused else { return format!("is let in{route}") };
+    let refusal = &refused.refusal;
+    let by = match (&refusal.stage, &refusal.rule) {
+        (Some(stage), Some(rule)) => format!(" by {stage}: {rule}"),
+        (Some(stage), None) => format!(" by {stage}"),
+        (None, Some(rule)) => format!(": {rule}"),
+        (None, None) => String::new(),
+    };
+    format!("comes to {}{by}", refusal.outcome.id)
+}
