@@ -137,15 +137,17 @@ fn compile(path: &Path) -> Result<(Gateway, Document, Faults), Failure> {
     }
 }
 
-/// Tries the tests of a file that has compiled, and says how many there are. What does not hold is printed, as the faults are.
-fn prove(document: &Document, gateway: &Gateway) -> Result<usize, Failure> {
+/// Tries the tests of a file that has compiled with these warnings, and says how many there are. What does not hold is a fault of the
+/// file, and all of them are printed.
+fn prove(document: &Document, gateway: &Gateway, warnings: &Faults) -> Result<usize, Failure> {
     if gateway.tests.is_empty() {
         return Ok(0);
     }
-    let (held, faults) = block_on(trial::prove(document, &Catalog::default()))?;
+    let (held, mut faults) = block_on(trial::prove(document, &Catalog::default()))?;
     if faults.is_empty() {
         return Ok(held);
     }
+    faults.extend(warnings.clone());
     show(document, &faults);
     Err(Failure::Faults)
 }

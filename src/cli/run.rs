@@ -18,11 +18,11 @@ const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(config: &Path) -> Result<(), Failure> {
     let (gateway, document, warnings) = super::compile(config)?;
+    super::prove(&document, &gateway, &warnings)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
     }
-    super::prove(&document, &gateway)?;
     let logs = Logs::default();
     logs.swap(logs::open(&logs, &gateway)?);
     let _guard = logs.install().map_err(Failure::could)?;

@@ -95,6 +95,19 @@ impl Gateway {
         }
     }
 
+    /// Waits for the next event of any of these names.
+    pub fn event_of(&mut self, names: &[&str]) -> Value {
+        loop {
+            let Ok(event) = self.events.recv_timeout(PATIENCE) else {
+                panic!("no event of {names:?}; there were: {:#?}", self.seen);
+            };
+            self.seen.push(event.clone());
+            if event["event"].as_str().is_some_and(|name| names.contains(&name)) {
+                return event;
+            }
+        }
+    }
+
     /// Every event so far, those not waited for included.
     pub fn events(&mut self) -> &[Value] {
         while let Ok(event) = self.events.try_recv() {

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// The page that asks, as browsers say it.
     #[arg(long, value_name = "ORIGIN", value_parser = one_line)]
     origin: Option<String>,
-    /// A further header; may be given several times.
+    /// A further header; may be given several times. One of the handshake's own takes that one's place, without a value it takes it out.
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(String, String)>,
     /// A subprotocol that is offered; may be given several times.

@@ -48,7 +48,7 @@ pub struct Connect {
     /// The page that asks, as browsers say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Further headers.
+    /// Further headers; one of the handshake's own takes that one's place, and with an empty value only takes it out.
     pub headers: BTreeMap<String, Many<String>>,
     /// Claims that are judged as if a token had proven them: all but its signature. `exp` is in an hour where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]

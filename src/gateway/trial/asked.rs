@@ -23,7 +23,7 @@ pub struct Ask {
     pub target: String,
     /// The client's address.
     pub ip: IpAddr,
-    /// Further headers; one of the handshake's own names takes that one's place.
+    /// Further headers; one of the handshake's own names takes that one's place, and without a value only takes it out.
     pub headers: Vec<(String, String)>,
     /// What proves who the client is.
     pub credential: Option<Credential>,
@@ -147,7 +147,9 @@ impl Ask {
         let is_given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         let own = HANDSHAKE.iter().filter(|(name, _)| !is_given(name)).map(|(name, value)| (*name, *value));
         let shown = shown.header.iter().map(|(name, value)| (*name, value.as_str()));
+        let is_own = |name: &str| HANDSHAKE.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
         let given = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let given = given.filter(|(name, value)| !value.is_empty() || !is_own(name));
         let mut head = format!("GET {target} HTTP/1.1\r\n");
         if !is_given("host") {
             head.push_str(&format!("Host: {}\r\n", self.authority(listener)));
