@@ -117,7 +117,7 @@ impl Told<'_> {
     /// A table of the file as `file:line`; nothing for a bare kind, which has none.
     fn table(&self, name: &str) -> Option<String> {
         let (kind, name) = name.split_once('.')?;
-        Some(self.position(Place::Key(KeyPath::table(kind, name))))
+        Some(self.position(&Place::Key(KeyPath::table(kind, name))))
     }
 
     /// Where what refuses stands: the line of a list, or of the file.
@@ -128,11 +128,11 @@ impl Told<'_> {
         }
         let refused = self.trial.refused.as_ref().filter(|refused| std::ptr::eq(&raw const *refused.refusal, refusal));
         let path = refused.map_or_else(|| refusal.path(), |_| self.trial.rule())?;
-        (path.steps().len() > 1).then(|| self.position(Place::Value(path)))
+        (path.steps().len() > 1).then(|| self.position(&Place::Value(path)))
     }
 
-    fn position(&self, place: Place) -> String {
-        let position = self.document.position(&place);
+    fn position(&self, place: &Place) -> String {
+        let position = self.document.position(place);
         position.rsplit_once(':').map_or(position.clone(), |(line, _)| line.to_owned())
     }
 }

@@ -68,7 +68,7 @@ fn differs(trial: &Trial, name: &str, test: &TestTable, at: &KeyPath) -> Option<
     };
     let fault = Fault::new(at.key(key), format!("test.{name} expects {expected}, and {came}"));
     let fault = fault.hint(format!("`wsgate explain --test {name}` tells it step by step"));
-    Some(match trial.rule().filter(|rule| rule.kind_and_name().1 != "") {
+    Some(match trial.rule().filter(|rule| !rule.kind_and_name().1.is_empty()) {
         Some(rule) => fault.also(rule, "this refuses it"),
         None => fault,
     })

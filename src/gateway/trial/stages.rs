@@ -86,6 +86,11 @@ impl Stages {
         }
     }
 
+    /// The stage that waits for a first message.
+    pub(super) fn waiting(&self) -> Option<Arc<str>> {
+        self.0.iter().find(|step| matches!(step.word, Word::Waits)).map(|step| step.stage.clone())
+    }
+
     /// No more will be said. Where a request was judged, what was said of its address alone does not count as an answer.
     pub(super) fn finish(mut self) -> Vec<Judged> {
         let is_read = self.0.iter().any(|step| !matches!(step.word, Word::Unasked | Word::Address | Word::Refused(_)));
@@ -100,13 +105,6 @@ impl Stages {
         for step in &mut self.0 {
             step.user = client.identity(&step.stage).and_then(|identity| identity.user.clone());
         }
-    }
-}
-
-impl Stages {
-    /// The stage that waits for a first message.
-    pub(super) fn waiting(&self) -> Option<Arc<str>> {
-        self.0.iter().find(|step| matches!(step.word, Word::Waits)).map(|step| step.stage.clone())
     }
 }
 
