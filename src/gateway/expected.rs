@@ -43,12 +43,13 @@ impl Compiler<'_> {
     }
 
     fn known_outcome(&mut self, at: KeyPath, outcome: &str) {
-        let ids = || TABLE.iter().map(|row| row.id).chain([OPEN]);
-        if ids().any(|id| id == outcome) {
+        let rows = self.parts.catalog.outcomes();
+        let ids: Vec<&str> = TABLE.iter().chain(&rows).map(|row| row.id).chain([OPEN]).collect();
+        if ids.contains(&outcome) {
             return;
         }
         let fault = Fault::new(at, format!("there is no outcome `{outcome}`"));
-        self.fault(match nearest(outcome, ids()) {
+        self.fault(match nearest(outcome, ids) {
             Some(near) => fault.hint(format!("did you mean \"{near}\"?")),
             None => fault.hint("it is \"open\", or one of those that `wsgate errors` lists"),
         });

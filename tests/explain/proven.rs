@@ -103,6 +103,28 @@ fn a_test_that_fails_fails_the_check_and_refuses_a_start() {
 }
 
 #[test]
+fn offline_tests_are_tried_where_the_file_is_all_they_rest_on() {
+    let keyed = folder(CONFIG);
+    let (printed, code) = run(keyed.path(), &["check", "--offline"]);
+    assert!(code == Some(0) && printed.starts_with("gateway.toml: fine, 1 listener, 2 routes\nnot looked at"), "{printed}");
+    assert!(printed.contains("\n  gateway.toml:27:7: what test.stranger comes to\n"), "{printed}");
+    let (bare, _) = CONFIG.split_once("[jwt.partners]").unwrap();
+    let alone =
+        folder(&format!("{bare}[route.any]\npipeline = [\"firewall.office\"]\nendpoint = \"echo\"\n[test.in]\nexpect = \"open\"\n"));
+    let (printed, _) = run(alone.path(), &["check", "--offline"]);
+    assert_eq!(printed, "gateway.toml: fine, 1 listener, 1 route, 1 test passed\n");
+}
+
+#[test]
+fn programs_are_told_of_tests_as_of_other_faults() {
+    let folder = folder(&CONFIG.replace("allow = \"127.0.0.0/8\"", "allow = \"0.0.0.0/0\""));
+    let (printed, code) = run(folder.path(), &["check", "--json"]);
+    let checked: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&checked["fine"], &checked["summary"]["tests"], code), (&false.into(), &6.into(), Some(2)), "{checked:#}");
+    assert_eq!((&checked["faults"][0]["key"], &checked["faults"][0]["line"]), (&"test.stranger.expect.outcome".into(), &29.into()));
+}
+
+#[test]
 fn a_token_in_a_test_is_not_printed() {
     let config = format!(
         "{CONFIG}\n[test.shown]\nconnect = {{ headers = {{ Authorization = \"Bearer {SECRET}\" }}, pth = \"/\" }}\nexpect = \"open\"\n"

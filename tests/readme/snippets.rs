@@ -1,5 +1,6 @@
 //! Every TOML block of the pages compiles without a word.
 
+use wsgate::config::world::Machine;
 use wsgate::config::{Document, render};
 use wsgate::gateway::trial::prove;
 use wsgate::gateway::{Catalog, Gateway};
@@ -45,7 +46,7 @@ async fn every_toml_block_compiles_and_its_tests_hold() {
             let document = Document::parse(page.display().to_string(), whole(&block), package());
             let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
             assert!(gateway.is_some() && faults.is_empty(), "{}", render(&document, &faults, false));
-            let (_, faults) = prove(&document, &Catalog::default()).await;
+            let (_, faults) = prove(&document, &Catalog::default(), &Machine).await;
             assert!(faults.is_empty(), "{}", render(&document, &faults, false));
         }
     }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use wsgate::config::Document;
 use wsgate::config::fault::{KeyPath, Place};
 use wsgate::config::reference::PartRef;
-use wsgate::gateway::Gateway;
 use wsgate::gateway::trial::{Ask, Credential, Trial, line};
+use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::Refusal;
 
 use super::Failure;
@@ -62,8 +62,8 @@ pub(crate) struct Arguments {
     file: super::File,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (gateway, document, _) = super::compile(&arguments.file.config)?;
+pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
+    let (gateway, document, _) = super::compile(&arguments.file.config, catalog)?;
     let ask = match &arguments.test {
         None => asked(arguments),
         Some(name) => match gateway.tests.get(name) {

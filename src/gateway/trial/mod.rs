@@ -150,5 +150,5 @@ impl Trial {
 
 /// The line a refusal's rule stands on, where it is one of a file that the config names.
 pub fn line(refusal: &Refusal) -> Option<(&Path, usize)> {
-    refusal.spot.as_ref()?.line.as_ref().map(|(file, line)| (&**file, *line))
+    refusal.clause.as_ref()?.line.as_ref().map(|(file, line)| (&**file, *line))
 }

@@ -1,8 +1,9 @@
 //! The tests of a file, tried: what differs from what is expected is a fault of the file.
 
 use crate::config::document::Document;
-use crate::config::fault::{Fault, Faults, KeyPath};
+use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::table::TestTable;
+use crate::config::{Config, World};
 use crate::gateway::{Catalog, Gateway};
 use crate::stage::cells::Cells;
 
@@ -10,16 +11,19 @@ use super::Trial;
 use super::asked::{Ask, Unclear};
 
 /// Tries every test of a document that compiles, each with a gateway of its own, so that none finds a limit spent by another. Says
-/// how many hold, and what the others came to.
-pub async fn prove(document: &Document, catalog: &Catalog) -> (usize, Faults) {
-    let compiled = || Gateway::compile(document, catalog, &Cells::default()).0;
+/// how many hold, and what the others came to; where the world has no answers, that they could not be tried.
+pub async fn prove(document: &Document, catalog: &Catalog, world: &(dyn World + Sync)) -> (usize, Faults) {
     let (mut held, mut faults) = (0, Faults::default());
-    let Some(gateway) = compiled() else { return (held, faults) };
-    for (name, test) in &gateway.tests {
-        let Some(fresh) = compiled() else { continue };
-        match tried(&fresh, name, test).await {
-            Ok(()) => held += 1,
-            Err(fault) => faults.push(fault),
+    let tests = Config::read_in(document, &catalog.kinds(), world).0.unwrap_or_default().tests;
+    for (name, test) in &tests {
+        let (gateway, found) = Gateway::compile_in(document, catalog, &Cells::default(), world);
+        match gateway {
+            Some(gateway) => match tried(&gateway, name, test).await {
+                Ok(()) => held += 1,
+                Err(fault) => faults.push(fault),
+            },
+            None if found.counts().0 > 0 => break,
+            None => faults.push(Fault::unknown(Place::Key(KeyPath::table("test", name)), format!("what test.{name} comes to"))),
         }
     }
     (held, faults)
@@ -86,4 +90,17 @@ fn came(trial: &Trial) -> String {
         (None, None) => String::new(),
     };
     format!("comes to {}{by}", refusal.outcome.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::world::Machine;
+
+    #[test]
+    fn whoever_proves_a_file_may_do_so_on_any_thread() {
+        fn is_send(_: &impl Send) {}
+        let document = Document::parse("gateway.toml", "", ".");
+        is_send(&prove(&document, &Catalog::default(), &Machine));
+    }
 }

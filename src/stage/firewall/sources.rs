@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::stage::refusal::{Refusal, Spot};
+use crate::stage::refusal::{Clause, Refusal};
 
 /// A rule, or a file with a rule on each line.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ enum Source {
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     /// Each with its first number, in order.
-    all: Vec<(u32, Source, Spot)>,
+    all: Vec<(u32, Source, Clause)>,
     next: u32,
 }
 
@@ -34,7 +34,7 @@ impl Sources {
 
     fn add(&mut self, key: &'static str, index: usize, source: Source, numbers: u32) -> u32 {
         let first = self.next;
-        self.all.push((first, source, Spot { key, index: Some(index), line: None }));
+        self.all.push((first, source, Clause { key, index: Some(index), line: None }));
         self.next = first.saturating_add(numbers);
         first
     }
@@ -43,13 +43,13 @@ impl Sources {
     pub(super) fn name(&self, number: u32, refusal: Refusal) -> Refusal {
         let at = self.all.partition_point(|(first, ..)| *first <= number).checked_sub(1);
         // A name is only for the log: a missing one must not let anybody in.
-        let Some((first, source, spot)) = at.and_then(|at| self.all.get(at)) else { return refusal.rule("unnamed") };
+        let Some((first, source, clause)) = at.and_then(|at| self.all.get(at)) else { return refusal.rule("unnamed") };
         match source {
-            Source::Rule(name) => Refusal { spot: Some(spot.clone()), ..refusal.rule(name.clone()) },
+            Source::Rule(name) => Refusal { clause: Some(clause.clone()), ..refusal.rule(name.clone()) },
             Source::File(file) => {
                 let line = usize::try_from(number - first).unwrap_or(usize::MAX).saturating_add(1);
-                let name = format!("{}[{}] {}:{line}", spot.key, spot.index.unwrap_or_default(), file.display());
-                Refusal { spot: Some(Spot { line: Some((file.clone(), line)), ..spot.clone() }), ..refusal.rule(name) }
+                let name = format!("{}[{}] {}:{line}", clause.key, clause.index.unwrap_or_default(), file.display());
+                Refusal { clause: Some(Clause { line: Some((file.clone(), line)), ..clause.clone() }), ..refusal.rule(name) }
             }
         }
     }

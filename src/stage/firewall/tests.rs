@@ -187,7 +187,7 @@ fn a_refusal_says_where_its_rule_stands() {
         let firewall = build_in(folder.path(), table).0.unwrap();
         let mut refusal = firewall.judge(ip.parse().unwrap(), SystemTime::now()).unwrap_err();
         refusal.stage = Some("firewall.office".into());
-        let line = refusal.spot.as_ref().and_then(|spot| spot.line.as_ref()).map(|(_, line)| format!(":{line}")).unwrap_or_default();
+        let line = refusal.clause.as_ref().and_then(|clause| clause.line.as_ref()).map(|(_, line)| format!(":{line}")).unwrap_or_default();
         assert_eq!(format!("{}{line}", refusal.path().unwrap()), format!("firewall.office.{place}"), "{table}");
     }
 }

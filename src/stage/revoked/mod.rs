@@ -16,7 +16,7 @@ use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::units::{Cidr, Many};
 
 use super::build::Need;
-use super::refusal::{REVOKED, Refusal, Spot, Verdict};
+use super::refusal::{Clause, REVOKED, Refusal, Verdict};
 use super::{Build, Client, Configure, Identity, Judgement, Peer, Stage, lines};
 
 pub use entry::Entry;
@@ -89,16 +89,16 @@ impl Revoked {
 
     /// `jti[2] VALUE (note)`, or `files[0] revoked.txt:17 jti VALUE (note)`.
     fn refusal(&self, key: &'static str, value: &str, term: &Term) -> Box<Refusal> {
-        let (place, spot) = match term.place {
-            Place::Table(index) => (format!("{key}[{index}]"), Spot { key, index: Some(index), line: None }),
+        let (place, clause) = match term.place {
+            Place::Table(index) => (format!("{key}[{index}]"), Clause { key, index: Some(index), line: None }),
             Place::Line(index, line) => {
                 let file = self.files.get(index);
                 let place = format!("files[{index}] {}:{line} {key}", file.map(|file| file.display().to_string()).unwrap_or_default());
-                (place, Spot { key: "files", index: Some(index), line: file.map(|file| (file.clone(), line)) })
+                (place, Clause { key: "files", index: Some(index), line: file.map(|file| (file.clone(), line)) })
             }
         };
         let note = term.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-        Box::new(Refusal { spot: Some(spot), ..Refusal::new(REVOKED).rule(format!("{place} {value}{note}")) })
+        Box::new(Refusal { clause: Some(clause), ..Refusal::new(REVOKED).rule(format!("{place} {value}{note}")) })
     }
 }
 
