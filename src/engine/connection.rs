@@ -9,8 +9,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::health::Health;
+use crate::gateway::admission::{self, Against};
+use crate::gateway::request;
 use crate::gateway::route::Route;
-use crate::gateway::{admission, request};
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, OVERLOADED, SHUTTING_DOWN};
@@ -44,6 +46,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         client: None,
         terms: None,
         findings: Findings::default(),
+        is_spare: false,
         holdings: Holdings::new(load),
     };
     let admitted = visit.admit().await;
@@ -56,28 +59,33 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
 
 impl Visit {
     async fn admit(&mut self) -> Result<Backend, Stop> {
-        self.take_slots()?;
+        let full = self.take_slots()?;
         let unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings)?;
         let parts = self.read_request().await?;
-        let route = self.enter(parts, unwelcome)?;
+        let route = self.enter(parts, Against { unwelcome, full })?;
         self.judge(&self.listener.clone().pipeline).await?;
         self.judge(&route.pipeline).await?;
-        if self.worker.is_draining() {
-            return Err(refused(Refusal::new(SHUTTING_DOWN)));
-        }
         let backend = match &route.endpoint {
+            Endpoint::Health(health) => return Err(self.answer_probe(health)),
+            _ if self.worker.is_draining() => return Err(refused(Refusal::new(SHUTTING_DOWN))),
             Endpoint::Own(_) => None,
             Endpoint::Upstream(upstream) => Some(self.open_upstream(upstream, &route).await?),
         };
         self.switch(backend).await
     }
 
-    /// The socket is accepted: is there room for it?
-    fn take_slots(&mut self) -> Result<(), Stop> {
+    /// The socket is accepted: is there room for it? One too many may be a probe, which is answered all the same: a supervisor would
+    /// end a gateway that is merely full. So it is read in one of few spare places before it is refused.
+    fn take_slots(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
         for slots in [&self.gateway.slots, &self.listener.slots] {
-            self.holdings.permits.push(slots.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED)))?);
+            let Some(permit) = slots.enter() else {
+                self.holdings.permits.push(self.worker.spare.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED)))?);
+                self.is_spare = true;
+                return Ok(Some(Box::new(Refusal::new(OVERLOADED))));
+            };
+            self.holdings.permits.push(permit);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The head is read, bounded and under its deadline, checked raw, and parsed.
@@ -109,8 +117,8 @@ impl Visit {
     }
 
     /// The request is read, and what it comes to kept.
-    fn enter(&mut self, parts: Parts, unwelcome: Option<Box<Refusal>>) -> Result<Arc<Route>, Stop> {
-        let entry = admission::enter(&self.gateway, (&self.peer, self.id), parts, unwelcome, &mut self.findings);
+    fn enter(&mut self, parts: Parts, against: Against) -> Result<Arc<Route>, Stop> {
+        let entry = admission::enter(&self.gateway, (&self.peer, self.id), parts, against, &mut self.findings);
         self.asked = Some(entry.asked);
         self.route = entry.route.clone();
         self.client = entry.client;
@@ -123,8 +131,8 @@ impl Visit {
     async fn judge(&mut self, pipeline: &Pipeline) -> Result<(), Stop> {
         let mut from = Resume::default();
         loop {
-            let Some(client) = &mut self.client else { return Err(Stop::Gone) };
-            match admission::judge(&self.listener, pipeline, from, client, &mut self.findings).await? {
+            let (Some(client), Some(route)) = (&mut self.client, &self.route) else { return Err(Stop::Gone) };
+            match admission::judge((&self.listener, route), pipeline, from, client, &mut self.findings).await? {
                 Progress::Done => return Ok(()),
                 Progress::FirstMessage(wanted, resume) => {
                     self.take_first_message(wanted).await?;
@@ -132,6 +140,17 @@ impl Visit {
                 }
             }
         }
+    }
+
+    /// A probe has passed every stage: it gets its answer and no more.
+    fn answer_probe(&self, health: &Health) -> Stop {
+        let Some(request) = self.client.as_ref().and_then(|client| client.request.as_deref()) else { return Stop::Gone };
+        let path = self.asked.as_ref().map_or("", |asked| &asked.path);
+        let unready = match self.worker.is_stopping() {
+            true => Some("draining"),
+            false => self.is_spare.then_some("no room: at max_connections"),
+        };
+        health.answer(&request.method, path, unready).map_or_else(Stop::Refused, |answer| Stop::Answered(Box::new(answer)))
     }
 
     /// Answers 101, before any backend has been asked, and reads one message.
@@ -165,6 +184,10 @@ impl Visit {
         drop(self.client.as_mut().map(|client| client.holdings.take_permits()));
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
+            Stop::Answered(answer) => {
+                let Some(_courtesy) = self.worker.courtesy.enter() else { return };
+                return self.door.answer(Vec::new, || *answer, within).await;
+            }
             Stop::Declined(refusal, answer) => (refusal, Some(answer)),
             Stop::Refused(refusal) => (refusal, None),
         };

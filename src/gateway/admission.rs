@@ -7,7 +7,7 @@ use http::request::Parts;
 use tokio::time::timeout;
 
 use crate::stage::pipeline::{Findings, Progress, Resume};
-use crate::stage::refusal::{AUTH_UNAVAILABLE, BAD_HANDSHAKE, NO_ROUTE, Verdict};
+use crate::stage::refusal::{AUTH_UNAVAILABLE, BAD_HANDSHAKE, NO_ROUTE, TOKEN_MISSING, Verdict};
 use crate::stage::{Client, Peer, Pipeline, Refusal};
 use crate::wire::upgrade::Upgrade;
 
@@ -24,10 +24,19 @@ pub struct Entry {
     pub route: Option<Arc<Route>>,
     /// The facts its stages judge by, once there is a route.
     pub client: Option<Client>,
-    /// What it settles, where it asks for WebSocket.
+    /// What it settles, where it asks for WebSocket; a probe upgrades to nothing, whatever it says (RFC 9110 §7.8).
     pub upgrade: Option<Upgrade>,
     /// Whether its stages are to judge it, and if not, why.
     pub verdict: Verdict,
+}
+
+/// What is held against a client before its request is read.
+#[derive(Default)]
+pub struct Against {
+    /// What [`greet`] has kept.
+    pub unwelcome: Option<Box<Refusal>>,
+    /// There is no room for it, unless it is a probe.
+    pub full: Option<Box<Refusal>>,
 }
 
 /// The client's address is known. One that is refused with an accepted upgrade and a Close has to ask for it first.
@@ -40,14 +49,18 @@ pub fn greet(listener: &Listener, peer: &Peer, findings: &mut Findings) -> Resul
     if refusal.is_told_by_close() { Ok(Some(refusal)) } else { Err(refusal) }
 }
 
-/// The request is read: which route takes it, does it ask for WebSocket, and may its address go there? `unwelcome` is what [`greet`]
-/// has kept.
-pub fn enter(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts, unwelcome: Option<Box<Refusal>>, findings: &mut Findings) -> Entry {
+/// The request is read: which route takes it, does it ask for WebSocket, and may its address go there?
+pub fn enter(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts, against: Against, findings: &mut Findings) -> Entry {
     let mut entry = find_route(gateway, (peer, id), parts);
-    match (unwelcome, &entry.route) {
-        (Some(refusal), _) => entry.verdict = Err(refusal),
-        (None, Some(route)) if entry.verdict.is_ok() => entry.verdict = route.pipeline.connect(peer, findings),
-        (None, _) => {}
+    let Against { unwelcome, full } = against;
+    if let Some(refusal) = unwelcome {
+        entry.verdict = Err(refusal);
+    }
+    if let (Some(route), Ok(())) = (&entry.route, &entry.verdict) {
+        entry.verdict = match full.filter(|_| !route.endpoint.is_health()) {
+            Some(refusal) => Err(refusal),
+            None => route.pipeline.connect(peer, findings),
+        };
     }
     entry
 }
@@ -65,6 +78,7 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
         return refused(asked, Refusal::new(NO_ROUTE));
     };
     let (upgrade, verdict) = match Upgrade::check(&parts, route.compression) {
+        _ if route.endpoint.is_health() => (None, Ok(())),
         Ok(upgrade) => (Some(upgrade), Ok(())),
         Err(refusal) => (None, Err(refusal)),
     };
@@ -89,14 +103,20 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
 /// The stages of one pipeline judge, from one on; first the listener's do, and then the route's.
 ///
 /// # Errors
-/// The refusal. A stage that has somebody else to ask has no longer for it than a client for its head.
+/// The refusal. A stage that has somebody else to ask has no longer for it than a client for its head, and none gets a first message
+/// of a probe.
 pub async fn judge(
-    listener: &Listener,
+    (listener, route): (&Listener, &Route),
     pipeline: &Pipeline,
     from: Resume,
     client: &mut Client,
     findings: &mut Findings,
 ) -> Result<Progress, Box<Refusal>> {
     let judged = timeout(listener.handshake_timeout, pipeline.handshake(from, client, findings)).await;
-    judged.map_err(|_| Box::new(Refusal::new(AUTH_UNAVAILABLE).rule("no judgement within `handshake_timeout`")))?
+    match judged.map_err(|_| Box::new(Refusal::new(AUTH_UNAVAILABLE).rule("no judgement within `handshake_timeout`")))?? {
+        Progress::FirstMessage(..) if route.endpoint.is_health() => {
+            Err(Box::new(Refusal::new(TOKEN_MISSING).rule("a probe sends no first message")))
+        }
+        progress => Ok(progress),
+    }
 }

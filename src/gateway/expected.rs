@@ -7,7 +7,7 @@ use crate::config::table::Rule;
 use crate::stage::refusal::TABLE;
 
 use super::compile::Compiler;
-use super::trial::OPEN;
+use super::trial::{ANSWERED, OPEN};
 
 impl Compiler<'_> {
     /// Tells of every test that could never be tried, or never hold.
@@ -44,7 +44,7 @@ impl Compiler<'_> {
 
     fn known_outcome(&mut self, at: KeyPath, outcome: &str) {
         let rows = self.parts.catalog.outcomes();
-        let ids: Vec<&str> = TABLE.iter().chain(&rows).map(|row| row.id).chain([OPEN]).collect();
+        let ids: Vec<&str> = TABLE.iter().chain(&rows).map(|row| row.id).chain([OPEN, ANSWERED]).collect();
         if ids.contains(&outcome) {
             return;
         }

@@ -7,6 +7,7 @@ pub mod catalog;
 mod compile;
 mod expected;
 mod fitting;
+mod health;
 pub mod listener;
 mod log_file;
 mod needs;

@@ -10,116 +10,7 @@ use super::explained;
 use super::support::raw::{self, closing, frame};
 use super::support::{Gateway, SECRET, backend, now, token};
 
-/// Both listeners know every route; one of them tells refusals by Close frames.
-const CONFIG: &str = r#"
-[listener.public]
-address  = "127.0.0.1:0"
-pipeline = ["firewall.door"]
-max_head = "4KiB"
-
-[listener.browsers]
-address  = "127.0.0.1:0"
-pipeline = ["errors.told", "firewall.door"]
-
-[gateway.route]
-listener = ["public", "browsers"]
-
-[errors.told]
-reject   = "accept_close"
-notify   = '{"error":"{id}"}'
-messages = { ip_denied = "not from there" }
-codes    = { token_invalid = 4001 }
-
-[firewall.door]
-deny       = ["127.0.9.0/24", { cidr = "127.0.8.0/24", mode = "report" }]
-deny_files = "denied.txt"
-
-[firewall.inner]
-allow = "127.0.0.0/24"
-
-[origin.pages]
-allow = ["same-origin", "https://example.com"]
-
-[jwt.users]
-algorithms = "HS256"
-secret     = { env = "NOBODY_SETS_THIS", default = "SECRET" }
-sources    = ["header", "query:token"]
-
-[jwt.first]
-algorithms    = "HS256"
-secret        = { env = "NOBODY_SETS_THIS", default = "SECRET" }
-sources       = "first_message"
-first_message = { field = "token", timeout = "1s", max = "1KiB" }
-
-[jwt.offered]
-algorithms = "HS256"
-secret     = { env = "NOBODY_SETS_THIS", default = "SECRET" }
-sources    = "subprotocol:bearer"
-issuer     = "https://example.com"
-
-[revoked.users]
-sub   = "mallory"
-files = "revoked.txt"
-
-[rate_limit.strict]
-key      = "connection"
-messages = { rate = "1/h", burst = 2 }
-
-[rate_limit.lenient]
-key       = "connection"
-messages  = { rate = "1/h", burst = 1 }
-on_excess = "notify"
-
-[rate_limit.tried]
-mode     = "report"
-key      = "connection"
-messages = "1/h"
-
-[route.any]
-endpoint = "echo"
-path     = "/plain/*"
-max_message = { client = "16B" }
-
-[route.tenants]
-host     = "{tenant}.example.com"
-endpoint = "echo"
-pipeline = ["rate_limit.tried"]
-
-[route.inner]
-path     = "/inner"
-pipeline = ["firewall.inner"]
-endpoint = "echo"
-
-[route.pages]
-path     = "/pages"
-pipeline = ["origin.pages", "jwt.users"]
-endpoint = "authenticated"
-
-[route.users]
-path     = "/users/*"
-pipeline = ["jwt.users", "revoked.users", "rate_limit.strict"]
-endpoint = "authenticated"
-
-[route.either]
-path     = "/either"
-pipeline = [["jwt.users", "jwt.first"]]
-endpoint = "authenticated"
-
-[route.offered]
-path     = "/offered"
-pipeline = ["jwt.offered"]
-endpoint = "authenticated"
-
-[route.noted]
-path     = "/noted"
-pipeline = ["rate_limit.lenient"]
-endpoint = "echo"
-
-[route.chat]
-path     = "/chat/*"
-pipeline = ["jwt.users"]
-endpoint = "ws://BACKEND"
-"#;
+const CONFIG: &str = include_str!("agreement.toml");
 
 /// A request as it is made, and as it is asked about.
 struct Row<'a> {
@@ -288,6 +179,11 @@ async fn an_explanation_and_a_connection_come_to_the_same() {
         let arguments = row.arguments();
         let explained = explained(gateway.folder.path(), &arguments.iter().map(String::as_str).collect::<Vec<_>>());
         let read = row.made(gateway.address(row.listener)).await;
+        if row.outcome == "answered" {
+            // A probe leaves no line.
+            assert_eq!((&explained["outcome"]["id"], told(&read)), (&json!("answered"), foretold(&explained)), "{explained:#}");
+            continue;
+        }
         let event = gateway.event_of(&["refused", "close"]);
         let came = if event["outcome"] == "closed" { json!("open") } else { event["outcome"].clone() };
         let name = format!("{} by {:?}", row.head(), row.ask);
@@ -324,6 +220,11 @@ fn by_address_and_route() -> Vec<Row<'static>> {
         Row::to("no_route", "public", "/other").without("Upgrade"),
         Row::to("open", "public", "/other").host("Acme.Example.com:80"),
         Row::to("no_route", "public", "/other").host("a.b.example.com"),
+        Row::to("answered", "public", "/livez").without("Upgrade").silent(),
+        Row::to("answered", "browsers", "/health/readyz").silent(),
+        Row::to("no_route", "public", "/health/x").without("Upgrade").silent(),
+        Row::to("ip_denied", "browsers", "/livez").from("127.0.1.1").without("Upgrade").silent(),
+        Row::to("token_missing", "public", "/asked/livez"),
     ]
 }
 

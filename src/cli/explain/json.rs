@@ -23,7 +23,7 @@ pub(super) fn print(told: &Told<'_>) -> String {
         "endpoint": trial.route.as_ref().map(|route| json!({
             "name": &*route.answers,
             "servers": match &route.endpoint {
-                Endpoint::Own(_) => Value::Null,
+                Endpoint::Own(_) | Endpoint::Health(_) => Value::Null,
                 Endpoint::Upstream(upstream) => upstream.servers().map(|(server, _)| server.name().to_string()).collect(),
             },
         })),
@@ -92,9 +92,13 @@ fn message(sent: &Sent) -> Value {
 }
 
 fn outcome(told: &Told<'_>) -> Value {
-    let Some(refused) = &told.trial.refused else { return json!({ "id": trial::OPEN }) };
-    let mut outcome = decided(told, &refused.refusal);
-    let (status, code, text, notice) = match &refused.told {
+    let trial = told.trial;
+    let (mut outcome, read) = match (&trial.refused, &trial.answered) {
+        (Some(refused), _) => (decided(told, &refused.refusal), &refused.told),
+        (None, Some(answer)) => (json!({ "id": trial.outcome() }), answer),
+        (None, None) => return json!({ "id": trial.outcome() }),
+    };
+    let (status, code, text, notice) = match read {
         trial::Told::Http { status, body } => (Some(status), None, Some(body), None),
         trial::Told::Close { code, reason, notice } => (None, Some(code), Some(reason), notice.as_ref()),
         trial::Told::Nothing => (None, None, None, None),

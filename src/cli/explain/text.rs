@@ -158,6 +158,7 @@ fn endpoint(told: &Told<'_>, page: &mut Page) {
         &match (&route.endpoint, is_reached) {
             (_, false) => format!("{answers}, not reached"),
             (Endpoint::Own(_), true) => format!("{answers}, the gateway itself"),
+            (Endpoint::Health(_), true) => format!("{answers}, the gateway itself over HTTP"),
             (Endpoint::Upstream(upstream), true) => {
                 let servers: Vec<String> = upstream.servers().map(|(server, _)| server.name().to_string()).collect();
                 format!("{answers}, not dialled: {}", servers.join(", "))
@@ -201,6 +202,10 @@ fn fate(sent: &Sent) -> String {
 }
 
 fn outcome(told: &Told<'_>, page: &mut Page) {
+    if let Some(answer) = &told.trial.answered {
+        page.part("outcome", "answered");
+        return read(answer, page);
+    }
     let Some(refused) = &told.trial.refused else {
         let is_dialled = told.trial.route.as_ref().is_some_and(|route| matches!(route.endpoint, Endpoint::Upstream(_)));
         page.part("outcome", if is_dialled { "open, if a server takes it" } else { "open" });
@@ -214,7 +219,12 @@ fn outcome(told: &Told<'_>, page: &mut Page) {
     if let Some(by) = by(told, refusal).filter(|_| !is_said) {
         page.line(&by);
     }
-    match &refused.told {
+    read(&refused.told, page);
+}
+
+/// What the client reads.
+fn read(told: &trial::Told, page: &mut Page) {
+    match told {
         trial::Told::Http { status, body } => {
             page.line(&format!("the client is answered {status}, and reads"));
             for line in body.lines() {

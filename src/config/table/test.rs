@@ -27,7 +27,7 @@ pub struct TestTable {
     /// Text messages that are sent once it is open, or as the first message where a stage reads that: one or a list.
     #[serde(default)]
     pub message: Many<String>,
-    /// What comes of it: `"open"`, the id of an outcome as `"ip_denied"`, or a table that says more.
+    /// What comes of it: `"open"`, for a probe `"answered"`, the id of an outcome as `"ip_denied"`, or a table that says more.
     pub expect: Expect,
 }
 
@@ -76,7 +76,7 @@ impl Default for Connect {
 /// What is to come of a request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Expect {
-    /// `"open"`, or the id of an outcome.
+    /// `"open"`, `"answered"`, or the id of an outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// The route that takes it.
@@ -91,7 +91,7 @@ pub struct Expect {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ExpectTable {
-    /// `"open"`, or the id of an outcome.
+    /// `"open"`, `"answered"`, or the id of an outcome.
     outcome: Option<String>,
     /// The route that takes it, by name.
     route: Option<Name>,

@@ -30,6 +30,8 @@ pub use talk::{Fate, Sent};
 
 /// What a connection that is not refused comes to, as tests and trials call it.
 pub const OPEN: &str = "open";
+/// The same of a probe, whose request is answered over HTTP.
+pub const ANSWERED: &str = "answered";
 
 /// What came of a request.
 pub struct Trial {
@@ -51,6 +53,8 @@ pub struct Trial {
     pub greeting: Vec<String>,
     /// The messages that were sent, in order; behind one that is refused none is.
     pub messages: Vec<Sent>,
+    /// What a probe is answered.
+    pub answered: Option<Told>,
     /// Why it is not open.
     pub refused: Option<Refused>,
 }
@@ -120,9 +124,10 @@ impl Trial {
         Ok(rehearsal::Rehearsal::new(gateway, listener, ask).run().await)
     }
 
-    /// [`OPEN`], or the id of the outcome.
+    /// [`OPEN`], [`ANSWERED`], or the id of the outcome.
     pub fn outcome(&self) -> &'static str {
-        self.refused.as_ref().map_or(OPEN, |refused| refused.refusal.outcome.id)
+        let accepted = if self.answered.is_some() { ANSWERED } else { OPEN };
+        self.refused.as_ref().map_or(accepted, |refused| refused.refusal.outcome.id)
     }
 
     /// Where in the file the rule stands that refused: a stage's, or a limit of the listener's or route's own.

@@ -81,7 +81,9 @@ fn differs(trial: &Trial, name: &str, test: &TestTable, at: &KeyPath) -> Option<
 /// What came of it, as the end of a sentence.
 fn came(trial: &Trial) -> String {
     let route = trial.route.as_ref().map(|route| format!(" by route.{}", route.name)).unwrap_or_default();
-    let Some(refused) = &trial.refused else { return format!("is let in{route}") };
+    let Some(refused) = &trial.refused else {
+        return if trial.answered.is_some() { format!("is answered{route}") } else { format!("is let in{route}") };
+    };
     let refusal = &refused.refusal;
     let by = match (&refusal.stage, &refusal.rule) {
         (Some(stage), Some(rule)) => format!(" by {stage}: {rule}"),

@@ -8,11 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::FutureExt;
 use http::request::Parts;
 
+use crate::endpoint::Endpoint;
+use crate::endpoint::health::Health;
+use crate::gateway::Gateway;
+use crate::gateway::admission::{self, Against};
 use crate::gateway::listener::Listener;
 use crate::gateway::request::{self, Target};
 use crate::gateway::route::Route;
 use crate::gateway::table::choice::{Way, covering};
-use crate::gateway::{Gateway, admission};
 use crate::stage::client::ForwardFirst;
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, INTERNAL, NO_ROUTE, Refusal, Verdict};
@@ -56,6 +59,8 @@ pub(super) struct Rehearsal<'a> {
     left: VecDeque<String>,
     sent: Vec<Sent>,
     greeting: Vec<String>,
+    /// The answer to a probe.
+    answered: Option<Told>,
 }
 
 impl<'a> Rehearsal<'a> {
@@ -79,6 +84,7 @@ impl<'a> Rehearsal<'a> {
             left: ask.messages.iter().cloned().collect(),
             sent: Vec::new(),
             greeting: Vec::new(),
+            answered: None,
         }
     }
 
@@ -89,6 +95,7 @@ impl<'a> Rehearsal<'a> {
             self.stages.identify(client);
         }
         let refused = match admitted {
+            Ok(()) if self.answered.is_some() => None,
             Ok(()) => self.talk().map(|refusal| Refused { told: Told::closed(&refusal), refusal }),
             Err(refusal) => Some(self.turn_away(refusal)),
         };
@@ -102,6 +109,7 @@ impl<'a> Rehearsal<'a> {
             stages: self.stages.finish(),
             greeting: self.greeting,
             messages: self.sent,
+            answered: self.answered,
             refused,
         }
     }
@@ -139,7 +147,8 @@ impl<'a> Rehearsal<'a> {
         let unwelcome = unwelcome?;
         let mut parts = self.read().await?;
         self.suppose(&mut parts);
-        let entry = admission::enter(self.gateway, (&self.peer, 0), parts, unwelcome, &mut self.findings);
+        let against = Against { unwelcome, full: None };
+        let entry = admission::enter(self.gateway, (&self.peer, 0), parts, against, &mut self.findings);
         self.can_open = entry.upgrade.is_some();
         self.client = entry.client;
         self.route = entry.route;
@@ -148,7 +157,19 @@ impl<'a> Rehearsal<'a> {
         self.stages.note(&way, Moment::Address, self.findings.take_trail());
         entry.verdict?;
         self.judge(&listens, &self.listener.clone().pipeline).await?;
-        self.judge(&way, &route.pipeline).await
+        self.judge(&way, &route.pipeline).await?;
+        let Endpoint::Health(health) = &route.endpoint else { return Ok(()) };
+        self.answer_probe(health)
+    }
+
+    /// A probe has passed every stage: it is answered as by a gateway that has just started.
+    fn answer_probe(&mut self, health: &Health) -> Verdict {
+        let Some((client, request)) = self.client.as_ref().and_then(|client| Some((client, client.request.as_deref()?))) else {
+            return Err(internal("a request without its facts"));
+        };
+        let (parts, body) = health.answer(&request.method, &client.path, None)?.into_parts();
+        self.answered = Some(Told::Http { status: parts.status.as_u16(), body: String::from_utf8_lossy(&body).into_owned() });
+        Ok(())
     }
 
     /// The head is judged raw and parsed, as one that was sent.
@@ -176,8 +197,8 @@ impl<'a> Rehearsal<'a> {
     async fn judge(&mut self, within: &str, pipeline: &Pipeline) -> Verdict {
         let mut from = Resume::default();
         loop {
-            let Some(client) = &mut self.client else { return Err(internal("a request without its facts")) };
-            let judged = admission::judge(&self.listener, pipeline, from, client, &mut self.findings).await;
+            let (Some(client), Some(route)) = (&mut self.client, &self.route) else { return Err(internal("a request without its facts")) };
+            let judged = admission::judge((&self.listener, route), pipeline, from, client, &mut self.findings).await;
             self.stages.note(within, Moment::Request, self.findings.take_trail());
             match judged? {
                 Progress::Done => return Ok(()),

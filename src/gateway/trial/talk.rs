@@ -14,7 +14,7 @@ use crate::wire::leg::Leg;
 use crate::wire::memory::{Heard, Peer, Stream};
 use crate::wire::relay::Relay;
 use crate::wire::session::{Session, Settings};
-use crate::wire::terminal::Terminal;
+use crate::wire::terminal::{Silent, Terminal};
 use crate::wire::tick::Tick;
 
 /// A message that was sent, and what came of it.
@@ -91,6 +91,8 @@ impl Talk {
                 }
                 Box::new(relay)
             }
+            // Nobody stays there.
+            Endpoint::Health(_) => Box::new(Terminal::new(leg, Box::new(Silent), settings, now)),
         };
         let mut talk = Self { client, listener, route, peer, backend, session, remarks, refused: RefCell::default() };
         talk.turn();
