@@ -60,7 +60,8 @@ impl Compiler<'_> {
                 self.enter(table, index, &patterns, &shapes);
                 self.ways.extend(patterns.ways(&listener.name, shape.name));
             }
-            routes.push(self.route(shape, &listeners, &segments).map(Arc::new));
+            let route = self.route(shape, &listeners, &segments);
+            routes.push(route.map(|route| self.parts.before.route(route)));
         }
         if is_certain {
             for name in self.listeners.keys().filter(|name| !tables.contains_key(*name)).cloned().collect::<Vec<_>>() {
@@ -129,6 +130,7 @@ impl Compiler<'_> {
                 .flatten()
                 .filter_map(|(header, claim)| Some((header.as_str().parse().ok()?, claim.clone())))
                 .collect(),
+            on_reload: shape.on_reload,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::support::{SECRET, command};
+use super::support::{Gateway, SECRET, command};
 
 const CONFIG: &str = r#"
 [listener.public]
@@ -122,6 +122,17 @@ fn programs_are_told_of_tests_as_of_other_faults() {
     let checked: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!((&checked["fine"], &checked["summary"]["tests"], code), (&false.into(), &6.into(), Some(2)), "{checked:#}");
     assert_eq!((&checked["faults"][0]["key"], &checked["faults"][0]["line"]), (&"test.stranger.expect.outcome".into(), &29.into()));
+}
+
+#[test]
+fn an_edit_with_a_test_that_fails_is_not_put_in_force() {
+    let mut gateway = Gateway::run_in(folder(CONFIG), CONFIG);
+    let refused = gateway.reload(&CONFIG.replace("allow = \"127.0.0.0/8\"", "allow = \"0.0.0.0/0\""));
+    assert_eq!(refused["event"], "reload_refused");
+    let why = refused["faults"].as_str().unwrap();
+    assert!(why.contains("gateway.toml:29:23: test.stranger expects ip_denied, and is let in by route.any"), "{refused:#}");
+    let mended = CONFIG.replace("allow = \"127.0.0.0/8\"", "allow = \"127.0.0.0/16\"");
+    assert_eq!(gateway.reload(&mended)["event"], "reloaded");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use wsgate::config::reference::PartRef;
 use wsgate::gateway::trial::{Ask, Credential, Trial, line};
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::Refusal;
+use wsgate::stage::cells::Cells;
 
 use super::Failure;
 
@@ -63,7 +64,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
-    let (gateway, document, _) = super::compile(&arguments.file.config, catalog)?;
+    let (gateway, document, _) = super::compile(&arguments.file.config, catalog, &Cells::default())?;
     let ask = match &arguments.test {
         None => asked(arguments),
         Some(name) => match gateway.tests.get(name) {

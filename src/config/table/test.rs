@@ -16,8 +16,8 @@ use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::reference::{Name, PartRef};
 use crate::config::units::{Many, written_as_string};
 
-/// `[test.NAME]`: a request, and what is to come of it. `wsgate check` tries it, a start with a test that fails is refused, and no
-/// socket is opened for it.
+/// `[test.NAME]`: a request, and what is to come of it. `wsgate check` tries it, a start or a reload with a test that fails is refused,
+/// and no socket is opened for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestTable {

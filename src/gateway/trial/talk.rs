@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
 use crate::stage::pipeline::{Step, tell};
-use crate::stage::{Client, FrameHead, FrameInspector, Message, Pace, Refusal, Side};
+use crate::stage::{Client, FrameHead, FrameInspector, Inspect, Inspector, Message, Pace, Refusal, Side};
 use crate::wire::leg::Leg;
 use crate::wire::memory::{Heard, Peer, Stream};
 use crate::wire::relay::Relay;
@@ -72,14 +72,13 @@ impl Talk {
         first: Option<&Message>,
     ) -> Self {
         let (client, remarks, now) = (Arc::new(client), Remarks::default(), Tick::default());
-        let listeners = listener.pipeline.inspectors(&client);
-        let inspectors = listeners.chain(route.pipeline.inspectors(&client));
+        let steps = listener.pipeline.steps().chain(route.pipeline.steps());
         let settings = Settings {
             client: client.clone(),
             max_message: route.max_message,
             compression: false,
             close_timeout: route.times.close.into(),
-            inspectors: inspectors.map(|(step, inner)| Heeding::over(step, inner, &remarks)).collect(),
+            inspectors: steps.filter_map(|step| Heeding::of(step, &client, &remarks)).collect(),
         };
         let (backend, stream) = Peer::new();
         let session: Box<dyn Session> = match &route.endpoint {
@@ -171,13 +170,16 @@ impl Remark {
 /// An inspector whose words are taken down. A trial does not wait: what is held goes on at once.
 struct Heeding {
     stage: Arc<str>,
-    inner: Box<dyn FrameInspector>,
+    inner: Inspector,
     remarks: Remarks,
 }
 
 impl Heeding {
-    fn over(step: &Step, inner: Box<dyn FrameInspector>, remarks: &Remarks) -> Box<dyn FrameInspector> {
-        Box::new(Self { stage: step.name.clone(), inner, remarks: remarks.clone() })
+    /// The inspector of a stage, where it has one.
+    fn of(step: &Step, client: &Client, remarks: &Remarks) -> Option<Inspector> {
+        let Inspect::Frames(inner) = step.stage.inspect(client) else { return None };
+        let heeding = Self { stage: step.name.clone(), inner: Inspector::new(step.clone(), inner), remarks: remarks.clone() };
+        Some(Inspector::new(step.clone(), Box::new(heeding)))
     }
 }
 
