@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
+use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::Event;
 use crate::stage::client::ForwardFirst;
@@ -23,7 +24,6 @@ use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat};
 use super::reload::{Haste, settle};
-use super::request;
 use super::visit::{Stop, Visit, refused};
 use super::worker::Worker;
 

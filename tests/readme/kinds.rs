@@ -6,12 +6,12 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use wsgate::config::table::{GatewayTable, ListenerTable, LogTable, PipelineTable, RouteTable, UpstreamTable};
+use wsgate::config::table::{GatewayTable, ListenerTable, LogTable, PipelineTable, RouteTable, TestTable, UpstreamTable};
 use wsgate::gateway::catalog::ENDPOINTS;
 use wsgate::stage::STAGES;
 use wsgate::stage::refusal::TABLE;
 
-use super::{package, pages, reload};
+use super::{edit, is_update, package, pages, reload};
 
 /// What the page of every kind tells, in this order.
 const SECTIONS: [&str; 6] = ["What a client sees", "Keys", "When the file changes", "Limits and traps", "Outcomes", "Events and metrics"];
@@ -28,6 +28,7 @@ fn kinds() -> Vec<(String, &'static str, Value)> {
         ("[upstream.NAME]".to_owned(), "", schemars::schema_for!(UpstreamTable).to_value()),
         ("[pipeline.NAME]".to_owned(), "", schemars::schema_for!(PipelineTable).to_value()),
         ("[log.NAME]".to_owned(), "", schemars::schema_for!(LogTable).to_value()),
+        ("[test.NAME]".to_owned(), "", schemars::schema_for!(TestTable).to_value()),
     ];
     kinds.extend(STAGES.iter().map(|stage| (format!("[{}.NAME]", stage.kind), "A stage", (stage.schema)().to_value())));
     kinds.extend(ENDPOINTS.iter().map(|endpoint| (format!("[{}.NAME]", endpoint.kind), "An endpoint", (endpoint.schema)().to_value())));
@@ -177,11 +178,10 @@ fn what_is_marked_in_a_page_is_what_the_code_says() {
     let kinds: Vec<_> = kinds().into_iter().map(|(header, _, schema)| (page(&header), schema)).collect();
     for (path, text) in pages() {
         let schema = kinds.iter().find(|(page, _)| *page == path).map(|(_, schema)| schema);
-        let right = right(text.clone(), schema);
-        if std::env::var_os("UPDATE").is_some() {
-            fs::write(package().join(&path), right).unwrap();
+        if is_update() {
+            edit(&path, |text| right(text, schema));
         } else {
-            assert_eq!(text, right, "{}: UPDATE=1 cargo test --test readme writes it anew", path.display());
+            assert_eq!(text, right(text.clone(), schema), "{}: UPDATE=1 cargo test --test readme writes it anew", path.display());
         }
     }
 }

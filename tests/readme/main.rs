@@ -16,6 +16,7 @@ mod snippets;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -36,6 +37,19 @@ fn below(folder: PathBuf) -> Vec<PathBuf> {
         if entry.path().is_dir() { below(path) } else { vec![path] }
     });
     found.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+/// Whether pages are to be written anew where they are wrong.
+fn is_update() -> bool {
+    std::env::var_os("UPDATE").is_some()
+}
+
+/// Edits a page: tests run beside each other, and more than one has something to write in it.
+fn edit(page: &Path, change: impl FnOnce(String) -> String) {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = WRITING.lock().unwrap();
+    let page = package().join(page);
+    fs::write(&page, change(fs::read_to_string(&page).unwrap())).unwrap();
 }
 
 /// The fenced blocks of a page, each with its language.

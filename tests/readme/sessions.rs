@@ -1,4 +1,5 @@
-//! Every `console` block of the pages is typed into a shell, and prints what it says, with the page's config being served.
+//! Every `console` block of the pages is typed into a shell, and prints what it says, with the page's config being served. `UPDATE=1`
+//! writes down what is printed; read it.
 
 use std::fmt::Write;
 use std::fs;
@@ -7,19 +8,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::served::{Served, config, folder};
-use super::{blocks, pages};
+use super::{blocks, edit, is_update, pages};
 
-/// Lines that begin with `$ ` are typed, those after them are what is to be seen.
-fn steps(block: &str) -> Vec<(String, String)> {
-    let mut steps: Vec<(String, String)> = Vec::new();
-    for line in block.lines() {
-        match (line.strip_prefix("$ "), steps.last_mut()) {
-            (Some(command), _) => steps.push((command.to_owned(), String::new())),
-            (None, Some((_, seen))) => *seen += &format!("{line}\n"),
-            (None, None) => panic!("nothing was typed before {line:?}"),
-        }
-    }
-    steps
+/// What is typed: the lines that begin with `$ `; those after them are what is to be seen.
+fn commands(session: &str) -> impl Iterator<Item = &str> {
+    assert!(session.starts_with("$ "), "nothing was typed before {session}");
+    session.lines().filter_map(|line| line.strip_prefix("$ "))
 }
 
 /// What a shell in this folder prints for this line. Each line has a shell of its own; what a terminal would remember goes from one to
@@ -36,8 +30,8 @@ fn typed(folder: &Path, line: &str) -> String {
 async fn every_session_prints_what_it_says() {
     let (mut typed_in, mut wrong) = (0, String::new());
     for (page, text) in pages() {
-        let steps: Vec<_> = blocks(&text, "console").iter().flat_map(|block| steps(block)).collect();
-        if steps.is_empty() {
+        let sessions = blocks(&text, "console");
+        if sessions.is_empty() {
             continue;
         }
         let (config, folder) = (config(&page, &text), folder());
@@ -49,11 +43,16 @@ async fn every_session_prints_what_it_says() {
         let path = format!("PATH='{}':\"$PATH\"; export PATH\n", built.display());
         // The README says itself how the program gets onto the path.
         fs::write(folder.path().join(".session"), if page.ends_with("README.md") { "" } else { &path }).unwrap();
-        for (line, expected) in steps {
-            typed_in += 1;
-            let seen = served.here(&typed(folder.path(), &served.there(&line)));
-            if seen != expected {
-                write!(wrong, "{}\n$ {line}\n{seen}and not\n{expected}\n", page.display()).unwrap();
+        for session in sessions {
+            let mut right = String::new();
+            for line in commands(&session) {
+                typed_in += 1;
+                right += &format!("$ {line}\n{}", served.here(&typed(folder.path(), &served.there(line))));
+            }
+            if is_update() {
+                edit(&page, |text| text.replace(&format!("```console\n{session}```"), &format!("```console\n{right}```")));
+            } else if right != session {
+                write!(wrong, "{}:\n{session}\nprints\n\n{right}\n", page.display()).unwrap();
             }
         }
     }

@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use wsgate::config::world::Machine;
 use wsgate::config::{Document, render};
+use wsgate::gateway::trial::prove;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 
 use super::served::folder;
 use super::support::{self, ask, backend};
-use super::{blocks, fenced, package, pages};
+use super::{blocks, edit, fenced, is_update, package, pages};
 
 /// What a block may refer to without writing it out: each of these is put behind a block that names it and does not have it.
 const REST: [(&str, &str); 5] = [
@@ -24,13 +26,18 @@ const REST: [(&str, &str); 5] = [
 
 /// A block as a whole file: with what it refers to, a listener where it has none, and a route where it has none.
 fn whole(block: &str) -> String {
+    let tables: toml::Table = block.parse().unwrap_or_else(|error| panic!("{block}\n{error}"));
+    let has = |name: &str| {
+        let (kind, name) = name.split_once('.').unwrap();
+        tables.get(kind).is_some_and(|tables| tables.get(name).is_some())
+    };
     let mut whole = block.to_owned();
-    if !block.contains("[route.") {
+    if !tables.contains_key("route") {
         whole += "\n[route.any]\nendpoint = \"echo\"\n";
     }
     for (name, table) in REST {
-        let is_named = block.contains(&format!("\"{name}\"")) || (name == "listener.public" && !block.contains("[listener."));
-        if is_named && !block.contains(&format!("[{name}]")) {
+        let is_named = block.contains(&format!("\"{name}\"")) || (name == "listener.public" && !tables.contains_key("listener"));
+        if is_named && !has(name) {
             whole += table;
         }
     }
@@ -43,14 +50,14 @@ fn files(text: &str) -> Vec<(String, String)> {
     let behind = blocks.iter().skip(1).map(Some).chain([None]);
     let files = blocks.iter().zip(behind).filter(|((language, _), _)| language == "toml");
     let said = |next: Option<&(String, String)>| {
-        let (_, said) = next.filter(|(language, said)| language == "text" && (said.starts_with("fault:") || said.starts_with("warning:")))?;
-        Some(said.clone())
+        let is_said = |said: &str| said.starts_with("fault:") || said.starts_with("warning:");
+        next.filter(|(language, text)| language == "text" && is_said(text)).map(|(_, text)| text.clone())
     };
     files.map(|((_, block), next)| (block.clone(), said(next).unwrap_or_default())).collect()
 }
 
-#[test]
-fn every_toml_block_compiles_or_is_told_what_the_page_says() {
+#[tokio::test]
+async fn every_toml_block_compiles_and_its_tests_hold_or_it_is_told_what_the_page_says() {
     let folder = folder();
     let (mut found, mut wrong) = (0, String::new());
     for (page, text) in pages() {
@@ -58,8 +65,14 @@ fn every_toml_block_compiles_or_is_told_what_the_page_says() {
             found += 1;
             let document = Document::parse("gateway.toml".to_owned(), whole(&block), folder.path());
             let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
-            let told = render(&document, &faults, false);
-            if told != said || gateway.is_some() == said.starts_with("fault:") {
+            let mut told = render(&document, &faults, false);
+            if gateway.is_some() {
+                let (_, failed) = prove(&document, &Catalog::default(), &Machine).await;
+                told += &render(&document, &failed, false);
+            }
+            if is_update() && !said.is_empty() {
+                edit(&page, |text| text.replace(&format!("{block}```\n\n```text\n{said}```"), &format!("{block}```\n\n```text\n{told}```")));
+            } else if told != said {
                 write!(wrong, "{}\n{block}\n{told}\nand not\n\n{said}\n", page.display()).unwrap();
             }
         }
