@@ -22,7 +22,18 @@ use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
 const FEATURES: [&str; 12] = [
-    "article", "listener", "route", "upstream", "forward_claims", "token_sources", "pipeline", "log", "gateway", "hosts", "segments", "test",
+    "article",
+    "listener",
+    "route",
+    "upstream",
+    "forward_claims",
+    "token_sources",
+    "pipeline",
+    "log",
+    "gateway",
+    "hosts",
+    "segments",
+    "test",
 ];
 
 fn package() -> &'static Path {
@@ -388,7 +399,9 @@ async fn gateway_sets_what_a_route_does_not() {
 #[tokio::test]
 async fn listener_leads_to_its_own_routes_alone() {
     let gateway = example("listener");
-    for (listener, path, answer) in [("public", "/", "x"), ("public", "/admin/", "x"), ("inside", "/", "x"), ("inside", "/admin/", "admin: x")] {
+    for (listener, path, answer) in
+        [("public", "/", "x"), ("public", "/admin/", "x"), ("inside", "/", "x"), ("inside", "/admin/", "admin: x")]
+    {
         assert_eq!(ask(&mut gateway.connect(listener, path).await, "x").await, answer, "{listener}{path}");
     }
     let many = (0..41).map(|number| format!("X-{number}: x\r\n")).collect::<String>();

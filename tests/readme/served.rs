@@ -7,22 +7,25 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::support::{Gateway, SECRET, backend};
+use super::support::{Gateway, SECRET, backend, in_time};
 use super::{blocks, package};
 
 /// The addresses of the servers that pages have.
 const SERVERS: [&str; 3] = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
 
 /// The files that configs of pages read, besides those of the example configs.
-const FILES: [(&str, &str); 3] = [("deny.txt", "192.0.2.0/24\n"), ("secrets/jwt", SECRET), ("secrets/jwt-old", "another-secret-of-a-proper-length-0123456789")];
+const FILES: [(&str, &str); 3] =
+    [("deny.txt", "192.0.2.0/24\n"), ("secrets/jwt", SECRET), ("secrets/jwt-old", "another-secret-of-a-proper-length-0123456789")];
 
 /// A page's config, being served.
 pub(crate) struct Served {
     pub(crate) gateway: Gateway,
+    /// The file it is served by.
+    pub(crate) config: String,
     /// The addresses of listeners, as the page has them and as they are.
     addresses: Vec<(String, SocketAddr)>,
-    /// What the servers at [`SERVERS`] have been asked.
-    pub(crate) requests: Vec<mpsc::Receiver<http::Request<()>>>,
+    /// What servers have been asked, with their addresses as the page has them.
+    requests: mpsc::Receiver<(&'static str, http::Request<()>)>,
 }
 
 /// The config a page is about: the first TOML of the page of a kind, or of a situation; elsewhere the file that ships.
@@ -80,11 +83,16 @@ impl Served {
         for (_, address) in listeners.iter().chain(&addresses(config, "metrics")) {
             served = served.replace(&format!("\"{address}\""), &format!("\"{}\"", anywhere(address)));
         }
-        let mut requests = Vec::new();
+        let (sender, requests) = mpsc::channel(64);
         for server in SERVERS {
-            let (address, asked) = backend::echo().await;
+            let (address, mut asked) = backend::echo().await;
             served = served.replace(server, &address.to_string());
-            requests.push(asked);
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                while let Some(request) = asked.recv().await {
+                    _ = sender.try_send((server, request));
+                }
+            });
         }
         let gateway = Gateway::run_in(folder(), &served);
         let mut addresses: Vec<(String, SocketAddr)> = Vec::new();
@@ -94,7 +102,12 @@ impl Served {
             let is_first = !addresses.iter().any(|(_, there)| *there == gateway.address(&name));
             addresses.extend(is_first.then(|| (known, gateway.address(&name))));
         }
-        Self { gateway, addresses, requests }
+        Self { gateway, config: served, addresses, requests }
+    }
+
+    /// The next request that a server gets, and which.
+    pub(crate) async fn asked(&mut self) -> (&'static str, http::Request<()>) {
+        in_time(self.requests.recv()).await.unwrap()
     }
 
     /// A line with the addresses that are.

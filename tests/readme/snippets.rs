@@ -71,7 +71,9 @@ async fn every_toml_block_compiles_and_its_tests_hold_or_it_is_told_what_the_pag
                 told += &render(&document, &failed, false);
             }
             if is_update() && !said.is_empty() {
-                edit(&page, |text| text.replace(&format!("{block}```\n\n```text\n{said}```"), &format!("{block}```\n\n```text\n{told}```")));
+                edit(&page, |text| {
+                    text.replace(&format!("{block}```\n\n```text\n{said}```"), &format!("{block}```\n\n```text\n{told}```"))
+                });
             } else if told != said {
                 write!(wrong, "{}\n{block}\n{told}\nand not\n\n{said}\n", page.display()).unwrap();
             }
