@@ -41,6 +41,7 @@ async fn serve(config: &Path, gateway: Gateway, logs: &Logs) -> Result<(), Failu
     let mut signals = Signals::take()?;
     let listeners = gateway.listeners.len();
     let mut engine = Engine::start(gateway).map_err(Failure::could)?;
+    engine.metrics().watch(logs);
     Event::Started { version: env!("CARGO_PKG_VERSION"), config, listeners }.emit();
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);

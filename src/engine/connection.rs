@@ -148,7 +148,7 @@ impl Visit {
             origin: request::origin(&parts),
             params,
             identities: Box::default(),
-            counters: Default::default(),
+            counters: self.worker.counters(&route.name),
             holdings: Default::default(),
             request: Some(Box::new(parts)),
             first_message: None,
@@ -221,7 +221,8 @@ impl Visit {
             Some(answer) => Told::Status(answer.status().as_u16()),
             None => self.door.tells(&refusal),
         };
-        Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration: self.began.elapsed() }.emit();
+        let duration = self.began.elapsed();
+        self.worker.observer.report(&Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration });
         let Some(_courtesy) = courtesy else { return };
         if let Some(answer) = answer {
             return self.door.answer(Vec::new, || *answer, within).await;

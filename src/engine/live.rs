@@ -81,7 +81,10 @@ impl<S: Session + Unpin> Live<S> {
             }
             match self.liveness.due(&mut self.session, now) {
                 Due::Nothing(next) => break next,
-                Due::Sample => Event::Sample { client: &self.seat.record.client, age: self.began.elapsed() }.emit(),
+                Due::Sample => {
+                    let age = self.began.elapsed();
+                    self.worker.observer.report(&Event::Sample { client: &self.seat.record.client, age });
+                }
                 Due::End(refusal) => self.end(refusal, now),
                 Due::Review => match self.review() {
                     None => self.liveness.passed(self.policy.review_at(&self.seat.record.client, Some(SystemTime::now()))),
@@ -106,7 +109,7 @@ impl<S: Session + Unpin> Live<S> {
         let mut findings = Findings::default();
         let verdict = self.policy.review(client, SystemTime::now(), &mut findings);
         for refusal in findings.take().0 {
-            Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal }.emit();
+            self.worker.observer.report(&Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal });
         }
         verdict.err()
     }
@@ -146,7 +149,7 @@ impl<S> Live<S> {
         self.policy.close(client, ending);
         let upstream = self.holdings.release();
         let (subprotocol, upstream) = (self.subprotocol.as_deref(), upstream.as_deref());
-        Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() }.emit();
+        self.worker.observer.report(&Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() });
     }
 }
 

@@ -6,9 +6,11 @@ mod door;
 mod live;
 mod liveness;
 mod opening;
+mod pages;
 mod policy;
 mod registry;
 mod request;
+mod scrape;
 mod thread;
 mod tidy;
 mod visit;
@@ -28,8 +30,11 @@ use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
 use crate::observe::event::Event;
+use crate::observe::{Metrics, Observer};
 use crate::wire::tick::TICK;
 
+use pages::Pages;
+use scrape::Scraper;
 use thread::Thread;
 
 /// How long a drained engine waits for closed connections to say goodbye.
@@ -60,6 +65,7 @@ impl std::error::Error for StartError {}
 /// What acceptors and connections share.
 struct Shared {
     gateway: ArcSwap<Gateway>,
+    observer: Arc<Observer>,
 }
 
 /// A running gateway.
@@ -69,13 +75,15 @@ pub struct Engine {
     /// What runs beside the workers' connections: the acceptors, and the tidying up.
     acceptors: JoinSet<()>,
     addresses: Vec<(Arc<str>, SocketAddr)>,
+    /// Served until the engine is gone, so that a drain can be watched.
+    pages: Pages,
     stop: watch::Sender<bool>,
     is_drained: bool,
 }
 
 impl Engine {
-    /// Binds every listener's addresses and starts accepting. Acceptors run on the tokio runtime this is called in,
-    /// connections on threads of their own.
+    /// Binds the addresses of every listener and every page of metrics, and starts accepting. Acceptors run on the tokio runtime this is
+    /// called in, connections on threads of their own.
     ///
     /// # Errors
     /// When an address cannot be bound or a thread not started; nothing has been accepted then.
@@ -89,28 +97,43 @@ impl Engine {
                 bound.push((listener.name.clone(), local, TcpListener::from_std(socket).map_err(failed())?));
             }
         }
+        let pages = pages::bind(&gateway)?;
+        let observer = Arc::new(Observer::new(gateway.threads));
+        observer.metrics().retain(&scrape::names(&gateway));
         let (stop, stopped) = watch::channel(false);
         let mut workers = Vec::new();
         for index in 0..gateway.threads {
-            workers.push(Thread::start(index, stopped.clone()).map_err(StartError::new("cannot start a worker thread"))?);
+            workers.push(Thread::start(index, observer.clone(), stopped.clone()).map_err(StartError::new("cannot start a worker thread"))?);
         }
         gateway.take_effect();
-        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway) });
+        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), observer });
         let team: accept::Workers = workers.iter().map(|handle| (handle.worker.clone(), handle.inbox.clone())).collect();
         let mut acceptors = JoinSet::new();
         let mut addresses = Vec::new();
         for (name, address, socket) in bound {
-            Event::Listening { listener: &name, address }.emit();
+            shared.observer.report(&Event::Listening { listener: &name, address });
             acceptors.spawn(accept::accept(socket, name.clone(), shared.clone(), team.clone()));
             addresses.push((name, address));
         }
         acceptors.spawn(tidy::tidy(shared.clone()));
-        Ok(Self { shared, workers, acceptors, addresses, stop, is_drained: false })
+        let scraper = Scraper::new(shared.clone(), workers.iter().map(|handle| handle.worker.clone()).collect());
+        let pages = Pages::serve(pages, &Arc::new(scraper));
+        Ok(Self { shared, workers, acceptors, addresses, pages, stop, is_drained: false })
     }
 
     /// The bound addresses with their listeners' names; a configured port 0 has its real one here.
     pub fn addresses(&self) -> &[(Arc<str>, SocketAddr)] {
         &self.addresses
+    }
+
+    /// The bound addresses of its metrics, with the names of their pages.
+    pub fn metrics_addresses(&self) -> &[(Arc<str>, SocketAddr)] {
+        &self.pages.addresses
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        self.shared.observer.metrics()
     }
 
     /// Connections and handshakes in progress.
@@ -125,7 +148,7 @@ impl Engine {
         tokio::time::sleep(drain.delay).await;
         self.acceptors.shutdown().await;
         let (began, open) = (Instant::now(), self.connections());
-        Event::Draining { connections: open, over: drain.over }.emit();
+        self.shared.observer.report(&Event::Draining { connections: open, over: drain.over });
         let mut told = JoinSet::new();
         for handle in &self.workers {
             let worker = handle.worker.clone();
@@ -140,7 +163,7 @@ impl Engine {
         };
         _ = tokio::time::timeout(FAREWELL, gone).await;
         let cut = self.connections();
-        Event::Drained { closed: open.saturating_sub(cut), cut, duration: began.elapsed() }.emit();
+        self.shared.observer.report(&Event::Drained { closed: open.saturating_sub(cut), cut, duration: began.elapsed() });
         self.is_drained = true;
     }
 
@@ -148,7 +171,7 @@ impl Engine {
     pub fn stop(self) {
         let cut = self.connections();
         if !self.is_drained && cut > 0 {
-            Event::Drained { closed: 0, cut, duration: Duration::ZERO }.emit();
+            self.shared.observer.report(&Event::Drained { closed: 0, cut, duration: Duration::ZERO });
         }
         drop(self.acceptors);
         self.stop.send_replace(true);

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
+use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::{self, Findings};
 use crate::stage::{Client, Ending, FrameHead, FrameInspector, Pace, Refusal, Side, Verdict};
@@ -28,10 +29,11 @@ impl Policy {
 
     /// What is to judge this connection's frames. Refusals that are only reported are logged and end here, so that to a session
     /// every refusal is one that ends it.
-    pub(super) fn inspect(&self, client: &Arc<Client>) -> Vec<Box<dyn FrameInspector>> {
+    pub(super) fn inspect(&self, client: &Arc<Client>, observer: &Arc<Observer>) -> Vec<Box<dyn FrameInspector>> {
         let mut inspectors = self.listener.pipeline.inspect(client);
         inspectors.extend(self.route.pipeline.inspect(client));
-        inspectors.into_iter().map(|inner| Box::new(Reporting { client: client.clone(), inner }) as _).collect()
+        let reporting = |inner| Box::new(Reporting { client: client.clone(), observer: observer.clone(), inner });
+        inspectors.into_iter().map(|inner| reporting(inner) as _).collect()
     }
 
     /// When the verdicts on this connection next change by themselves: its identity ends, or a rule of a stage. What lies before
@@ -57,6 +59,7 @@ impl Policy {
 /// An inspector whose reports are logged here.
 struct Reporting {
     client: Arc<Client>,
+    observer: Arc<Observer>,
     inner: Box<dyn FrameInspector>,
 }
 
@@ -66,7 +69,7 @@ impl FrameInspector for Reporting {
             Err(refusal) if refusal.report => refusal,
             judged => return judged,
         };
-        Event::WouldRefuse { attempt: Attempt::from(&*self.client), refusal: &refusal }.emit();
+        self.observer.report(&Event::WouldRefuse { attempt: Attempt::from(&*self.client), refusal: &refusal });
         Ok(Pace::Go)
     }
 }

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::observe::Observer;
 use crate::wire::tick::{TICK, Ticks};
 
 use super::connection;
@@ -26,8 +27,8 @@ impl Thread {
     ///
     /// # Errors
     /// When the host refuses a thread or a poller.
-    pub(super) fn start(index: usize, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
-        let worker = Arc::new(Worker::new());
+    pub(super) fn start(index: usize, observer: Arc<Observer>, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
+        let worker = Arc::new(Worker::new(index, observer));
         let (inbox, sockets) = mpsc::channel(INBOX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = run(worker.clone(), sockets, stop);

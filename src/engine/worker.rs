@@ -10,8 +10,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::gateway::Gateway;
 use crate::gateway::listener::Listener;
+use crate::observe::Observer;
 use crate::stage::Peer;
 use crate::stage::Refusal;
+use crate::stage::client::Counters;
 use crate::stage::refusal::SHUTTING_DOWN;
 use crate::stage::slots::Slots;
 use crate::wire::tick::TICK;
@@ -35,6 +37,8 @@ pub(super) struct Accepted {
 pub(super) struct Worker {
     pub(super) wheel: Wheel,
     pub(super) registry: Arc<Registry>,
+    pub(super) observer: Arc<Observer>,
+    index: usize,
     /// Connections and handshakes on this worker.
     load: AtomicUsize,
     draining: watch::Sender<bool>,
@@ -53,10 +57,12 @@ impl Drop for Load {
 
 impl Worker {
     /// A worker without connections.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(index: usize, observer: Arc<Observer>) -> Self {
         Self {
             wheel: Wheel::new(),
             registry: Arc::default(),
+            observer,
+            index,
             load: AtomicUsize::new(0),
             draining: watch::Sender::new(false),
             courtesy: Arc::new(Slots::new(Some(MAX_COURTESY))),
@@ -72,6 +78,11 @@ impl Worker {
     /// Connections and handshakes on this worker.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// Counters for a connection of this route on this worker.
+    pub(super) fn counters(&self, route: &str) -> Counters {
+        Counters::adding_to(self.observer.metrics().traffic(route, self.index))
     }
 
     /// Whether connections are no longer let in.

@@ -51,7 +51,11 @@ impl Event<'_> {
                 line!(GATEWAY, INFO, "started", version, config = %config.display(), listeners);
             }
             Self::Listening { listener, address } => line!(GATEWAY, INFO, "listening", listener, address = %address),
-            Self::UpstreamFailed { connection, route, server, outcome, detail } => {
+            Self::MetricsListening { metrics, address, path } => {
+                line!(GATEWAY, INFO, "metrics_listening", metrics, address = %address, path);
+            }
+            Self::UpstreamFailed { is_replaced: false, .. } => {}
+            Self::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true } => {
                 line!(
                     GATEWAY,
                     WARN,

@@ -27,6 +27,15 @@ pub enum Event<'a> {
         /// The address as bound, with the port that was given for port 0.
         address: SocketAddr,
     },
+    /// A page of metrics is served at one of its addresses.
+    MetricsListening {
+        /// The page's name.
+        metrics: &'a str,
+        /// The address as bound, with the port that was given for port 0.
+        address: SocketAddr,
+        /// Its path.
+        path: &'a str,
+    },
     /// The upgrade is answered with 101.
     Open {
         /// The connection.
@@ -88,6 +97,8 @@ pub enum Event<'a> {
         outcome: Outcome,
         /// What the system or the server said.
         detail: &'a str,
+        /// Whether another server has answered in its place. Where none has, the refusal tells of every try, and this has no line.
+        is_replaced: bool,
     },
     /// A server that kept failing gets no connections for a while.
     UpstreamResting {

@@ -34,6 +34,7 @@ fn report_everything() {
 
     Event::Started { version: "0.1.0", config: Path::new("/etc/wsgate/gateway.toml"), listeners: 2 }.emit();
     Event::Listening { listener: "public", address: "[::]:8765".parse().unwrap() }.emit();
+    Event::MetricsListening { metrics: "local", address: "127.0.0.1:9100".parse().unwrap(), path: "/metrics" }.emit();
     Event::Warning { text: "firewall.blocklist judges nobody" }.emit();
     Event::Open { client: &client, subprotocol, upstream, handshake: 12 * MS }.emit();
     Event::Open { client: &anonymous, subprotocol: None, upstream: None, handshake: Duration::ZERO }.emit();
@@ -48,8 +49,10 @@ fn report_everything() {
     Event::WouldRefuse { attempt: Attempt::from(&client), refusal: &denied().reported() }.emit();
     let detail = "connection refused (os error 111)";
     let (connection, route, server, outcome) = (Some(0xae), Some("chat"), "ws://127.0.0.1:9001", UPSTREAM_REFUSED);
-    Event::UpstreamFailed { connection, route, server, outcome, detail }.emit();
-    Event::UpstreamFailed { connection: None, route: None, server, outcome, detail }.emit();
+    Event::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true }.emit();
+    Event::UpstreamFailed { connection: None, route: None, server, outcome, detail, is_replaced: true }.emit();
+    // The refusal's own line tells of these.
+    Event::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: false }.emit();
     Event::UpstreamResting { server, rest: 10_000 * MS }.emit();
     Event::UpstreamBack { server }.emit();
     Event::AcceptPaused { listener: "public", error: &io::Error::other("too many open files") }.emit();
@@ -165,7 +168,8 @@ fn a_sink_takes_what_its_level_kind_and_routes_select() {
         Event::Stopped.emit();
         sample(&client);
         sample(&elsewhere);
-        Event::UpstreamFailed { connection: None, route: Some("chat"), server: "a", outcome: UPSTREAM_REFUSED, detail: "" }.emit();
+        let (route, outcome) = (Some("chat"), UPSTREAM_REFUSED);
+        Event::UpstreamFailed { connection: None, route, server: "a", outcome, detail: "", is_replaced: true }.emit();
         Event::Refused { attempt: Attempt::unread(1, &peer()), refusal: &denied(), told: Told::Nothing, duration: MS }.emit();
         Event::InternalError { what: "" }.emit();
     };

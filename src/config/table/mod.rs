@@ -5,6 +5,7 @@
 mod gateway;
 mod listener;
 mod log;
+mod metrics;
 mod pipeline;
 mod route;
 mod upstream;
@@ -18,6 +19,7 @@ use super::fault::{Faults, KeyPath};
 pub use gateway::{Drain, GatewayTable};
 pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
+pub use metrics::{MetricsTable, PagePath};
 pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use upstream::{Balance, HostHeader, Prefix, Server, UpstreamTable};
@@ -45,13 +47,14 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let schemas: [Schema; 6] = [
+        let schemas: [Schema; 7] = [
             schemars::schema_for!(GatewayTable),
             schemars::schema_for!(ListenerTable),
             schemars::schema_for!(RouteTable),
             schemars::schema_for!(UpstreamTable),
             schemars::schema_for!(PipelineTable),
             schemars::schema_for!(LogTable),
+            schemars::schema_for!(MetricsTable),
         ];
         let mut keys = 0;
         for schema in schemas {
@@ -80,6 +83,7 @@ mod tests {
         config.upstreams.values().for_each(same);
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
+        config.metrics.values().for_each(same);
     }
 
     #[test]

@@ -1,0 +1,78 @@
+//! What is counted of the gateway as a whole: its listeners, its backends, its logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::observe::Logs;
+
+use super::sums::Sums;
+use super::write::{Family, SECONDS, put};
+
+static BUILD: Family = Family::gauge("build_info", "1, with the version.");
+static START: Family = Family::gauge("start_time", "When the gateway started, in seconds since 1970.").in_unit(&SECONDS);
+static ACCEPT_PAUSED: Family =
+    Family::gauge("accept_paused", "How many addresses of a listener accept nothing because the system has no room for another socket.");
+static UPSTREAM_FAILURES: Family =
+    Family::counter("upstream_failures", "Tries to reach a server that failed, whether or not another server answered in its place.");
+static LOG_LINES_LOST: Family =
+    Family::counter("log_lines_lost", "Lines that a log was too slow or too full for. Logs that write to one place count together.");
+
+/// What is counted of the gateway as a whole.
+#[derive(Debug)]
+pub(super) struct Host {
+    started: SystemTime,
+    paused: Mutex<BTreeMap<Box<str>, i64>>,
+    /// By server and outcome.
+    pub(super) failures: Sums<2>,
+    pub(super) logs: OnceLock<Logs>,
+}
+
+impl Host {
+    pub(super) fn new(started: SystemTime) -> Self {
+        Self { started, paused: Mutex::default(), failures: Sums::default(), logs: OnceLock::new() }
+    }
+
+    fn paused(&self) -> MutexGuard<'_, BTreeMap<Box<str>, i64>> {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more address of a listener has paused accepting, or one less.
+    pub(super) fn pause(&self, listener: &str, more: i64) {
+        *self.paused().entry(listener.into()).or_default() += more;
+    }
+
+    /// The gateway has these listeners and servers now.
+    pub(super) fn retain(&self, listeners: &BTreeSet<&str>, servers: &BTreeSet<&str>) {
+        let mut paused = self.paused();
+        paused.retain(|listener, _| listeners.contains(&**listener));
+        for listener in listeners {
+            paused.entry((*listener).into()).or_default();
+        }
+        drop(paused);
+        self.failures.retain(|[server, _]| servers.contains(&**server));
+    }
+}
+
+impl Collector for Host {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let encoder = &mut encoder;
+        put(&mut BUILD.begin(encoder)?, &[("version", env!("CARGO_PKG_VERSION"))], &ConstGauge::new(1_i64))?;
+        let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        START.only(encoder, &ConstGauge::new(started.as_secs_f64()))?;
+        let mut metric = ACCEPT_PAUSED.begin(encoder)?;
+        self.paused().iter().try_for_each(|(listener, paused)| put(&mut metric, &[("listener", listener)], &ConstGauge::new(*paused)))?;
+        self.failures.encode(&mut UPSTREAM_FAILURES.begin(encoder)?, &[], ["server", "outcome"])?;
+        let mut metric = LOG_LINES_LOST.begin(encoder)?;
+        for lost in self.logs.get().into_iter().flat_map(Logs::lost) {
+            put(&mut metric, &[("log", &lost.sink)], &ConstCounter::new(lost.lines))?;
+        }
+        Ok(())
+    }
+}
