@@ -170,6 +170,17 @@ pub enum Event<'a> {
     },
 }
 
+impl Event<'_> {
+    /// What a handshake or connection has come to, where this is its end.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Close { ending, .. } => Some(ending.outcome),
+            Self::Refused { refusal, .. } => Some(refusal.outcome),
+            _ => None,
+        }
+    }
+}
+
 /// A connection as far as it was known when it was judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {

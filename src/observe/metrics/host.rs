@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::observe::Logs;
@@ -17,6 +17,8 @@ use super::write::{Family, SECONDS, put};
 
 static BUILD: Family = Family::gauge("build_info", "1, with the version.");
 static START: Family = Family::gauge("start_time", "When the gateway started, in seconds since 1970.").in_unit(&SECONDS);
+static INTERNAL_ERRORS: Family =
+    Family::counter("internal_errors", "Handshakes and connections that a fault of the gateway itself has ended.");
 static ACCEPT_PAUSED: Family =
     Family::gauge("accept_paused", "How many addresses of a listener accept nothing because the system has no room for another socket.");
 static UPSTREAM_FAILURES: Family =
@@ -28,6 +30,8 @@ static LOG_LINES_LOST: Family =
 #[derive(Debug)]
 pub(super) struct Host {
     started: SystemTime,
+    /// Not told by route: it is there from the start, so that the first one is seen.
+    pub(super) internal_errors: Counter,
     paused: Mutex<BTreeMap<Box<str>, i64>>,
     /// By server and outcome.
     pub(super) failures: Sums<2>,
@@ -36,7 +40,7 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn new(started: SystemTime) -> Self {
-        Self { started, paused: Mutex::default(), failures: Sums::default(), logs: OnceLock::new() }
+        Self { started, internal_errors: Counter::default(), paused: Mutex::default(), failures: Sums::default(), logs: OnceLock::new() }
     }
 
     fn paused(&self) -> MutexGuard<'_, BTreeMap<Box<str>, i64>> {
@@ -66,6 +70,7 @@ impl Collector for Host {
         put(&mut BUILD.begin(encoder)?, &[("version", env!("CARGO_PKG_VERSION"))], &ConstGauge::new(1_i64))?;
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         START.only(encoder, &ConstGauge::new(started.as_secs_f64()))?;
+        INTERNAL_ERRORS.only(encoder, &self.internal_errors)?;
         let mut metric = ACCEPT_PAUSED.begin(encoder)?;
         self.paused().iter().try_for_each(|(listener, paused)| put(&mut metric, &[("listener", listener)], &ConstGauge::new(*paused)))?;
         self.failures.encode(&mut UPSTREAM_FAILURES.begin(encoder)?, &[], ["server", "outcome"])?;

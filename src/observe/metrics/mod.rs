@@ -28,6 +28,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 
 use crate::stage::client::Traffic;
+use crate::stage::refusal::INTERNAL;
 
 use super::Logs;
 use super::event::Event;
@@ -77,6 +78,9 @@ impl Metrics {
 
     /// Counts a fact.
     pub(super) fn count(&self, event: &Event<'_>) {
+        if event.outcome().is_some_and(|outcome| outcome.id == INTERNAL.id) {
+            self.host.internal_errors.inc();
+        }
         match *event {
             Event::Open { client, handshake, .. } => {
                 self.routes.with(&client.route, |route| route.opened(&client.peer.listener, handshake));
