@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
 use crate::observe::event::Event;
+use crate::observe::metrics::Format;
 use crate::observe::{Metrics, Observer};
 use crate::wire::tick::TICK;
 
@@ -77,6 +78,7 @@ pub struct Engine {
     addresses: Vec<(Arc<str>, SocketAddr)>,
     /// Served until the engine is gone, so that a drain can be watched.
     pages: Pages,
+    scraper: Arc<Scraper>,
     stop: watch::Sender<bool>,
     is_drained: bool,
 }
@@ -116,9 +118,9 @@ impl Engine {
             addresses.push((name, address));
         }
         acceptors.spawn(tidy::tidy(shared.clone()));
-        let scraper = Scraper::new(shared.clone(), workers.iter().map(|handle| handle.worker.clone()).collect());
-        let pages = Pages::serve(pages, &Arc::new(scraper));
-        Ok(Self { shared, workers, acceptors, addresses, pages, stop, is_drained: false })
+        let scraper = Arc::new(Scraper::new(shared.clone(), workers.iter().map(|handle| handle.worker.clone()).collect()));
+        let pages = Pages::serve(pages, &scraper);
+        Ok(Self { shared, workers, acceptors, addresses, pages, scraper, stop, is_drained: false })
     }
 
     /// The bound addresses with their listeners' names; a configured port 0 has its real one here.
@@ -134,6 +136,14 @@ impl Engine {
     /// What it counts.
     pub fn metrics(&self) -> &Metrics {
         self.shared.observer.metrics()
+    }
+
+    /// The page of its metrics as of now, for a program that serves it itself.
+    ///
+    /// # Errors
+    /// See [`Metrics::page`].
+    pub fn metrics_page(&self, format: Format) -> Result<String, fmt::Error> {
+        self.scraper.page(format)
     }
 
     /// Connections and handshakes in progress.

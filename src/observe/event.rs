@@ -8,7 +8,8 @@ use crate::stage::{Client, Ending, Outcome, Peer, Refusal};
 
 /// One fact, borrowed from whoever knows it, at the moment it is true.
 ///
-/// Its level, name and fields stand in one place, `emit.rs`. Nothing is reported per frame or message.
+/// Its level, name and fields stand in one place, `emit.rs`; what it counts in another, `metrics/mod.rs`. Nothing is reported per frame or
+/// message.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The config is compiled and every socket is bound.

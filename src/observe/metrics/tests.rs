@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::observe::event::Told;
 use crate::stage::client::Counters;
 use crate::stage::refusal::{CLOSED, RATE_LIMITED, UPSTREAM_REFUSED};
 use crate::stage::{Client, Ending, Party, Refusal, Side, sample};
@@ -141,6 +142,18 @@ fn what_a_stage_ends_is_a_refusal_and_what_a_peer_ends_is_none() {
     assert!(page.contains(&format!("wsgate_would_refuse_total{}", labels("deny[0]"))), "{page}");
     assert_eq!(page.matches("wsgate_refusals_total{").count(), 1);
     assert!(!page.contains("203.0.113.7") && !page.contains("secret"), "{page}");
+}
+
+#[test]
+fn a_fault_of_the_gateway_itself_is_told_from_the_first_on() {
+    let metrics = metrics(&["chat"]);
+    assert!(page(&metrics).contains("wsgate_internal_errors_total 0\n"));
+    let client = client(&metrics, "chat", 0);
+    close(&metrics, &client, &Ending { by: Party::Gateway, outcome: INTERNAL, code: 1011, ..by_client() });
+    close(&metrics, &client, &by_client());
+    let (attempt, refusal) = ((&client).into(), &Refusal::new(INTERNAL));
+    metrics.count(&Event::Refused { attempt, refusal, told: Told::Nothing, duration: Duration::ZERO });
+    assert!(page(&metrics).contains("wsgate_internal_errors_total 2\n"));
 }
 
 #[test]
