@@ -20,8 +20,9 @@ use wsgate::gateway::{Catalog, Gateway as Snapshot, catalog};
 use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
-/// Examples that are not named after a stage or an endpoint. Each has a test below, named like it.
-const FEATURES: [&str; 9] = ["upstream", "forward_claims", "token_sources", "pipeline", "log", "metrics", "gateway", "hosts", "segments"];
+/// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
+const FEATURES: [&str; 10] =
+    ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "metrics", "gateway", "hosts", "segments"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -72,14 +73,16 @@ async fn greeted(gateway: &Gateway, listener: &str, path: &str, token: &str) -> 
     connect(with_token(&gateway.url(listener, path), token)).await.unwrap()
 }
 
+/// A `.warnings` file beside an example holds what `wsgate check` has to say of it.
 #[test]
-fn every_example_and_the_shipped_file_compile_without_a_word() {
+fn every_example_and_the_shipped_file_compile_without_a_word_that_is_not_expected() {
     let files: Vec<_> = examples().into_iter().chain([package().join("gateway.toml")]).collect();
     assert!(files.len() > 10, "{files:?}");
     for path in files {
-        let document = Document::open(&path);
+        let document = Document::open(path.strip_prefix(package()).unwrap());
         let (gateway, faults) = Snapshot::compile(&document, &Catalog::default(), &Cells::default());
-        assert!(gateway.is_some() && faults.is_empty(), "{}", render(&document, &faults, false));
+        let expected = fs::read_to_string(path.with_extension("warnings")).unwrap_or_default();
+        assert_eq!((gateway.is_some(), render(&document, &faults, false)), (true, expected));
     }
 }
 
@@ -246,6 +249,10 @@ async fn upstream_relays_below_its_prefix_and_to_a_url() {
         assert_eq!(ask(&mut socket, "through").await, "through");
         assert_eq!(requests.recv().await.unwrap().uri(), seen, "{path}");
     }
+    for _ in 0..3 {
+        assert_eq!(ask(&mut gateway.connect("public", "/rooms/lobby?room=1").await, "not to who drains").await, "not to who drains");
+        assert_eq!(requests.recv().await.unwrap().uri(), "/rooms/lobby?room=1");
+    }
     let (mut socket, response) =
         tokio_tungstenite::connect_async(request(&gateway.url("public", "/chat"), &[("sec-websocket-protocol", "other, chat.v1")]))
             .await
@@ -253,6 +260,26 @@ async fn upstream_relays_below_its_prefix_and_to_a_url() {
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1");
     futures_util::SinkExt::send(&mut socket, Message::text("x".repeat(65 << 10))).await.unwrap();
     assert_eq!(closed(&mut socket).await.0, 1009);
+}
+
+#[tokio::test]
+async fn health_is_ready_until_the_gateway_is_asked_to_stop() {
+    let mut gateway = serve("examples/configs/health.toml", Some(backend::echo().await.0));
+    let probe = |listener: &str, path: &str| {
+        let address = gateway.address(listener);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        async move { raw::exchange(address, request.as_bytes()).await }
+    };
+    for (listener, path, status) in
+        [("probes", "/readyz", 200), ("probes", "/livez", 200), ("public", "/health/readyz", 200), ("public", "/health", 404)]
+    {
+        let answer = probe(listener, path).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+    gateway.signal("TERM");
+    gateway.event("stopping");
+    assert!(raw::exchange(gateway.address("probes"), b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await.ends_with("\r\n\r\ndraining\n"));
+    assert_eq!(ask(&mut gateway.connect("public", "/").await, "still in").await, "still in");
 }
 
 #[tokio::test]

@@ -52,7 +52,11 @@ fn servers(gateway: &Gateway) -> Vec<Server> {
         upstream: name.clone(),
         server: server.name().clone(),
         connections: state.open(),
-        condition: if state.rest(now).is_zero() { Condition::Up } else { Condition::Resting },
+        condition: match state.rest(now).is_zero() {
+            _ if server.drains() => Condition::Draining,
+            true => Condition::Up,
+            false => Condition::Resting,
+        },
     })
     .collect()
 }

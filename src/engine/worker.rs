@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -25,6 +25,9 @@ use super::wheel::Wheel;
 /// are turned away holds no more than this.
 const MAX_COURTESY: usize = 1024;
 
+/// How many connections beyond `max_connections` are read before they are refused, so that a probe among them gets its answer.
+const MAX_SPARE: usize = 16;
+
 /// A socket fresh from a listener.
 pub(super) struct Accepted {
     pub(super) socket: TcpStream,
@@ -41,9 +44,12 @@ pub(super) struct Worker {
     index: usize,
     /// Connections and handshakes on this worker.
     load: AtomicUsize,
+    stopping: AtomicBool,
     draining: watch::Sender<bool>,
     /// Clients that are being told why they are turned away, over HTTP.
     pub(super) courtesy: Arc<Slots>,
+    /// Connections for which there is no room, and that may be probes.
+    pub(super) spare: Arc<Slots>,
 }
 
 /// Counts one connection or handshake on its worker.
@@ -64,8 +70,10 @@ impl Worker {
             observer,
             index,
             load: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
             draining: watch::Sender::new(false),
             courtesy: Arc::new(Slots::new(Some(MAX_COURTESY))),
+            spare: Arc::new(Slots::new(Some(MAX_SPARE))),
         }
     }
 
@@ -83,6 +91,16 @@ impl Worker {
     /// Counters for a connection of this route on this worker.
     pub(super) fn counters(&self, route: &str) -> Counters {
         Counters::adding_to(self.observer.metrics().traffic(route, self.index))
+    }
+
+    /// A stop has been asked for: probes are told to send nobody here any more, while whoever comes is let in.
+    pub(super) fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop has been asked for.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Whether connections are no longer let in.

@@ -6,11 +6,14 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::de::DeserializeOwned;
 
 use crate::config::Part;
-use crate::config::fault::Faults;
-use crate::endpoint::Answer;
+use crate::config::fault::{Faults, KeyPath};
+use crate::config::reference::PartRef;
 use crate::endpoint::authenticated::{self, Authenticated};
 use crate::endpoint::echo::{self, Echo};
-use crate::stage::{Configure, STAGES, StageKind};
+use crate::endpoint::health;
+use crate::endpoint::upstream::Upstream;
+use crate::endpoint::{Answer, Endpoint};
+use crate::stage::{Configure, Outcome, STAGES, StageKind};
 
 /// Every kind a file may use besides those of the frame.
 #[derive(Clone)]
@@ -25,24 +28,28 @@ pub struct EndpointKind {
     /// Whether its routes need a stage that authenticates.
     pub needs_identity: bool,
     /// Makes the endpoint its table describes.
-    pub make: fn(&Part) -> Result<Arc<dyn Answer>, Faults>,
+    pub make: fn(&Part, Upstreams<'_>) -> Result<Endpoint, Faults>,
     /// Its table's keys.
     pub schema: fn() -> Schema,
 }
 
+/// Finds an upstream by the reference that stands at this path. What is none is told of, and there is no upstream.
+pub type Upstreams<'a> = &'a mut dyn FnMut(&KeyPath, &PartRef) -> Option<Arc<Upstream>>;
+
 /// The endpoints that answer themselves; each may stand bare.
 pub const ENDPOINTS: &[EndpointKind] = &[
-    EndpointKind { kind: "echo", needs_identity: false, make: |part| made(part, Echo::new), schema: || schema_for!(echo::Table) },
+    EndpointKind { kind: "echo", needs_identity: false, make: |part, _| made(part, Echo::new), schema: || schema_for!(echo::Table) },
     EndpointKind {
         kind: "authenticated",
         needs_identity: true,
-        make: |part| made(part, Authenticated::new),
+        make: |part, _| made(part, Authenticated::new),
         schema: || schema_for!(authenticated::Table),
     },
+    EndpointKind { kind: "health", needs_identity: false, make: super::health::make, schema: || schema_for!(health::Table) },
 ];
 
-fn made<T: DeserializeOwned + JsonSchema, A: Answer>(part: &Part, make: fn(T) -> A) -> Result<Arc<dyn Answer>, Faults> {
-    part.read().map(|table| Arc::new(make(table)) as Arc<dyn Answer>)
+fn made<T: DeserializeOwned + JsonSchema, A: Answer>(part: &Part, make: fn(T) -> A) -> Result<Endpoint, Faults> {
+    part.read().map(|table| Endpoint::Own(Arc::new(make(table))))
 }
 
 impl Default for Catalog {
@@ -117,6 +124,11 @@ impl Catalog {
     /// A kind of stage.
     pub fn stage(&self, kind: &str) -> Option<&StageKind> {
         self.stages.iter().find(|stage| stage.kind == kind)
+    }
+
+    /// The rows that its stages add to the [table of outcomes](crate::stage::refusal::TABLE).
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.stages.iter().flat_map(|stage| stage.outcomes).copied().collect()
     }
 
     /// A kind of endpoint.

@@ -5,6 +5,7 @@
 pub mod catalog;
 mod compile;
 mod fitting;
+mod health;
 pub mod listener;
 mod log_file;
 pub mod metrics;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::reference::{EndpointRef, PartRef, StageRef};
-use crate::config::table::UpstreamTable;
-use crate::config::{Config, Mode, Part};
+use crate::config::table::{Sticky, UpstreamTable};
+use crate::config::{Config, Mode, Part, World};
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Upstream;
+use crate::stage::Stage;
 use crate::stage::build::{Build, Need};
 use crate::stage::cells::Cells;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
@@ -21,6 +22,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) catalog: &'a Catalog,
     cells: &'a Cells,
+    world: &'a dyn World,
     pub(super) faults: Faults,
     /// What could not be made is `None`: its faults are told, and whoever refers to it has none of its own.
     stages: BTreeMap<PartRef, Option<Made>>,
@@ -40,12 +42,19 @@ pub(super) struct Made {
     defaulted: Vec<KeyPath>,
 }
 
+/// In the place of a stage whose table is right and rests on something that was not looked up: the pipelines that name it can be judged,
+/// and no gateway is made of them.
+struct Unknown;
+
+impl Stage for Unknown {}
+
 impl<'a> Parts<'a> {
-    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells) -> Self {
+    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells, world: &'a dyn World) -> Self {
         let mut parts = Self {
             config,
             catalog,
             cells,
+            world,
             faults: Faults::default(),
             stages: BTreeMap::new(),
             endpoints: BTreeMap::new(),
@@ -53,6 +62,10 @@ impl<'a> Parts<'a> {
             used: BTreeSet::new(),
         };
         // Also those that nothing refers to: their faults are faults.
+        for (name, table) in &config.upstreams {
+            let reference = EndpointRef::Part(PartRef { kind: "upstream".to_owned(), name: Some(name.clone()) });
+            parts.make_upstream(reference, &KeyPath::table("upstream", name), table);
+        }
         for part in config.parts.values() {
             let reference = PartRef { kind: part.kind.clone(), name: Some(part.name.clone()) };
             if catalog.stage(&part.kind).is_some() {
@@ -61,27 +74,23 @@ impl<'a> Parts<'a> {
                 parts.make_own(&EndpointRef::Part(reference), part);
             }
         }
-        for (name, table) in &config.upstreams {
-            let reference = EndpointRef::Part(PartRef { kind: "upstream".to_owned(), name: Some(name.clone()) });
-            parts.make_upstream(reference, &KeyPath::table("upstream", name), table);
-        }
         parts
     }
 
     fn make_stage(&mut self, reference: &PartRef, part: &Part) {
         let Some(kind) = self.catalog.stage(&part.kind) else { return };
-        let mut build = Build::new(part.at(), &self.config.folder, self.cells);
-        let made = match (kind.build)(part, &mut build) {
-            Ok(stage) => {
-                let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
-                let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
-                Some(Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted })
-            }
-            Err(faults) => {
-                self.faults.extend(faults);
-                None
-            }
-        };
+        let mut build = Build::new(part.at(), &self.config.folder, self.cells).in_world(self.world);
+        build.outcomes = self.catalog.outcomes();
+        let stage = (kind.build)(part, &mut build).or_else(|faults| {
+            let stand_in = faults.are_unknown().then(|| Arc::new(Unknown) as Arc<dyn Stage>);
+            self.faults.extend(faults);
+            stand_in.ok_or(())
+        });
+        let made = stage.ok().map(|stage| {
+            let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
+            let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
+            Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted }
+        });
         self.faults.extend(build.warnings);
         self.stages.insert(reference.clone(), made);
     }
@@ -99,7 +108,8 @@ impl<'a> Parts<'a> {
             let fault = Fault::new(Place::Key(part.at().key("mode")), format!("[{reference}] has no key `mode`"));
             self.fault(fault.hint("only a stage can report instead of refusing; an endpoint answers"));
         }
-        let made = (kind.make)(part).map(Endpoint::Own).map_err(|faults| self.faults.extend(faults)).ok();
+        let made = (kind.make)(part, &mut |at, part| self.upstream(at, part));
+        let made = made.map_err(|faults| self.faults.extend(faults)).ok();
         self.endpoints.insert(reference.clone(), made);
     }
 
@@ -108,6 +118,19 @@ impl<'a> Parts<'a> {
         let settings = upstream::settings(table, at).map_err(|fault| self.faults.push(fault)).ok();
         let made = settings.map(|settings| Endpoint::Upstream(Arc::new(Upstream::new(settings, states))));
         self.endpoints.insert(reference, made);
+    }
+
+    /// An upstream of the file that was made, or could not be; none where there is no table of this name.
+    pub(super) fn made_upstream(&self, part: &PartRef) -> Option<Option<Arc<Upstream>>> {
+        let made = self.endpoints.get(&EndpointRef::Part(part.clone()))?;
+        Some(made.as_ref().and_then(|made| if let Endpoint::Upstream(upstream) = made { Some(upstream.clone()) } else { None }))
+    }
+
+    /// What the clients of this endpoint stick to their servers by, and where the file says so.
+    pub(super) fn sticky(&self, endpoint: &EndpointRef) -> Option<(KeyPath, &'a Sticky)> {
+        let EndpointRef::Part(PartRef { kind, name: Some(name) }) = endpoint else { return None };
+        let sticky = self.config.upstreams.get(name).filter(|_| kind == "upstream")?.sticky.as_ref()?;
+        Some((KeyPath::table(kind, name).key("sticky"), sticky))
     }
 
     /// The stages a list names, in its order, those of shared pipelines in their place.

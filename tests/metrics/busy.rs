@@ -36,7 +36,7 @@ fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
         key = "connection"
         messages = {{ rate = "1/h", burst = 2 }}
         [upstream.chat]
-        servers = ["ws://{nobody}", "ws://{backend}"]
+        servers = ["ws://{nobody}", "ws://{backend}", {{ url = "ws://{nobody}/drains", drain = true }}]
         balance = "round_robin"
         [route.chat]
         path     = "/chat"

@@ -160,7 +160,7 @@ async fn the_alerts_ask_only_for_what_there_is() {
     for alert in alerts.split("\n      - alert: ").skip(1) {
         seen += 1;
         let (name, rest) = alert.split_once('\n').unwrap();
-        let (query, rest) = rest.trim_start().strip_prefix("expr: ").unwrap().split_once("\n        labels:").unwrap();
+        let (query, rest) = rest.split_once("        expr: ").unwrap().1.split_once("\n        labels:").unwrap();
         let query: Vec<&str> = query.lines().map(str::trim).filter(|line| *line != ">-" && !line.starts_with("for: ")).collect();
         let query = query.join(" ");
         assert_eq!(wrong(&page, &query), <[String; 0]>::default(), "{name}: {query}");

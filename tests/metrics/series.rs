@@ -61,6 +61,8 @@ async fn every_number_is_what_was_done() {
         (&format!("wsgate_upstream_server_state{{upstream=\"chat\",server=\"ws://{backend}\",state=\"up\"}}"), 1.0),
         (&format!("wsgate_upstream_server_state{{upstream=\"ws://{nobody}\",server=\"ws://{nobody}\",state=\"up\"}}"), 0.0),
         (&format!("wsgate_upstream_server_state{{upstream=\"ws://{nobody}\",server=\"ws://{nobody}\",state=\"resting\"}}"), 1.0),
+        (&format!("wsgate_upstream_server_state{{upstream=\"chat\",server=\"ws://{nobody}/drains\",state=\"draining\"}}"), 1.0),
+        (&format!("wsgate_upstream_server_state{{upstream=\"chat\",server=\"ws://{nobody}/drains\",state=\"up\"}}"), 0.0),
         ("wsgate_accept_paused{listener=\"public\"}", 0.0),
         ("wsgate_log_lines_lost_total{log=\"for-the-test\"}", 0.0),
         ("wsgate_internal_errors_total", 0.0),

@@ -8,6 +8,8 @@ mod log;
 mod metrics;
 mod pipeline;
 mod route;
+mod server;
+mod sticky;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -22,7 +24,9 @@ pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
 pub use metrics::{MetricsTable, PagePath};
 pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
-pub use upstream::{Balance, HostHeader, Prefix, Server, UpstreamTable};
+pub use server::Server;
+pub use sticky::Sticky;
+pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.
 pub(super) trait Table: DeserializeOwned + Serialize + JsonSchema {

@@ -59,11 +59,13 @@ pub enum Condition {
     Up,
     /// It kept failing, and gets none for a while.
     Resting,
+    /// The file says that it gets no new ones.
+    Draining,
 }
 
 impl Condition {
     /// All there are, each with its word.
-    const ALL: [(Self, &str); 2] = [(Self::Up, "up"), (Self::Resting, "resting")];
+    const ALL: [(Self, &str); 3] = [(Self::Up, "up"), (Self::Resting, "resting"), (Self::Draining, "draining")];
 }
 
 /// The state, and how many of its connections are open.
