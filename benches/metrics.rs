@@ -67,11 +67,15 @@ impl Gateway {
         let mut child =
             Command::new(env!("CARGO_BIN_EXE_wsgate")).arg("run").arg("--config").arg(&path).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut address = |name: &str| -> SocketAddr {
+        let mut address = |of: &str| -> SocketAddr {
             let mut events = lines.by_ref().map(|line| serde_json::from_str::<serde_json::Value>(&line.unwrap()).unwrap());
-            events.find(|event| event["event"] == name).unwrap()["address"].as_str().unwrap().parse().unwrap()
+            events.find(|event| event["event"] == "listening" && event[of].is_string()).unwrap()["address"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap()
         };
-        let (public, metrics) = (address("listening"), address("metrics_listening"));
+        let (public, metrics) = (address("listener"), address("metrics"));
         // What it logs is read away, so that it never has to wait.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, public, metrics }

@@ -253,7 +253,7 @@ impl Visit {
             None => self.door.tells(&refusal),
         };
         let duration = self.began.elapsed();
-        self.worker.observer.report(&Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration });
+        self.worker.observer().report(&Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration });
         let Some(_courtesy) = courtesy else { return };
         if let Some(answer) = answer {
             return self.door.answer(Vec::new, || *answer, within).await;

@@ -3,17 +3,24 @@
 mod accept;
 mod connection;
 mod door;
+mod judge;
+pub mod keeper;
 mod live;
 mod liveness;
+pub mod logs;
 mod opening;
+mod pacer;
 mod pages;
 mod policy;
 mod registry;
+mod reload;
 mod request;
 mod scrape;
+mod sockets;
 mod thread;
 mod tidy;
 mod visit;
+pub mod watch;
 mod wheel;
 mod worker;
 
@@ -24,8 +31,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
@@ -34,9 +39,12 @@ use crate::observe::metrics::Format;
 use crate::observe::{Metrics, Observer};
 use crate::wire::tick::TICK;
 
-use pages::Pages;
+use pacer::Pacer;
 use scrape::Scraper;
+use sockets::Sockets;
 use thread::Thread;
+
+pub use reload::{Cause, Impact, NotReloaded, Reloaded};
 
 /// How long a drained engine waits for closed connections to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -66,20 +74,21 @@ impl std::error::Error for StartError {}
 /// What acceptors and connections share.
 struct Shared {
     gateway: ArcSwap<Gateway>,
-    observer: Arc<Observer>,
+    observer: Observer,
+    /// Whoever an edit ends in turn.
+    pacer: Pacer,
 }
 
 /// A running gateway.
 pub struct Engine {
     shared: Arc<Shared>,
     workers: Vec<Thread>,
-    /// What runs beside the workers' connections: the acceptors, and the tidying up.
-    acceptors: JoinSet<()>,
-    addresses: Vec<(Arc<str>, SocketAddr)>,
-    /// Served until the engine is gone, so that a drain can be watched.
-    pages: Pages,
+    team: accept::Workers,
+    sockets: Sockets,
     scraper: Arc<Scraper>,
-    stop: watch::Sender<bool>,
+    /// What runs beside the acceptors and the workers' connections: the tidying up, and the closing in turn.
+    chores: JoinSet<()>,
+    stop: tokio::sync::watch::Sender<bool>,
     is_drained: bool,
 }
 
@@ -90,52 +99,47 @@ impl Engine {
     /// # Errors
     /// When an address cannot be bound or a thread not started; nothing has been accepted then.
     pub fn start(gateway: Gateway) -> Result<Self, StartError> {
-        let mut bound = Vec::new();
-        for listener in gateway.listeners.values() {
-            for &address in &listener.addresses {
-                let failed = || StartError::new(format!("cannot listen on {address} (listener.{})", listener.name));
-                let socket = accept::bind(address, listener.has_v4_twin(address)).map_err(failed())?;
-                let local = socket.local_addr().map_err(failed())?;
-                bound.push((listener.name.clone(), local, TcpListener::from_std(socket).map_err(failed())?));
-            }
-        }
-        let pages = pages::bind(&gateway)?;
-        let observer = Arc::new(Observer::new(gateway.threads));
+        let mut sockets = Sockets::default();
+        let bound = sockets.bind(&gateway)?;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let threads = gateway.threads;
+        let observer = Observer::new(threads);
         observer.metrics().retain(&scrape::names(&gateway));
-        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), observer, pacer: Pacer::default() });
         let mut workers = Vec::new();
-        for index in 0..gateway.threads {
-            workers.push(Thread::start(index, observer.clone(), stopped.clone()).map_err(StartError::new("cannot start a worker thread"))?);
+        for index in 0..threads {
+            let thread = Thread::start(index, shared.clone(), stopped.clone());
+            workers.push(thread.map_err(StartError::new("cannot start a worker thread"))?);
         }
-        gateway.take_effect();
-        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), observer });
+        shared.gateway.load().take_effect();
         let team: accept::Workers = workers.iter().map(|handle| (handle.worker.clone(), handle.inbox.clone())).collect();
-        let mut acceptors = JoinSet::new();
-        let mut addresses = Vec::new();
-        for (name, address, socket) in bound {
-            shared.observer.report(&Event::Listening { listener: &name, address });
-            acceptors.spawn(accept::accept(socket, name.clone(), shared.clone(), team.clone()));
-            addresses.push((name, address));
-        }
-        acceptors.spawn(tidy::tidy(shared.clone()));
         let scraper = Arc::new(Scraper::new(shared.clone(), workers.iter().map(|handle| handle.worker.clone()).collect()));
-        let pages = Pages::serve(pages, &scraper);
-        Ok(Self { shared, workers, acceptors, addresses, pages, scraper, stop, is_drained: false })
+        sockets.listen(bound, &scraper, &team)?;
+        let mut chores = JoinSet::new();
+        chores.spawn(tidy::tidy(shared.clone()));
+        let closing = shared.clone();
+        chores.spawn(async move { closing.pacer.run(&closing).await });
+        Ok(Self { shared, workers, team, sockets, scraper, chores, stop, is_drained: false })
+    }
+
+    /// The snapshot in force.
+    pub fn gateway(&self) -> Arc<Gateway> {
+        self.shared.gateway.load_full()
     }
 
     /// The bound addresses with their listeners' names; a configured port 0 has its real one here.
-    pub fn addresses(&self) -> &[(Arc<str>, SocketAddr)] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.sockets.addresses()
     }
 
     /// The bound addresses of its metrics, with the names of their pages.
-    pub fn metrics_addresses(&self) -> &[(Arc<str>, SocketAddr)] {
-        &self.pages.addresses
+    pub fn metrics_addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.sockets.metrics_addresses()
     }
 
     /// What it counts.
     pub fn metrics(&self) -> &Metrics {
-        self.shared.observer.metrics()
+        self.observer().metrics()
     }
 
     /// The page of its metrics as of now, for a program that serves it itself.
@@ -144,6 +148,10 @@ impl Engine {
     /// See [`Metrics::page`].
     pub fn metrics_page(&self, format: Format) -> Result<String, fmt::Error> {
         self.scraper.page(format)
+    }
+
+    fn observer(&self) -> &Observer {
+        &self.shared.observer
     }
 
     /// Connections and handshakes in progress.
@@ -157,12 +165,12 @@ impl Engine {
         let drain = self.shared.gateway.load().drain;
         self.workers.iter().for_each(|handle| handle.worker.begin_to_stop());
         if !drain.delay.is_zero() {
-            self.shared.observer.report(&Event::Stopping { delay: drain.delay });
+            self.observer().report(&Event::Stopping { delay: drain.delay });
             tokio::time::sleep(drain.delay).await;
         }
-        self.acceptors.shutdown().await;
+        self.sockets.close().await;
         let (began, open) = (Instant::now(), self.connections());
-        self.shared.observer.report(&Event::Draining { connections: open, over: drain.over });
+        self.observer().report(&Event::Draining { connections: open, over: drain.over });
         let mut told = JoinSet::new();
         for handle in &self.workers {
             let worker = handle.worker.clone();
@@ -177,7 +185,7 @@ impl Engine {
         };
         _ = tokio::time::timeout(FAREWELL, gone).await;
         let cut = self.connections();
-        self.shared.observer.report(&Event::Drained { closed: open.saturating_sub(cut), cut, duration: began.elapsed() });
+        self.observer().report(&Event::Drained { closed: open.saturating_sub(cut), cut, duration: began.elapsed() });
         self.is_drained = true;
     }
 
@@ -185,9 +193,10 @@ impl Engine {
     pub fn stop(self) {
         let cut = self.connections();
         if !self.is_drained && cut > 0 {
-            self.shared.observer.report(&Event::Drained { closed: 0, cut, duration: Duration::ZERO });
+            self.observer().report(&Event::Drained { closed: 0, cut, duration: Duration::ZERO });
         }
-        drop(self.acceptors);
+        drop(self.sockets);
+        drop(self.chores);
         self.stop.send_replace(true);
         for handle in self.workers {
             handle.join();
@@ -201,10 +210,23 @@ mod tests {
     use std::sync::Arc;
     use std::time::SystemTime;
 
+    use super::policy::Policy;
+    use super::registry::Record;
+    use crate::config::Document;
+    use crate::gateway::{Catalog, Gateway};
+    use crate::stage::cells::Cells;
     use crate::stage::{Client, Peer};
 
-    /// Somebody on some route.
-    pub(super) fn client() -> Arc<Client> {
+    /// What is known of somebody on some route.
+    pub(super) fn record() -> Arc<Record> {
+        let text = "[listener.l]\naddress = \"127.0.0.1:0\"\n[route.r]\nendpoint = \"echo\"\n";
+        let (gateway, _) = Gateway::compile(&Document::parse("test", text, "."), &Catalog::default(), &Cells::default());
+        let gateway = gateway.unwrap();
+        let policy = Policy { listener: gateway.listeners["l"].clone(), route: gateway.routes[0].clone() };
+        Arc::new(Record::new(client(), policy, None, None))
+    }
+
+    fn client() -> Arc<Client> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let peer = Peer { address, ip: address.ip(), local: address, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH };
         Arc::new(Client {

@@ -1,7 +1,6 @@
 //! Pages of metrics: served over HTTP to whoever can reach them.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,17 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::gateway::Gateway;
-use crate::gateway::metrics::Page;
-use crate::observe::event::Event;
 use crate::observe::metrics::Format;
-use crate::stage::slots::{Permit, Slots};
+use crate::stage::slots::Permit;
 
 use super::scrape::Scraper;
-use super::{StartError, accept};
 
-/// How many may ask at a time, over all pages; a connection beyond is closed at once.
-const CLIENTS: usize = 16;
 /// How long a client may take over the head of a request, and leave its connection unused before.
 const HEAD: Duration = Duration::from_secs(10);
 /// The largest head, in bytes.
@@ -42,57 +35,13 @@ const LAST: Duration = Duration::from_secs(10);
 /// How long accepting rests when the system refuses.
 const REST: Duration = Duration::from_millis(100);
 
-/// A page with a socket for it.
-pub(super) struct Bound {
-    page: Page,
-    address: SocketAddr,
-    socket: TcpListener,
-}
-
-/// Binds the addresses of every page.
-///
-/// # Errors
-/// The first that cannot be.
-pub(super) fn bind(gateway: &Gateway) -> Result<Vec<Bound>, StartError> {
-    let mut bound = Vec::new();
-    for page in &gateway.metrics {
-        for &address in &page.addresses {
-            let failed = || StartError::new(format!("cannot listen on {address} (metrics.{})", page.name));
-            let socket = accept::bind(address, page.has_v4_twin(address)).map_err(failed())?;
-            let address = socket.local_addr().map_err(failed())?;
-            bound.push(Bound { page: page.clone(), address, socket: TcpListener::from_std(socket).map_err(failed())? });
-        }
-    }
-    Ok(bound)
-}
-
-/// The pages that are served, until they are dropped.
-pub(super) struct Pages {
-    /// The addresses, with the names of their pages.
-    pub(super) addresses: Vec<(Arc<str>, SocketAddr)>,
-    _serving: JoinSet<()>,
-}
-
-impl Pages {
-    /// Serves them on the tokio runtime this is called in.
-    pub(super) fn serve(bound: Vec<Bound>, scraper: &Arc<Scraper>) -> Self {
-        let (mut addresses, mut serving) = (Vec::new(), JoinSet::new());
-        let clients = Arc::new(Slots::new(Some(CLIENTS)));
-        for Bound { page, address, socket } in bound {
-            scraper.observer().report(&Event::MetricsListening { metrics: &page.name, address, path: &page.path });
-            serving.spawn(serve(socket, page.path, scraper.clone(), clients.clone()));
-            addresses.push((page.name, address));
-        }
-        Self { addresses, _serving: serving }
-    }
-}
-
-async fn serve(sockets: TcpListener, path: Arc<str>, scraper: Arc<Scraper>, clients: Arc<Slots>) {
+/// Serves the page of this name until its task is dropped. A connection beyond those that may ask at a time is closed at once.
+pub(super) async fn serve(sockets: TcpListener, name: Arc<str>, scraper: Arc<Scraper>) {
     let mut conversations = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = sockets.accept() => match (accepted, clients.enter()) {
-                (Ok((socket, _)), Some(permit)) => _ = conversations.spawn(converse(socket, path.clone(), scraper.clone(), permit)),
+            accepted = sockets.accept() => match (accepted, scraper.clients.enter()) {
+                (Ok((socket, _)), Some(permit)) => _ = conversations.spawn(converse(socket, name.clone(), scraper.clone(), permit)),
                 (Ok(_), None) => {}
                 (Err(_), _) => sleep(REST).await,
             },
@@ -102,10 +51,10 @@ async fn serve(sockets: TcpListener, path: Arc<str>, scraper: Arc<Scraper>, clie
 }
 
 /// Answers one request after the other, for no longer than [`LIFE`] and [`LAST`].
-async fn converse(socket: TcpStream, path: Arc<str>, scraper: Arc<Scraper>, _permit: Permit) {
+async fn converse(socket: TcpStream, name: Arc<str>, scraper: Arc<Scraper>, _permit: Permit) {
     let service = service_fn(|request| {
-        let (path, scraper) = (path.clone(), scraper.clone());
-        async move { Ok::<_, Infallible>(answer(&request, &path, scraper).await) }
+        let (name, scraper) = (name.clone(), scraper.clone());
+        async move { Ok::<_, Infallible>(answer(&request, &name, scraper).await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_header_size(MAX_HEAD).max_headers(MAX_HEADERS);
@@ -117,8 +66,10 @@ async fn converse(socket: TcpStream, path: Arc<str>, scraper: Arc<Scraper>, _per
     }
 }
 
-async fn answer(request: &Request<Incoming>, path: &str, scraper: Arc<Scraper>) -> Response<Full<Bytes>> {
-    if request.uri().path() != path {
+async fn answer(request: &Request<Incoming>, name: &str, scraper: Arc<Scraper>) -> Response<Full<Bytes>> {
+    // The one in force: an edit may have given the page another.
+    let Some(path) = scraper.path(name) else { return told(StatusCode::NOT_FOUND, "There are no metrics here.\n".to_owned()) };
+    if request.uri().path() != &*path {
         return told(StatusCode::NOT_FOUND, format!("The metrics are at {path}.\n"));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

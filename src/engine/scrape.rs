@@ -8,19 +8,34 @@ use tokio::time::Instant;
 use crate::gateway::Gateway;
 use crate::observe::Observer;
 use crate::observe::metrics::{Condition, Format, Names, Server, Slots, State};
+use crate::stage::slots::Slots as Places;
 
 use super::Shared;
 use super::worker::Worker;
+
+/// How many may ask for metrics over HTTP at a time; a connection beyond is closed at once.
+const CLIENTS: usize = 16;
 
 /// Whoever writes a page of metrics needs this of the engine.
 pub(super) struct Scraper {
     shared: Arc<Shared>,
     workers: Vec<Arc<Worker>>,
+    /// Those who ask over HTTP now, over all pages.
+    pub(super) clients: Arc<Places>,
 }
 
 impl Scraper {
     pub(super) fn new(shared: Arc<Shared>, workers: Vec<Arc<Worker>>) -> Self {
-        Self { shared, workers }
+        Self { shared, workers, clients: Arc::new(Places::new(Some(CLIENTS))) }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The path that this page is asked for by; none where there is no such page any more.
+    pub(super) fn path(&self, page: &str) -> Option<Arc<str>> {
+        self.shared.gateway.load().metrics.iter().find(|other| *other.name == *page).map(|page| page.path.clone())
     }
 
     pub(super) fn observer(&self) -> &Observer {

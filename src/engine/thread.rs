@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::observe::Observer;
 use crate::wire::tick::{TICK, Ticks};
 
+use super::Shared;
 use super::connection;
 use super::worker::{Accepted, Load, Worker};
 
@@ -27,8 +27,8 @@ impl Thread {
     ///
     /// # Errors
     /// When the host refuses a thread or a poller.
-    pub(super) fn start(index: usize, observer: Arc<Observer>, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
-        let worker = Arc::new(Worker::new(index, observer));
+    pub(super) fn start(index: usize, shared: Arc<Shared>, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
+        let worker = Arc::new(Worker::new(index, shared));
         let (inbox, sockets) = mpsc::channel(INBOX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = run(worker.clone(), sockets, stop);

@@ -18,6 +18,7 @@ use crate::stage::refusal::SHUTTING_DOWN;
 use crate::stage::slots::Slots;
 use crate::wire::tick::TICK;
 
+use super::Shared;
 use super::registry::Registry;
 use super::wheel::Wheel;
 
@@ -38,9 +39,9 @@ pub(super) struct Accepted {
 
 /// What a worker's connections share.
 pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
     pub(super) wheel: Wheel,
     pub(super) registry: Arc<Registry>,
-    pub(super) observer: Arc<Observer>,
     index: usize,
     /// Connections and handshakes on this worker.
     load: AtomicUsize,
@@ -63,12 +64,12 @@ impl Drop for Load {
 
 impl Worker {
     /// A worker without connections.
-    pub(super) fn new(index: usize, observer: Arc<Observer>) -> Self {
+    pub(super) fn new(index: usize, shared: Arc<Shared>) -> Self {
         Self {
+            shared,
+            index,
             wheel: Wheel::new(),
             registry: Arc::default(),
-            observer,
-            index,
             load: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             draining: watch::Sender::new(false),
@@ -88,9 +89,14 @@ impl Worker {
         self.load.load(Ordering::Relaxed)
     }
 
+    /// Whom its connections tell what happens to them.
+    pub(super) fn observer(&self) -> &Observer {
+        &self.shared.observer
+    }
+
     /// Counters for a connection of this route on this worker.
     pub(super) fn counters(&self, route: &str) -> Counters {
-        Counters::adding_to(self.observer.metrics().traffic(route, self.index))
+        Counters::adding_to(self.observer().metrics().traffic(route, self.index))
     }
 
     /// A stop has been asked for: probes are told to send nobody here any more, while whoever comes is let in.
@@ -128,7 +134,7 @@ impl Worker {
             let due = (records.len() as u128 * begun.elapsed().as_millis() / over.as_millis()).saturating_add(1);
             let due = usize::try_from(due).unwrap_or(usize::MAX).min(records.len());
             for record in records.get(told..due).unwrap_or_default() {
-                record.end(Refusal::new(SHUTTING_DOWN));
+                record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
             }
             told = due;
         }

@@ -3,9 +3,11 @@
 //! All that can fail about a file fails here, before anything of it is in force.
 
 pub mod catalog;
+mod changes;
 mod compile;
 mod fitting;
 mod health;
+mod kept;
 pub mod listener;
 mod log_file;
 pub mod metrics;
@@ -18,12 +20,13 @@ mod routes;
 pub mod table;
 mod upstream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::table::LogTable;
+use crate::config::table::{LogTable, Reload as ReloadTable};
+use crate::config::units::Percent;
 use crate::endpoint::upstream::Upstream;
 use crate::stage::slots::Slots;
 
@@ -33,6 +36,8 @@ use route::Route;
 use table::Table;
 
 pub use catalog::Catalog;
+pub use changes::Changes;
+pub use compile::Compiled;
 
 /// A compiled config: everything connections are conducted by.
 pub struct Gateway {
@@ -40,6 +45,8 @@ pub struct Gateway {
     pub threads: usize,
     /// How connections end when the gateway stops.
     pub drain: Drain,
+    /// How an edit takes effect on what is open.
+    pub reload: Reload,
     /// How many connections all listeners hold together; they outlive a snapshot.
     pub slots: Arc<Slots>,
     /// How many they may; `None` is no limit.
@@ -58,7 +65,11 @@ pub struct Gateway {
     pub reporting: Vec<String>,
     /// The folder that relative paths belong to.
     pub folder: PathBuf,
+    /// The files that its parts were read from.
+    pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,
+    requests: Vec<compile::Requests>,
+    kept: kept::Kept,
 }
 
 /// How connections end when the gateway stops.
@@ -70,6 +81,26 @@ pub struct Drain {
     pub over: Duration,
 }
 
+/// How an edit takes effect on what is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether it does when it is saved.
+    pub watch: bool,
+    /// The time over which connections that it ends are closed.
+    pub spread: Duration,
+    /// The least time between two of them.
+    pub between: Duration,
+    /// The share of connections that it may close.
+    pub max_closed: Option<Percent>,
+}
+
+impl Reload {
+    fn of(table: &ReloadTable) -> Self {
+        let ReloadTable { watch, spread, rate, max_closed } = table;
+        Self { watch: *watch, spread: spread.get(), between: rate.cost(1), max_closed: max_closed.on() }
+    }
+}
+
 /// Named segments of a host and path, with what they stand for.
 pub type Params = Box<[(Arc<str>, Box<str>)]>;
 
@@ -78,6 +109,16 @@ impl Gateway {
     pub fn route(&self, listener: &str, host: &str, path: &str) -> Option<(&Arc<Route>, Params)> {
         let found = self.tables.get(listener)?.find(host, path)?;
         Some((self.routes.get(*found.route)?, found.params))
+    }
+
+    /// The route of this name.
+    pub fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.binary_search_by(|route| (*route.name).cmp(name)).ok().and_then(|index| self.routes.get(index))
+    }
+
+    /// Whether it sends every request to the route of the same name as another does.
+    pub fn routes_as(&self, other: &Self) -> bool {
+        self.requests == other.requests && self.listeners.keys().eq(other.listeners.keys())
     }
 
     /// Puts its limits in force on the slots it shares with the snapshot before it.

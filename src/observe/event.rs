@@ -21,21 +21,19 @@ pub enum Event<'a> {
         /// How many listeners it has.
         listeners: usize,
     },
-    /// A listener takes connections at one of its addresses.
+    /// A listener takes connections at one of its addresses, or a page of metrics is served there.
     Listening {
-        /// The listener's name.
-        listener: &'a str,
+        /// Whose address it is.
+        of: Owner<'a>,
         /// The address as bound, with the port that was given for port 0.
         address: SocketAddr,
     },
-    /// A page of metrics is served at one of its addresses.
-    MetricsListening {
-        /// The page's name.
-        metrics: &'a str,
-        /// The address as bound, with the port that was given for port 0.
+    /// An address is served no more: an edit took it out.
+    NoLongerListening {
+        /// Whose address it was.
+        of: Owner<'a>,
+        /// The address.
         address: SocketAddr,
-        /// Its path.
-        path: &'a str,
     },
     /// The upgrade is answered with 101.
     Open {
@@ -164,6 +162,39 @@ pub enum Event<'a> {
         /// What the system said.
         error: &'a str,
     },
+    /// An edit of the config is in force.
+    Reloaded {
+        /// How many configs have been in force with this one.
+        generation: u64,
+        /// Which tables are new.
+        added: &'a [String],
+        /// Which are others than they were, or refer to one that is.
+        changed: &'a [String],
+        /// Which are gone.
+        removed: &'a [String],
+        /// How many are as they were.
+        kept: usize,
+        /// What it means for the connections that are open.
+        connections: Concerned<'a>,
+        /// From the beginning of the reading to the compiled config.
+        compiled: Duration,
+        /// From there until the last connection was judged.
+        applied: Duration,
+    },
+    /// The config was read again, and says what is in force.
+    ReloadUnchanged,
+    /// An edit of the config does not take effect: what was in force still is.
+    ReloadRefused {
+        /// Every fault, one a line, or the one reason.
+        faults: &'a str,
+    },
+    /// The system refuses to watch some of the files that the config is read from: they are read again every so often instead.
+    WatchLimited {
+        /// Why, with the setting to raise where there is one.
+        error: &'a str,
+        /// How often they are read.
+        every: Duration,
+    },
     /// The config is taken, but holds something its operator would want to know.
     Warning {
         /// The warning, rendered on one line.
@@ -185,6 +216,38 @@ impl Event<'_> {
             _ => None,
         }
     }
+}
+
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// The listener of this name.
+    Listener(&'a str),
+    /// The page of metrics of this name.
+    Metrics(&'a str),
+}
+
+impl<'a> Owner<'a> {
+    /// Its name, as a listener's and as a page's.
+    pub(super) fn names(self) -> (Option<&'a str>, Option<&'a str>) {
+        match self {
+            Self::Listener(name) => (Some(name), None),
+            Self::Metrics(name) => (None, Some(name)),
+        }
+    }
+}
+
+/// What an edit means for the connections that are open.
+#[derive(Clone, Copy, Debug)]
+pub struct Concerned<'a> {
+    /// Not concerned.
+    pub kept: usize,
+    /// Judged again, and allowed.
+    pub adopted: usize,
+    /// Closed, now or in their turn.
+    pub closed: usize,
+    /// What closes them, with how many.
+    pub causes: &'a str,
 }
 
 /// A connection as far as it was known when it was judged.

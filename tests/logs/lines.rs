@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use wsgate::observe::Event;
-use wsgate::observe::event::{Attempt, Told};
+use wsgate::observe::event::{Attempt, Owner, Told};
 use wsgate::observe::select::{Only, Selection};
 use wsgate::observe::sink::Format;
 use wsgate::stage::refusal::{CLOSED, HANDSHAKE_TIMEOUT, NO_ROUTE, PROTOCOL_ERROR, Party, UPSTREAM_REFUSED};
@@ -33,8 +33,10 @@ fn report_everything() {
     let asked = Attempt { host: Some("example.com"), path: Some("/nowhere"), ..Attempt::unread(0xac, &behind_proxy) };
 
     Event::Started { version: "0.1.0", config: Path::new("/etc/wsgate/gateway.toml"), listeners: 2 }.emit();
-    Event::Listening { listener: "public", address: "[::]:8765".parse().unwrap() }.emit();
-    Event::MetricsListening { metrics: "local", address: "127.0.0.1:9100".parse().unwrap(), path: "/metrics" }.emit();
+    Event::Listening { of: Owner::Listener("public"), address: "[::]:8765".parse().unwrap() }.emit();
+    Event::Listening { of: Owner::Metrics("local"), address: "127.0.0.1:9100".parse().unwrap() }.emit();
+    Event::NoLongerListening { of: Owner::Listener("public"), address: "[::]:8765".parse().unwrap() }.emit();
+    Event::NoLongerListening { of: Owner::Metrics("local"), address: "127.0.0.1:9100".parse().unwrap() }.emit();
     Event::Warning { text: "firewall.blocklist judges nobody" }.emit();
     Event::Open { client: &client, subprotocol, upstream, handshake: 12 * MS }.emit();
     Event::Open { client: &anonymous, subprotocol: None, upstream: None, handshake: Duration::ZERO }.emit();
@@ -60,6 +62,7 @@ fn report_everything() {
     Event::LogLinesLost { sink: "errors", lines: 7, error: Some("no space left on device") }.emit();
     Event::LogLinesLost { sink: "errors", lines: 1, error: None }.emit();
     Event::LogFileStuck { sink: "errors", error: "permission denied" }.emit();
+    Event::WatchLimited { error: "fs.inotify.max_user_watches is reached", every: 1_000 * MS }.emit();
     Event::InternalError { what: "a worker panicked" }.emit();
     Event::Stopping { delay: 5_000 * MS }.emit();
     Event::Draining { connections: 3, over: 30_000 * MS }.emit();

@@ -17,6 +17,7 @@ mod http_page;
 mod life;
 mod page;
 mod queries;
+mod reload;
 mod series;
 
 use std::net::SocketAddr;

@@ -11,7 +11,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::write::{Family, SECONDS};
 
 static GENERATION: Family = Family::gauge("config_generation", "Which config is in force: 1 since the start, one more with each reload.");
-static SUCCESSFUL: Family = Family::gauge("config_last_reload_successful", "Whether the last reload was taken; 1 before the first.");
+static SUCCESSFUL: Family =
+    Family::gauge("config_last_reload_successful", "Whether the file, as it was last read, is in force: 0 where its edit was refused.");
 static SUCCESS: Family =
     Family::gauge("config_last_reload_success_timestamp", "When the config in force was taken, in seconds since 1970.").in_unit(&SECONDS);
 
@@ -30,15 +31,20 @@ impl InForce {
         Self { generation: AtomicU64::new(1), is_successful: AtomicBool::new(true), since: AtomicU64::new(milliseconds(now)) }
     }
 
-    /// Another is in force from now on; gives its generation.
-    pub(super) fn replaced(&self, now: SystemTime) -> u64 {
+    /// Another is in force from now on.
+    pub(super) fn replaced(&self, generation: u64, now: SystemTime) {
         self.since.store(milliseconds(now), Ordering::Relaxed);
+        self.generation.store(generation, Ordering::Relaxed);
+        self.confirmed();
+    }
+
+    /// The file says what is in force.
+    pub(super) fn confirmed(&self) {
         self.is_successful.store(true, Ordering::Relaxed);
-        self.generation.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Another was not taken.
-    pub(super) fn kept(&self) {
+    pub(super) fn refused(&self) {
         self.is_successful.store(false, Ordering::Relaxed);
     }
 }

@@ -20,7 +20,7 @@ static START: Family = Family::gauge("start_time", "When the gateway started, in
 static INTERNAL_ERRORS: Family =
     Family::counter("internal_errors", "Handshakes and connections that a fault of the gateway itself has ended.");
 static ACCEPT_PAUSED: Family =
-    Family::gauge("accept_paused", "How many addresses of a listener accept nothing because the system has no room for another socket.");
+    Family::gauge("accept_paused", "1 while a listener accepts nothing because the system has no room for another socket.");
 static UPSTREAM_FAILURES: Family =
     Family::counter("upstream_failures", "Tries to reach a server that failed, whether or not another server answered in its place.");
 static LOG_LINES_LOST: Family =
@@ -32,7 +32,8 @@ pub(super) struct Host {
     started: SystemTime,
     /// Not told by route: it is there from the start, so that the first one is seen.
     pub(super) internal_errors: Counter,
-    paused: Mutex<BTreeMap<Box<str>, i64>>,
+    /// By listener. Its addresses pause together: what they lack is the system's.
+    paused: Mutex<BTreeMap<Box<str>, bool>>,
     /// By server and outcome.
     pub(super) failures: Sums<2>,
     pub(super) logs: OnceLock<Logs>,
@@ -43,22 +44,21 @@ impl Host {
         Self { started, internal_errors: Counter::default(), paused: Mutex::default(), failures: Sums::default(), logs: OnceLock::new() }
     }
 
-    fn paused(&self) -> MutexGuard<'_, BTreeMap<Box<str>, i64>> {
+    fn paused(&self) -> MutexGuard<'_, BTreeMap<Box<str>, bool>> {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more address of a listener has paused accepting, or one less.
-    pub(super) fn pause(&self, listener: &str, more: i64) {
-        *self.paused().entry(listener.into()).or_default() += more;
+    /// A listener has paused accepting, or accepts again.
+    pub(super) fn pause(&self, listener: &str, is_paused: bool) {
+        if let Some(paused) = self.paused().get_mut(listener) {
+            *paused = is_paused;
+        }
     }
 
-    /// The gateway has these listeners and servers now.
+    /// The gateway has these listeners and servers now, and begins to accept.
     pub(super) fn retain(&self, listeners: &BTreeSet<&str>, servers: &BTreeSet<&str>) {
         let mut paused = self.paused();
-        paused.retain(|listener, _| listeners.contains(&**listener));
-        for listener in listeners {
-            paused.entry((*listener).into()).or_default();
-        }
+        *paused = listeners.iter().map(|listener| ((*listener).into(), false)).collect();
         drop(paused);
         self.failures.retain(|[server, _]| servers.contains(&**server));
     }
@@ -72,7 +72,9 @@ impl Collector for Host {
         START.only(encoder, &ConstGauge::new(started.as_secs_f64()))?;
         INTERNAL_ERRORS.only(encoder, &self.internal_errors)?;
         let mut metric = ACCEPT_PAUSED.begin(encoder)?;
-        self.paused().iter().try_for_each(|(listener, paused)| put(&mut metric, &[("listener", listener)], &ConstGauge::new(*paused)))?;
+        self.paused()
+            .iter()
+            .try_for_each(|(listener, paused)| put(&mut metric, &[("listener", listener)], &ConstGauge::new(i64::from(*paused))))?;
         self.failures.encode(&mut UPSTREAM_FAILURES.begin(encoder)?, &[], ["server", "outcome"])?;
         let mut metric = LOG_LINES_LOST.begin(encoder)?;
         for lost in self.logs.get().into_iter().flat_map(Logs::lost) {

@@ -93,8 +93,11 @@ impl Metrics {
                 self.routes.with(attempt.route.unwrap_or_default(), |route| route.would_refuse(refusal));
             }
             Event::UpstreamFailed { server, outcome, .. } => self.host.failures.add([server, outcome.id]),
-            Event::AcceptPaused { listener, .. } => self.host.pause(listener, 1),
-            Event::AcceptResumed { listener } => self.host.pause(listener, -1),
+            Event::AcceptPaused { listener, .. } => self.host.pause(listener, true),
+            Event::AcceptResumed { listener } => self.host.pause(listener, false),
+            Event::Reloaded { generation, .. } => self.config.replaced(generation, SystemTime::now()),
+            Event::ReloadUnchanged => self.config.confirmed(),
+            Event::ReloadRefused { .. } => self.config.refused(),
             _ => {}
         }
     }
@@ -114,16 +117,6 @@ impl Metrics {
     /// Tells of the lines that these logs lose. Only the first call counts.
     pub fn watch(&self, logs: &Logs) {
         _ = self.host.logs.set(logs.clone());
-    }
-
-    /// Another config is in force since now; gives its generation.
-    pub fn reloaded(&self, now: SystemTime) -> u64 {
-        self.config.replaced(now)
-    }
-
-    /// A config was not taken: the one before stays in force.
-    pub fn reload_failed(&self) {
-        self.config.kept();
     }
 
     /// The page. It takes a while where there are many routes: not for a thread that has connections to look after.

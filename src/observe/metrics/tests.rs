@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::observe::event::Told;
+use crate::observe::event::{Concerned, Told};
 use crate::stage::client::Counters;
 use crate::stage::refusal::{CLOSED, RATE_LIMITED, UPSTREAM_REFUSED};
 use crate::stage::{Client, Ending, Party, Refusal, Side, sample};
@@ -159,15 +159,39 @@ fn a_fault_of_the_gateway_itself_is_told_from_the_first_on() {
 #[test]
 fn a_reload_is_a_generation_and_a_failed_one_is_none() {
     let metrics = metrics(&[]);
-    metrics.reload_failed();
-    assert!(page(&metrics).contains("wsgate_config_last_reload_successful 0\n"));
-    assert_eq!(metrics.reloaded(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)), 2);
-    let page = page(&metrics);
-    for series in [
-        "wsgate_config_generation 2\n",
-        "wsgate_config_last_reload_successful 1\n",
-        "wsgate_config_last_reload_success_timestamp_seconds 1.5\n",
-    ] {
-        assert!(page.contains(series), "{page}");
+    let taken = |generation| Event::Reloaded {
+        generation,
+        added: &[],
+        changed: &[],
+        removed: &[],
+        kept: 0,
+        connections: Concerned { kept: 0, adopted: 0, closed: 0, causes: "" },
+        compiled: Duration::ZERO,
+        applied: Duration::ZERO,
+    };
+    let is = |events: &[Event<'_>], generation: u64, successful: u8| {
+        events.iter().for_each(|event| metrics.count(event));
+        let page = page(&metrics);
+        assert!(page.contains(&format!("wsgate_config_generation {generation}\n")), "{page}");
+        assert!(page.contains(&format!("wsgate_config_last_reload_successful {successful}\n")), "{page}");
+    };
+    let refused = Event::ReloadRefused { faults: "" };
+    is(&[], 1, 1);
+    is(&[refused], 1, 0);
+    is(&[Event::ReloadUnchanged], 1, 1);
+    is(&[refused, taken(2)], 2, 1);
+    is(&[taken(3), refused], 3, 0);
+}
+
+#[test]
+fn a_listener_is_paused_until_it_accepts_again_or_is_opened_anew() {
+    let metrics = metrics(&[]);
+    let error = std::io::Error::other("too many open files");
+    let paused = Event::AcceptPaused { listener: "public", error: &error };
+    for (event, is_paused) in [(paused, 1), (paused, 1), (Event::AcceptResumed { listener: "public" }, 0), (paused, 1)] {
+        metrics.count(&event);
+        assert!(page(&metrics).contains(&format!("wsgate_accept_paused{{listener=\"public\"}} {is_paused}\n")));
     }
+    metrics.retain(&names(&[]));
+    assert!(page(&metrics).contains("wsgate_accept_paused{listener=\"public\"} 0\n"));
 }
