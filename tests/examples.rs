@@ -129,6 +129,23 @@ async fn authenticated_greets_who_has_a_token() {
 }
 
 #[tokio::test]
+async fn rate_limit_closes_the_older_session_of_a_user_and_a_connection_that_sends_too_much() {
+    let gateway = example("rate_limit");
+    let token = minted(&gateway, "jwt.users", &[]);
+    let mut older = greeted(&gateway, "public", "/secure/x", &token).await;
+    let mut newer = greeted(&gateway, "public", "/secure/x", &token).await;
+    assert_eq!(closed(&mut older).await, (1008, "signed in elsewhere".to_owned()));
+    assert_eq!(next_text(&mut newer).await, "Authenticated!");
+    assert_eq!(ask(&mut newer, "hello").await, "hello");
+    let mut socket = gateway.connect("public", "/").await;
+    for _ in 0..25 {
+        // What is sent into a connection that is being closed may fail.
+        _ = futures_util::SinkExt::send(&mut socket, Message::text("x")).await;
+    }
+    assert_eq!(closed(&mut socket).await, (1008, "too many requests".to_owned()));
+}
+
+#[tokio::test]
 async fn firewall_denies_and_reports_by_address() {
     let mut gateway = example("firewall");
     for (from, is_in) in [("127.0.0.1", true), ("127.0.0.66", false), ("127.0.1.5", true)] {

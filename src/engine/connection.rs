@@ -79,9 +79,18 @@ impl Visit {
             Endpoint::Health(health) => return Err(self.answer_probe(health)),
             _ if self.worker.is_draining() => return Err(refused(Refusal::new(SHUTTING_DOWN))),
             Endpoint::Own(_) => None,
-            Endpoint::Upstream(upstream) => Some(self.open_upstream(upstream, &route).await?),
+            Endpoint::Upstream(upstream) => {
+                self.keep_slots()?;
+                Some(self.open_upstream(upstream, &route).await?)
+            }
         };
+        self.keep_slots()?;
         self.switch(backend).await
+    }
+
+    /// Others may have overtaken it while somebody was asked about it.
+    fn keep_slots(&self) -> Result<(), Stop> {
+        Ok(self.client.as_ref().map_or(Ok(()), |client| client.holdings.verdict())?)
     }
 
     /// The socket is accepted: is there room for it? One too many may be a probe, which is answered all the same: a supervisor would
@@ -229,7 +238,7 @@ impl Visit {
         self.holdings.release();
         let within = self.listener.handshake_timeout;
         // It will not become live: its slots are free before it has been told so.
-        drop(self.client.as_mut().map(|client| client.holdings.take_permits()));
+        drop(self.client.as_mut().map(|client| client.holdings.take_slots()));
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
             Stop::Answered(answer) => {

@@ -10,6 +10,7 @@ pub mod errors;
 pub mod fields;
 pub mod firewall;
 pub mod headers;
+pub mod holders;
 pub mod holdings;
 pub mod inputs;
 pub mod jwt;
