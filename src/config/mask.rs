@@ -8,8 +8,9 @@ use super::nearest::nearest;
 /// The key whose value, and all below it, is secret.
 pub(super) const SECRET: &str = "secret";
 
-/// What keys of secrets are called, and the ends of their names. A `key` is public; what stands there by mistake is not.
-const NAMES: [&str; 4] = [SECRET, "key", "password", "token"];
+/// What keys of secrets are called, and the ends of their names. A `key` is public; what stands there by mistake is not. The last two
+/// are headers, as a test may have them.
+const NAMES: [&str; 6] = [SECRET, "key", "password", "token", "authorization", "cookie"];
 
 /// A word longer than this is not one of those a limit counts by, misspelled.
 const LONGEST_WORD: usize = 12;

@@ -11,7 +11,9 @@ use super::fault::{Faults, KeyPath, Place, Step};
 use super::nearest::nearest;
 use super::part::Part;
 use super::structure::{self, GATEWAY, Named};
-use super::table::{GatewayTable, ListenerTable, LogTable, MetricsTable, PipelineTable, Route, RouteTable, Table, UpstreamTable};
+use super::table::{
+    GatewayTable, ListenerTable, LogTable, MetricsTable, PipelineTable, Route, RouteTable, Table, TestTable, UpstreamTable,
+};
 use super::values::Walk;
 use super::world::{Machine, World};
 
@@ -32,6 +34,8 @@ pub struct Config {
     pub logs: BTreeMap<String, LogTable>,
     /// `[metrics.*]`.
     pub metrics: BTreeMap<String, MetricsTable>,
+    /// `[test.*]`.
+    pub tests: BTreeMap<String, TestTable>,
     /// Every other table, by kind and name: stages and endpoints.
     pub parts: BTreeMap<(String, String), Part>,
     /// The folder that relative paths belong to.
@@ -122,6 +126,7 @@ impl Config {
             "pipeline" => insert(&mut self.pipelines, table, &mut self.unread, faulty, faults),
             "log" => insert(&mut self.logs, table, &mut self.unread, faulty, faults),
             "metrics" => insert(&mut self.metrics, table, &mut self.unread, faulty, faults),
+            "test" => insert(&mut self.tests, table, &mut self.unread, faulty, faults),
             _ => {
                 let part = Part::of(table, faulty, faults);
                 self.parts.insert((part.kind.clone(), part.name.clone()), part);

@@ -241,7 +241,7 @@ impl<S> Drop for Live<S> {
         if !self.is_over {
             let outcome = if std::thread::panicking() { INTERNAL } else { SHUTTING_DOWN };
             let reason = outcome.reason.into();
-            self.finish(&Ending { by: Party::Gateway, outcome, code: NO_CLOSE, reason, stage: None, rule: None });
+            self.finish(&Ending { by: Party::Gateway, outcome, code: NO_CLOSE, reason, stage: None, rule: None, clause: None });
         }
     }
 }

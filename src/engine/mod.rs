@@ -14,7 +14,6 @@ mod pages;
 mod policy;
 mod registry;
 mod reload;
-mod request;
 mod scrape;
 mod sockets;
 mod thread;
@@ -74,7 +73,7 @@ impl std::error::Error for StartError {}
 /// What acceptors and connections share.
 struct Shared {
     gateway: ArcSwap<Gateway>,
-    observer: Observer,
+    observer: Arc<Observer>,
     /// Whoever an edit ends in turn.
     pacer: Pacer,
 }
@@ -103,7 +102,7 @@ impl Engine {
         let bound = sockets.bind(&gateway)?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let threads = gateway.threads;
-        let observer = Observer::new(threads);
+        let observer = Arc::new(Observer::new(threads));
         observer.metrics().retain(&scrape::names(&gateway));
         let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), observer, pacer: Pacer::default() });
         let mut workers = Vec::new();
@@ -214,6 +213,7 @@ mod tests {
     use super::registry::Record;
     use crate::config::Document;
     use crate::gateway::{Catalog, Gateway};
+    use crate::observe::Observer;
     use crate::stage::cells::Cells;
     use crate::stage::{Client, Peer};
 
@@ -223,7 +223,7 @@ mod tests {
         let (gateway, _) = Gateway::compile(&Document::parse("test", text, "."), &Catalog::default(), &Cells::default());
         let gateway = gateway.unwrap();
         let policy = Policy { listener: gateway.listeners["l"].clone(), route: gateway.routes[0].clone() };
-        Arc::new(Record::new(client(), policy, None, None))
+        Arc::new(Record::new(client(), policy, None, None, Arc::new(Observer::new(1))))
     }
 
     fn client() -> Arc<Client> {

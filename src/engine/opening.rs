@@ -7,6 +7,7 @@ use tokio::net::TcpStream;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
+use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::Observer;
 use crate::observe::event::Event;
@@ -24,7 +25,6 @@ use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat};
 use super::reload::{Haste, settle};
-use super::request;
 use super::visit::{Stop, Visit, refused};
 use super::worker::Worker;
 
@@ -113,7 +113,13 @@ impl Visit {
         };
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
-        let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), server, subprotocol)));
+        let seat = self.worker.registry.enter(Arc::new(Record::new(
+            client,
+            policy.clone(),
+            server,
+            subprotocol,
+            self.worker.shared.observer.clone(),
+        )));
         self.catch_up(&seat.record);
         if !seat.record.is_ending() {
             self.holdings.go_live(&(seat.record.clone() as Arc<dyn Holder>));

@@ -26,7 +26,8 @@ fn report_everything() {
     let mut behind_proxy = peer();
     behind_proxy.address = "[2001:db8::1]:7000".parse().unwrap();
     let anonymous = Client { identities: Box::default(), ..ann() };
-    let ended = Ending { by: Party::Upstream, outcome: CLOSED, code: 1000, reason: "good night".into(), stage: None, rule: None };
+    let ended =
+        Ending { by: Party::Upstream, outcome: CLOSED, code: 1000, reason: "good night".into(), stage: None, rule: None, clause: None };
     let broken = Ending { by: Party::Gateway, outcome: PROTOCOL_ERROR, code: 1002, reason: "protocol error".into(), ..lost() };
     let (subprotocol, upstream) = (Some("chat.v1"), Some("ws://127.0.0.1:9001"));
     let refused = |attempt, refusal: &Refusal, told| Event::Refused { attempt, refusal, told, duration: 4 * MS }.emit();

@@ -127,5 +127,5 @@ pub(crate) fn denied() -> Refusal {
 }
 
 pub(crate) fn lost() -> Ending {
-    Ending { by: Party::Client, outcome: CLIENT_LOST, code: 1006, reason: "".into(), stage: None, rule: None }
+    Ending { by: Party::Client, outcome: CLIENT_LOST, code: 1006, reason: "".into(), stage: None, rule: None, clause: None }
 }

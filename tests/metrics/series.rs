@@ -31,7 +31,7 @@ const COUNTED: [&str; 28] = [
     r#"messages_total{route="open",from="client"} 1"#,
     r#"messages_total{route="open",from="upstream"} 1"#,
     r#"refusals_total{route="",stage="firewall.door",rule="deny[1]",outcome="ip_denied"} 1"#,
-    r#"refusals_total{route="limited",stage="origin.pages",rule="",outcome="origin_denied"} 1"#,
+    r#"refusals_total{route="limited",stage="origin.pages",rule="allow",outcome="origin_denied"} 1"#,
     r#"refusals_total{route="limited",stage="rate_limit.slow",rule="messages",outcome="rate_limited"} 1"#,
     r#"would_refuse_total{route="quiet",stage="firewall.door",rule="deny[2]",outcome="ip_denied"} 1"#,
 ];

@@ -10,6 +10,7 @@ mod pipeline;
 mod route;
 mod server;
 mod sticky;
+mod test;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -26,6 +27,7 @@ pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use server::Server;
 pub use sticky::Sticky;
+pub use test::{Connect, Expect, Ip, Rule, TestTable};
 pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.
@@ -51,7 +53,7 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let schemas: [Schema; 7] = [
+        let schemas: [Schema; 8] = [
             schemars::schema_for!(GatewayTable),
             schemars::schema_for!(ListenerTable),
             schemars::schema_for!(RouteTable),
@@ -59,6 +61,7 @@ mod tests {
             schemars::schema_for!(PipelineTable),
             schemars::schema_for!(LogTable),
             schemars::schema_for!(MetricsTable),
+            schemars::schema_for!(TestTable),
         ];
         let mut keys = 0;
         for schema in schemas {
@@ -88,6 +91,7 @@ mod tests {
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
         config.metrics.values().for_each(same);
+        config.tests.values().for_each(same);
     }
 
     #[test]

@@ -85,28 +85,24 @@ impl Route {
         self.session.observe(lasted.as_secs_f64());
         self.open.dec();
         if let (Party::Gateway, Some(stage)) = (ending.by, &ending.stage) {
-            self.refusals.add([stage, place(ending.rule.as_deref()), ending.outcome.id]);
+            self.refusals.add([stage, &labels::rule(ending.clause.as_deref()), ending.outcome.id]);
         }
     }
 
     pub(super) fn refused(&self, listener: &str, refusal: &Refusal) {
         self.handshakes.add([listener, refusal.outcome.id]);
         if let Some(stage) = &refusal.stage {
-            self.refusals.add([stage, place(refusal.rule.as_deref()), refusal.outcome.id]);
+            self.refusals.add([stage, &labels::rule(refusal.clause.as_ref()), refusal.outcome.id]);
         }
     }
 
     pub(super) fn would_refuse(&self, refusal: &Refusal) {
         let stage = refusal.stage.as_deref().unwrap_or_default();
-        self.would_refuse.add([stage, place(refusal.rule.as_deref()), refusal.outcome.id]);
+        self.would_refuse.add([stage, &labels::rule(refusal.clause.as_ref()), refusal.outcome.id]);
     }
 
     /// Forgets the listeners that are not among these.
     pub(super) fn retain_listeners(&self, listeners: &BTreeSet<&str>) {
         self.handshakes.retain(|[listener, _]| listeners.contains(&**listener));
     }
-}
-
-fn place(rule: Option<&str>) -> &str {
-    rule.map_or("", labels::rule)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::observe::event::{Concerned, Told};
 use crate::stage::client::Counters;
-use crate::stage::refusal::{CLOSED, RATE_LIMITED, UPSTREAM_REFUSED};
+use crate::stage::refusal::{CLOSED, Clause, RATE_LIMITED, UPSTREAM_REFUSED};
 use crate::stage::{Client, Ending, Party, Refusal, Side, sample};
 
 fn metrics(routes: &[&'static str]) -> Metrics {
@@ -40,7 +40,7 @@ fn close(metrics: &Metrics, client: &Client, ending: &Ending) {
 }
 
 fn by_client() -> Ending {
-    Ending { by: Party::Client, outcome: CLOSED, code: 1000, reason: "".into(), stage: None, rule: None }
+    Ending { by: Party::Client, outcome: CLOSED, code: 1000, reason: "".into(), stage: None, rule: None, clause: None }
 }
 
 #[test]
@@ -125,16 +125,26 @@ fn listeners_and_servers_that_are_gone_are_told_no_more() {
     assert!(page.contains("wsgate_upstream_failures_total{server=\"ws://a:80\",outcome=\"upstream_refused\"} 1\n"), "{page}");
 }
 
+fn clause(key: &'static str, index: Option<usize>) -> Clause {
+    Clause { key, index, line: None }
+}
+
 #[test]
 fn what_a_stage_ends_is_a_refusal_and_what_a_peer_ends_is_none() {
     let metrics = metrics(&["chat"]);
     let client = client(&metrics, "chat", 0);
     let stage: Option<Arc<str>> = Some("rate_limit.burst".into());
-    let limited =
-        Ending { by: Party::Gateway, outcome: RATE_LIMITED, stage: stage.clone(), rule: Some("messages 1/s".into()), ..by_client() };
+    let limited = Ending {
+        by: Party::Gateway,
+        outcome: RATE_LIMITED,
+        stage: stage.clone(),
+        clause: Some(Box::new(clause("messages", None))),
+        ..by_client()
+    };
     close(&metrics, &client, &limited);
     close(&metrics, &client, &by_client());
-    let refusal = Refusal { stage, ..Refusal::new(RATE_LIMITED).rule("deny[0] 203.0.113.7 (secret)") };
+    let clause = Some(clause("deny", Some(0)));
+    let refusal = Refusal { stage, clause, ..Refusal::new(RATE_LIMITED).rule("deny[0] 203.0.113.7 (secret)") };
     metrics.count(&Event::WouldRefuse { attempt: (&client).into(), refusal: &refusal });
     let page = page(&metrics);
     let labels = |rule| format!("{{route=\"chat\",stage=\"rate_limit.burst\",rule=\"{rule}\",outcome=\"rate_limited\"}} 1\n");

@@ -15,7 +15,9 @@ pub(super) enum Answer {
 impl Step {
     /// Signs a refusal with the stage's name, and lets it hold or only be found.
     pub(super) fn settle(&self, verdict: Verdict, findings: &mut Findings) -> Verdict {
-        let Err(refusal) = verdict.map_err(|refusal| self.sign(refusal)) else { return Ok(()) };
+        let verdict = verdict.map_err(|refusal| self.sign(refusal));
+        findings.note(self, &verdict);
+        let Err(refusal) = verdict else { return Ok(()) };
         if !refusal.report {
             return Err(refusal);
         }

@@ -32,7 +32,7 @@ impl Concurrent {
         if client.holdings.has_slot_of(holders) {
             return Ok(());
         }
-        let refusal = |outcome| Refusal::new(outcome).rule(format!("concurrent {max}"));
+        let refusal = |outcome| Refusal::new(outcome).rule(format!("concurrent {max}")).at("concurrent");
         let slot = if self.on_excess == OnFull::CloseOldest && !bucket.is_shared {
             holders.succeed(max, refusal(SESSION_REPLACED))
         } else {

@@ -20,17 +20,18 @@ const MAX_DELAY: Duration = Duration::from_mins(1);
 pub(super) struct Rule<L> {
     pub(super) limit: L,
     name: Box<str>,
+    key: &'static str,
 }
 
 impl Rule<Quick> {
-    pub(super) fn quick(key: &str, rate: Option<&Rate>, clock: &Clock) -> Option<Self> {
-        rate.map(|rate| Self { limit: Quick::new(rate, clock), name: name(key, rate) })
+    pub(super) fn quick(key: &'static str, rate: Option<&Rate>, clock: &Clock) -> Option<Self> {
+        rate.map(|rate| Self { limit: Quick::new(rate, clock), name: name(key, rate), key })
     }
 }
 
 impl Rule<Debt> {
-    fn debt<A: Amount>(key: &str, rate: Option<&RateOf<A>>, clock: &Clock) -> Option<Self> {
-        rate.map(|rate| Self { limit: Debt::new(rate, clock), name: name(key, rate) })
+    fn debt<A: Amount>(key: &'static str, rate: Option<&RateOf<A>>, clock: &Clock) -> Option<Self> {
+        rate.map(|rate| Self { limit: Debt::new(rate, clock), name: name(key, rate), key })
     }
 }
 
@@ -41,7 +42,7 @@ fn name(key: &str, rate: impl Display) -> Box<str> {
 impl<L> Rule<L> {
     /// The refusal of what would pass after `wait`.
     pub(super) fn refusal(&self, wait: Duration) -> Box<Refusal> {
-        let refusal = Refusal::new(RATE_LIMITED).rule(self.name.clone());
+        let refusal = Refusal::new(RATE_LIMITED).rule(self.name.clone()).at(self.key);
         Box::new(Refusal { retry_after: Some(wait), ..refusal })
     }
 }
