@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use wsgate::config::table::{GatewayTable, ListenerTable, LogTable, PipelineTable, RouteTable, TestTable, UpstreamTable};
+use wsgate::config::table::{GatewayTable, ListenerTable, LogTable, MetricsTable, PipelineTable, RouteTable, TestTable, UpstreamTable};
 use wsgate::gateway::catalog::ENDPOINTS;
 use wsgate::stage::STAGES;
 use wsgate::stage::refusal::TABLE;
@@ -28,6 +28,7 @@ fn kinds() -> Vec<(String, &'static str, Value)> {
         ("[upstream.NAME]".to_owned(), "", schemars::schema_for!(UpstreamTable).to_value()),
         ("[pipeline.NAME]".to_owned(), "", schemars::schema_for!(PipelineTable).to_value()),
         ("[log.NAME]".to_owned(), "", schemars::schema_for!(LogTable).to_value()),
+        ("[metrics.NAME]".to_owned(), "", schemars::schema_for!(MetricsTable).to_value()),
         ("[test.NAME]".to_owned(), "", schemars::schema_for!(TestTable).to_value()),
     ];
     kinds.extend(STAGES.iter().map(|stage| (format!("[{}.NAME]", stage.kind), "A stage", (stage.schema)().to_value())));
