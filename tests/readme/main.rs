@@ -24,17 +24,17 @@ fn package() -> &'static Path {
 
 /// Every page, by its path within the package, with its text: the README, then those in docs/.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut pages = below("docs".into());
+    let mut pages = below(Path::new("docs"));
     pages.sort();
     pages.insert(0, "README.md".into());
     pages.into_iter().map(|path| (path.clone(), fs::read_to_string(package().join(path)).unwrap())).collect()
 }
 
-fn below(folder: PathBuf) -> Vec<PathBuf> {
-    let entries = fs::read_dir(package().join(&folder)).unwrap().map(|entry| entry.unwrap());
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(package().join(folder)).unwrap().map(|entry| entry.unwrap());
     let found = entries.flat_map(|entry| {
         let path = folder.join(entry.file_name());
-        if entry.path().is_dir() { below(path) } else { vec![path] }
+        if entry.path().is_dir() { below(&path) } else { vec![path] }
     });
     found.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
