@@ -28,6 +28,7 @@ use super::live::Holdings;
 use super::opening::Backend;
 use super::request::{self, Target};
 use super::visit::{Stop, Terms, Visit, refused};
+use super::way::Way;
 use super::worker::{Accepted, Load, Worker};
 
 /// Conducts a connection until it is live or turned away. Its session is a task of its own, spawned when everything of the
@@ -36,6 +37,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     let Accepted { socket, peer, listener, gateway } = accepted;
     let Ok(socket) = TcpStream::from_std(socket) else { return };
     let mut visit = Visit {
+        way: Way::of(&peer),
         worker,
         gateway,
         listener,
@@ -62,9 +64,17 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
 impl Visit {
     async fn admit(&mut self) -> Result<Backend, Stop> {
         let full = self.take_slots()?;
-        let unwelcome = self.greet()?;
-        let parts = self.read_request().await?;
+        let early = self.read_proxy_header().await?;
+        let is_behind_proxy = self.speaks_for_another();
+        let mut unwelcome = if is_behind_proxy { None } else { self.greet()? };
+        let parts = self.read_request(early).await?;
+        if is_behind_proxy {
+            self.believe(&parts.headers)?;
+        }
         let found = self.find_route(parts);
+        if is_behind_proxy {
+            unwelcome = self.greet()?;
+        }
         if let Some(refusal) = unwelcome {
             return Err(refusal.into());
         }
@@ -106,11 +116,11 @@ impl Visit {
         if waits { Ok(Some(refusal)) } else { Err(refusal.into()) }
     }
 
-    /// The head is read, bounded and under its deadline, checked raw, and parsed.
-    async fn read_request(&mut self) -> Result<Parts, Stop> {
+    /// The head, of which `early` is read already, is read, bounded and under its deadline, checked raw, and parsed.
+    async fn read_request(&mut self, early: Vec<u8>) -> Result<Parts, Stop> {
         let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
-        let mut reader = Reader::new(self.listener.head);
-        let within = self.listener.handshake_timeout;
+        let mut reader = Reader::begin_with(self.listener.head, early);
+        let within = self.listener.handshake_timeout.saturating_sub(self.began.elapsed());
         let read = tokio::select! {
             read = timeout(within, reader.read(socket)) => read,
             // Who has not begun to ask when a drain begins is not waited for.

@@ -108,8 +108,8 @@ impl Requests {
 /// The snapshot while it is made.
 pub(super) struct Compiler<'a> {
     pub(super) parts: Parts<'a>,
-    cells: &'a Cells,
-    world: &'a dyn World,
+    pub(super) cells: &'a Cells,
+    pub(super) world: &'a dyn World,
     pub(super) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
 }
 
@@ -176,6 +176,7 @@ impl Compiler<'_> {
                 }
             }
         }
+        let (trusted_proxies, proxy_protocol) = self.proxies(shape, at);
         Listener {
             name: name.into(),
             addresses,
@@ -184,6 +185,8 @@ impl Compiler<'_> {
             max_connections: count(shape.max_connections),
             handshake_timeout: shape.handshake_timeout.get(),
             head: Limits::new(usize::try_from(shape.max_head.get()).unwrap_or(usize::MAX), shape.max_headers.get() as usize),
+            trusted_proxies,
+            proxy_protocol,
         }
     }
 

@@ -8,6 +8,8 @@ use crate::stage::Pipeline;
 use crate::stage::slots::Slots;
 use crate::wire::head::Limits;
 
+use super::proxies::{Networks, TrustedProxies};
+
 /// One listener.
 pub struct Listener {
     /// Its name, without its kind.
@@ -24,18 +26,24 @@ pub struct Listener {
     pub handshake_timeout: Duration,
     /// The bounds of a request head.
     pub head: Limits,
+    /// Who is believed about where clients are, once their request is read.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Who has to begin with a PROXY header.
+    pub proxy_protocol: Option<Networks>,
 }
 
 /// The slots are those of its name, whatever the file says.
 impl PartialEq for Listener {
     fn eq(&self, other: &Self) -> bool {
-        let Self { name, addresses, pipeline, slots: _, max_connections, handshake_timeout, head } = self;
+        let Self { name, addresses, pipeline, slots: _, max_connections, handshake_timeout, head, trusted_proxies, proxy_protocol } = self;
         *name == other.name
             && *addresses == other.addresses
             && *pipeline == other.pipeline
             && *max_connections == other.max_connections
             && *handshake_timeout == other.handshake_timeout
             && *head == other.head
+            && *trusted_proxies == other.trusted_proxies
+            && *proxy_protocol == other.proxy_protocol
     }
 }
 

@@ -13,10 +13,12 @@ mod log_file;
 mod needs;
 mod parts;
 pub mod path;
+pub mod proxies;
 mod references;
 pub mod route;
 mod routes;
 pub mod table;
+mod trust;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -7,7 +7,7 @@ use crate::config::units::Cidr;
 use crate::stage::{Build, lines};
 
 /// The networks of a file that the table names at `at`. Every bad line is a fault there.
-pub(super) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<Cidr> {
+pub(crate) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<Cidr> {
     let mut networks = Vec::new();
     lines::read(file, at, build, faults, |_, line| {
         let written = line.split('#').next().unwrap_or_default().trim();
