@@ -305,3 +305,24 @@ async fn a_live_connection_keeps_the_address_it_opened_with() {
     assert_eq!(closed(&mut socket).await.0, 3003);
     assert_eq!(gateway.event("close")["ip"], "192.0.2.7");
 }
+
+#[test]
+fn a_test_of_the_file_may_come_through_a_proxy() {
+    let row = |name: &str, ip: &str, header: &str, expect: &str| {
+        format!(
+            "[test.{name}]\nconnect = {{ path = \"/echo\", ip = \"{ip}\", headers = {{ X-Forwarded-For = \"{header}\" }} }}\nexpect = \"{expect}\"\n"
+        )
+    };
+    let tests = [
+        row("client", "10.0.0.1", "203.0.113.9, 192.0.2.7", "open"),
+        row("denied", "10.0.0.1", "203.0.113.9", "ip_denied"),
+        row("garbage", "10.0.0.1", "unknown", "bad_handshake"),
+        row("direct", "203.0.113.9", "192.0.2.7", "ip_denied"),
+    ];
+    let config = listening(&format!("{TRUSTED}\npipeline = [\"firewall.door\"]"), &(FIREWALL.to_owned() + &tests.concat()));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("gateway.toml"), config).unwrap();
+    let checked = support::command(folder.path()).arg("check").output().unwrap();
+    let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && told.contains("4 tests"), "{told}");
+}

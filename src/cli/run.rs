@@ -27,6 +27,7 @@ pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     let watch = super::can_be_read_again(path).then(|| runtime.block_on(Watch::new([path.to_owned()])));
     let cells = Arc::new(Cells::default());
     let (gateway, document, warnings) = super::compile(path, catalog, &cells)?;
+    super::prove(&document, &gateway, catalog, &warnings)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
@@ -64,8 +65,9 @@ pub(super) fn serve_until_stopped(
         let listeners = gateway.listeners.len();
         let engine = Engine::start(gateway).map_err(Failure::could)?;
         greet(&engine)?;
+        let keeper = Keeper::new(engine, source, logs.clone()).await;
         Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
-        serve(Keeper::new(engine, source, logs.clone()).await, signals, logs).await;
+        serve(keeper, signals, logs).await;
         Ok::<(), Failure>(())
     })?;
     Event::Stopped.emit();

@@ -6,13 +6,13 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 
-use crate::stage::refusal::{BAD_HANDSHAKE, BAD_PROXY_HEADER};
+use crate::stage::refusal::BAD_PROXY_HEADER;
 use crate::stage::{Peer, Refusal};
 use crate::wire::head::Unread;
 use crate::wire::proxy_protocol::{Ends, Reader};
 
 use super::door::Door;
-use super::visit::{Stop, Visit, refused};
+use super::visit::{Stop, Visit};
 
 /// How long a balancer may take to say for whom it connects: it sends that with its first packet, and may have to send it again.
 /// Never longer than `handshake_timeout`.
@@ -67,15 +67,11 @@ impl Visit {
         Err(refusal.into())
     }
 
-    /// Whether the peer, as far as it is known, is a proxy whose request says for whom it speaks.
-    pub(super) fn speaks_for_another(&self) -> bool {
-        self.listener.trusted_proxies.as_ref().is_some_and(|proxies| proxies.contain(self.peer.ip))
-    }
-
-    /// The request of such a proxy is read: from here on the client is who it says.
+    /// The request of a peer that is a trusted proxy is read: from here on the client is who it says. Of another peer's nothing is
+    /// believed.
     pub(super) fn believe(&mut self, headers: &HeaderMap) -> Result<(), Stop> {
-        let Some(proxies) = &self.listener.trusted_proxies else { return Ok(()) };
-        let said = proxies.resolve(self.peer.ip, headers).map_err(|rule| refused(Refusal::new(BAD_HANDSHAKE).rule(rule)))?;
+        let Some(proxies) = self.listener.proxies_at(self.peer.ip) else { return Ok(()) };
+        let said = proxies.resolve(self.peer.ip, headers)?;
         if !said.hops.is_empty() {
             self.way.ends.source = SocketAddr::new(said.ip, 0);
         }

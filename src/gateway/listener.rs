@@ -1,6 +1,6 @@
 //! A listener of the snapshot: where it listens, what it asks of everybody, how much it takes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +48,11 @@ impl PartialEq for Listener {
 }
 
 impl Listener {
+    /// The proxies that are believed, where one of them is at this address: the request it sends says for whom it speaks.
+    pub fn proxies_at(&self, ip: IpAddr) -> Option<&TrustedProxies> {
+        self.trusted_proxies.as_ref().filter(|proxies| proxies.contain(ip))
+    }
+
     /// Whether an IPv4 address of this listener has the same port, so that the IPv6 one has to keep to itself.
     pub fn has_v4_twin(&self, address: SocketAddr) -> bool {
         address.is_ipv6() && self.addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port() && other.port() != 0)

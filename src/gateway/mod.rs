@@ -2,9 +2,11 @@
 //!
 //! All that can fail about a file fails here, before anything of it is in force.
 
+pub mod admission;
 pub mod catalog;
 mod changes;
 mod compile;
+mod expected;
 mod fitting;
 mod health;
 mod kept;
@@ -15,9 +17,11 @@ mod parts;
 pub mod path;
 pub mod proxies;
 mod references;
+pub mod request;
 pub mod route;
 mod routes;
 pub mod table;
+pub mod trial;
 mod trust;
 mod upstream;
 
@@ -26,13 +30,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::table::{LogTable, Reload as ReloadTable};
+use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
 use crate::config::units::Percent;
 use crate::stage::slots::Slots;
 
 use listener::Listener;
 use route::Route;
 use table::Table;
+use table::choice::Way;
 
 pub use catalog::Catalog;
 pub use changes::Changes;
@@ -60,6 +65,10 @@ pub struct Gateway {
     pub reporting: Vec<String>,
     /// The folder that relative paths belong to.
     pub folder: PathBuf,
+    /// What each route takes of each listener, to tell why one takes a request.
+    pub ways: Vec<Way>,
+    /// What the file expects to come of requests.
+    pub tests: BTreeMap<String, TestTable>,
     /// The files that its parts were read from.
     pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,

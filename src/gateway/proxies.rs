@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
+use crate::stage::Refusal;
+use crate::stage::refusal::BAD_HANDSHAKE;
 use crate::wire::fields::only;
 use crate::wire::hops::{hops, is_list, is_secure};
 
@@ -81,9 +83,9 @@ impl TrustedProxies {
     /// from the last one on, up to the first that is no proxy of ours. Without an entry the proxy speaks for itself, as in its probes.
     ///
     /// # Errors
-    /// What is wrong with the header: nobody can say then whose request it is.
-    pub fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Said, String> {
-        let wrong = |rule: &str| format!("{}: {rule}", self.header);
+    /// `bad_handshake`, by what is wrong with the header: nobody can say then whose request it is.
+    pub fn resolve(&self, peer: IpAddr, headers: &HeaderMap) -> Result<Said, Box<Refusal>> {
+        let wrong = |rule: &str| Box::new(Refusal::new(BAD_HANDSHAKE).rule(format!("{}: {rule}", self.header)));
         let (mut ip, mut way, mut secure) = (peer, Vec::new(), None);
         for hop in hops(headers, &self.header).map_err(wrong)?.into_iter().rev() {
             if !self.contain(ip) {
@@ -139,7 +141,7 @@ mod tests {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
         let proxies = TrustedProxies::new(networks(&["10.0.0.0/8", "2001:db8::/32"]), HeaderName::from_static(header));
-        let Said { ip, hops, secure } = proxies.resolve(self::ip("10.0.0.1"), &headers)?;
+        let Said { ip, hops, secure } = proxies.resolve(self::ip("10.0.0.1"), &headers).map_err(|refusal| refusal.rule.unwrap())?;
         let way: Vec<String> = [ip].iter().chain(&hops).map(ToString::to_string).collect();
         Ok(format!("{}{}", way.join(" "), if secure { " https" } else { "" }))
     }

@@ -46,7 +46,7 @@ impl Compiler<'_> {
         let mut networks: Vec<IpNet> = table.cidrs.iter().map(|cidr| cidr.0).collect();
         for (index, file) in table.files.iter().enumerate() {
             let at = at.key("trusted_proxies").key("files").index(index);
-            networks.extend(files::read(file, &at, &mut build, &mut faults).iter().map(|cidr| cidr.0));
+            networks.extend(files::read(file, &at, &mut build, &mut faults).iter().map(|(_, cidr)| cidr.0));
         }
         self.parts.files.extend(build.files);
         self.parts.faults.extend(faults);

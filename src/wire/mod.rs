@@ -18,6 +18,7 @@ pub mod head;
 pub mod hops;
 pub mod leg;
 pub mod linger;
+pub mod memory;
 pub mod message;
 mod own;
 pub mod proxy_protocol;

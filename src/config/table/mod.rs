@@ -10,6 +10,7 @@ mod proxies;
 mod route;
 mod server;
 mod sticky;
+mod test;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -26,6 +27,7 @@ pub use proxies::{ClientHeader, ProxyProtocol, SendProxy, TrustedProxies};
 pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use server::Server;
 pub use sticky::Sticky;
+pub use test::{Connect, Expect, Ip, Rule, TestTable};
 pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.
@@ -51,13 +53,14 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let schemas: [Schema; 6] = [
+        let schemas: [Schema; 7] = [
             schemars::schema_for!(GatewayTable),
             schemars::schema_for!(ListenerTable),
             schemars::schema_for!(RouteTable),
             schemars::schema_for!(UpstreamTable),
             schemars::schema_for!(PipelineTable),
             schemars::schema_for!(LogTable),
+            schemars::schema_for!(TestTable),
         ];
         let mut keys = 0;
         for schema in schemas {
@@ -86,6 +89,7 @@ mod tests {
         config.upstreams.values().for_each(same);
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
+        config.tests.values().for_each(same);
     }
 
     #[test]
