@@ -326,3 +326,16 @@ fn a_test_of_the_file_may_come_through_a_proxy() {
     let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success() && told.contains("4 tests"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_networks_is_watched_as_the_config_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let edges = folder.path().join("edges.txt");
+    std::fs::write(&edges, "198.51.100.0/24\n").unwrap();
+    let keys = "trusted_proxies = { files = \"edges.txt\" }\npipeline = [\"firewall.door\"]";
+    let mut gateway = Gateway::run_in(folder, &listening(keys, "[firewall.door]\nallow = \"192.0.2.7\"\n"));
+    assert_eq!(status(&gateway, "127.0.0.1", b"", "X-Forwarded-For: 192.0.2.7\r\n").await, 403);
+    std::fs::write(&edges, "127.0.0.1 # the edge that was missing\n").unwrap();
+    assert_eq!(gateway.reloaded()["changed"], "listener.public");
+    assert_eq!(status(&gateway, "127.0.0.1", b"", "X-Forwarded-For: 192.0.2.7\r\n").await, 101);
+}
