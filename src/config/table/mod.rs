@@ -5,6 +5,7 @@
 mod gateway;
 mod listener;
 mod log;
+mod metrics;
 mod pipeline;
 mod proxies;
 mod route;
@@ -22,6 +23,7 @@ use super::fault::{Faults, KeyPath};
 pub use gateway::{Drain, GatewayTable, Reload};
 pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
+pub use metrics::{MetricsTable, PagePath};
 pub use pipeline::PipelineTable;
 pub use proxies::{ClientHeader, ProxyProtocol, SendProxy, TrustedProxies};
 pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
@@ -53,13 +55,14 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let schemas: [Schema; 7] = [
+        let schemas: [Schema; 8] = [
             schemars::schema_for!(GatewayTable),
             schemars::schema_for!(ListenerTable),
             schemars::schema_for!(RouteTable),
             schemars::schema_for!(UpstreamTable),
             schemars::schema_for!(PipelineTable),
             schemars::schema_for!(LogTable),
+            schemars::schema_for!(MetricsTable),
             schemars::schema_for!(TestTable),
         ];
         let mut keys = 0;
@@ -89,6 +92,7 @@ mod tests {
         config.upstreams.values().for_each(same);
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
+        config.metrics.values().for_each(same);
         config.tests.values().for_each(same);
     }
 
