@@ -16,12 +16,14 @@ pub mod metrics;
 mod needs;
 mod parts;
 pub mod path;
+pub mod proxies;
 mod references;
 pub mod request;
 pub mod route;
 mod routes;
 pub mod table;
 pub mod trial;
+mod trust;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

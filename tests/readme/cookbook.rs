@@ -7,12 +7,13 @@ use std::path::Path;
 
 use futures_util::SinkExt;
 use serde_json::json;
-use tokio::net::TcpSocket;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 use super::served::{Served, config_of};
-use super::support::{ask, closed, command, connect, raw, request, with_token};
+use super::support::{ask, backend, closed, command, connect, raw, request, with_token};
 
 async fn served(page: &str) -> Served {
     Served::new(&config_of(page)).await
@@ -125,6 +126,28 @@ async fn an_attack_is_reported_first_and_then_ended_under_everybody_else_s_eyes(
     }
     let came = served.gateway.reload(&held.replace("127.0.0.66/32", "127.0.0.0/8"));
     assert!(came["faults"].as_str().unwrap().contains("would close 5 of 5 connections, more than the 20%"), "{came}");
+}
+
+#[tokio::test]
+async fn behind_a_balancer_and_a_cdn_the_client_is_who_they_say() {
+    let config = config_of("docs/cookbook/load-balancer.md");
+    let mut served = Served::new(&config.replace("10.0.0.0/24", "127.0.0.0/8")).await;
+    // An edge of the CDN is believed, anybody else is not; 192.0.2.7 is denied.
+    for (begins, ip, status) in [
+        ("PROXY TCP4 198.51.100.20 10.0.1.5 50112 8080\r\n", "192.0.2.7", Some("403")),
+        ("PROXY TCP4 198.51.100.20 10.0.1.5 50112 8080\r\n", "203.0.113.9", Some("101")),
+        ("PROXY TCP4 203.0.113.9 10.0.1.5 50112 8080\r\n", "192.0.2.7", Some("101")),
+        ("", "203.0.113.9", None),
+    ] {
+        let asks = raw::upgrade("/", &format!("CF-Connecting-IP: {ip}\r\nOrigin: https://www.example.com\r\n"));
+        let mut stream = TcpStream::connect(served.gateway.address("public")).await.unwrap();
+        stream.write_all(format!("{begins}{asks}").as_bytes()).await.unwrap();
+        let head = backend::read_head(&mut stream).await;
+        assert_eq!(head.split(' ').nth(1), status, "{begins}{ip}: {head}");
+    }
+    let refused = served.gateway.event("refused");
+    assert_eq!((&refused["ip"], &refused["outcome"]), (&json!("192.0.2.7"), &json!("ip_denied")));
+    assert_eq!(served.gateway.event("refused")["outcome"], "bad_proxy_header");
 }
 
 /// Puts a file where a kubelet would: behind the link `..data`, which is exchanged for another.
