@@ -5,6 +5,7 @@ mod connect;
 mod errors;
 mod logs;
 mod run;
+mod schema;
 mod token;
 
 use std::io::{self, IsTerminal, Write};
@@ -52,6 +53,8 @@ enum Command {
     Connect(connect::Arguments),
     /// Print every outcome: its id, the HTTP status or close code clients get, how it is logged.
     Errors,
+    /// Print the JSON Schema of the file, for editors that complete and check it while it is typed.
+    Schema,
 }
 
 /// How a command fails.
@@ -85,6 +88,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Token(arguments) => token::run(&arguments),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Errors => errors::run(),
+        Command::Schema => schema::run(),
     };
     match done {
         Ok(()) | Err(Failure::Seen) => ExitCode::SUCCESS,

@@ -70,12 +70,14 @@ fn keys(node: &Node, depth: usize, spans: &mut Vec<Range<usize>>) {
 fn is_counted_by(node: &Node) -> bool {
     match &node.value {
         Value::List(list) => list.iter().all(is_counted_by),
-        Value::String(text) => {
-            matches!(text.as_str(), "ip" | "user" | "route" | "connection")
-                || ["ip/", "claim:", "header:"].iter().any(|start| text.starts_with(start))
-        }
+        Value::String(text) => is_count(text),
         _ => false,
     }
+}
+
+/// Whether this is what a limit counts by.
+pub(super) fn is_count(text: &str) -> bool {
+    matches!(text, "ip" | "user" | "route" | "connection") || ["ip/", "claim:", "header:"].iter().any(|start| text.starts_with(start))
 }
 
 /// All that stands below a secret, but for the names of variables and files.

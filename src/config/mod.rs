@@ -8,8 +8,10 @@
 pub mod document;
 pub mod dom;
 mod environment;
+mod expanded;
 mod failure;
 pub mod fault;
+mod frame;
 mod mask;
 pub mod nearest;
 mod part;
@@ -26,6 +28,7 @@ mod values;
 
 pub use document::Document;
 pub use environment::Lookup;
+pub use frame::{FRAME, FrameKind, Tables};
 pub use part::{Mode, Part};
 pub use render::render;
 pub use shape::Config;

@@ -10,7 +10,7 @@ use crate::config::fault::Faults;
 use crate::endpoint::Answer;
 use crate::endpoint::authenticated::{self, Authenticated};
 use crate::endpoint::echo::{self, Echo};
-use crate::stage::{Configure, STAGES, StageKind};
+use crate::stage::{Configure, ExpandTable, STAGES, StageKind};
 
 /// Every kind a file may use besides those of the frame.
 #[derive(Clone)]
@@ -26,18 +26,27 @@ pub struct EndpointKind {
     pub needs_identity: bool,
     /// Makes the endpoint its table describes.
     pub make: fn(&Part) -> Result<Arc<dyn Answer>, Faults>,
-    /// Its table's keys.
+    /// The JSON Schema of its table.
     pub schema: fn() -> Schema,
+    /// Its table with every default filled in and every secret masked.
+    pub expand: ExpandTable,
 }
 
 /// The endpoints that answer themselves; each may stand bare.
 pub const ENDPOINTS: &[EndpointKind] = &[
-    EndpointKind { kind: "echo", needs_identity: false, make: |part| made(part, Echo::new), schema: || schema_for!(echo::Table) },
+    EndpointKind {
+        kind: "echo",
+        needs_identity: false,
+        make: |part| made(part, Echo::new),
+        schema: || schema_for!(echo::Table),
+        expand: |part| part.expand::<echo::Table>(),
+    },
     EndpointKind {
         kind: "authenticated",
         needs_identity: true,
         make: |part| made(part, Authenticated::new),
         schema: || schema_for!(authenticated::Table),
+        expand: |part| part.expand::<authenticated::Table>(),
     },
 ];
 

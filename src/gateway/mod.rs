@@ -13,6 +13,7 @@ pub mod path;
 mod references;
 pub mod route;
 mod routes;
+mod schema;
 pub mod table;
 mod upstream;
 
@@ -29,6 +30,7 @@ use route::Route;
 use table::Table;
 
 pub use catalog::Catalog;
+pub use schema::schema;
 
 /// A compiled config: everything connections are conducted by.
 pub struct Gateway {

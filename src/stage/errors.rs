@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::units::Switch;
@@ -31,8 +32,10 @@ pub struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject: Option<Reject>,
     /// Wordings of one's own, at most 123 bytes, by the id of the outcome.
+    #[schemars(schema_with = "wordings")]
     pub messages: BTreeMap<String, String>,
     /// Close codes of one's own, by the id of the outcome.
+    #[schemars(schema_with = "close_codes")]
     pub codes: BTreeMap<String, u16>,
 }
 
@@ -114,6 +117,29 @@ impl Configure for Errors {
             told,
         })
     }
+}
+
+/// The schema of `messages`: every outcome that clients are told of, when it happens and how it is worded.
+fn wordings(_: &mut SchemaGenerator) -> Schema {
+    let told = TABLE.iter().filter(|outcome| outcome.status.is_some() || outcome.code.is_some());
+    by_outcome(told.map(|outcome| {
+        let wording = json!({ "description": outcome.summary, "type": "string", "default": outcome.reason });
+        (outcome.id.to_owned(), wording)
+    }))
+}
+
+/// The schema of `codes`: every outcome that is told by a Close frame, when it happens and by which code.
+fn close_codes(_: &mut SchemaGenerator) -> Schema {
+    by_outcome(TABLE.iter().filter_map(|outcome| {
+        let code = json!({ "description": outcome.summary, "type": "integer", "minimum": 1000, "maximum": 4999, "default": outcome.code? });
+        Some((outcome.id.to_owned(), code))
+    }))
+}
+
+fn by_outcome(outcomes: impl Iterator<Item = (String, Value)>) -> Schema {
+    let properties: Map<String, Value> = outcomes.collect();
+    let ids: Vec<&String> = properties.keys().collect();
+    json_schema!({ "type": "object", "propertyNames": { "enum": ids }, "properties": properties })
 }
 
 /// The outcome of this id, where clients are told of it.

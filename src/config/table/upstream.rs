@@ -18,6 +18,7 @@ use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTable {
     /// The servers: one `"ws://host:port"` or a list.
+    #[schemars(extend("minItems" = 1))]
     pub servers: Many<Server>,
     /// How a server is chosen for a new connection.
     #[serde(default)]
@@ -111,7 +112,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"");
+written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"", r"^/.*[^/]");
 
 /// A server of an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,7 +161,10 @@ impl JsonSchema for Server {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let url = generator.subschema_for::<ServerUrl>();
-        let table = json_schema!({ "type": "object", "additionalProperties": false, "required": ["url"], "properties": { "url": url } });
+        let mut described = url.clone();
+        described.insert("description".to_owned(), "Where it is.".into());
+        let table =
+            json_schema!({ "type": "object", "additionalProperties": false, "required": ["url"], "properties": { "url": described } });
         json_schema!({ "anyOf": [url, table] })
     }
 }
@@ -215,4 +219,4 @@ impl fmt::Display for HostHeader {
     }
 }
 
-written_as_string!(HostHeader, "HostHeader", "\"client\", \"server\" or a host");
+written_as_string!(HostHeader, "HostHeader", "\"client\", \"server\" or a host", r"^[^\s/@]+$");
