@@ -42,7 +42,7 @@ fn what_cannot_be_done_is_told_and_told_apart_by_the_exit_code() {
         (&["--help"], 0, "Usage: wsgate"),
         (&["--version"], 0, "wsgate 0."),
         (&["errors"], 0, "token_expired"),
-        (&["chek"], 2, "a similar subcommand exists: 'check'"),
+        (&["chek"], 2, "'check'"),
         (&["--port", "80"], 2, "unexpected argument '--port'"),
         (&[], 2, "there is no file gateway.toml; name one with --config FILE"),
         (&["check", "nowhere.toml"], 2, "there is no file nowhere.toml"),

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use jsonschema::{Validator, draft7, draft202012};
 use serde_json::{Map, Value};
@@ -71,6 +72,8 @@ fn the_committed_schema_is_what_the_code_says() {
     }
     let committed = fs::read_to_string(package().join(COMMITTED)).unwrap_or_default();
     assert!(committed == right, "UPDATE=1 cargo test --test schema writes {COMMITTED} anew");
+    let printed = Command::new(env!("CARGO_BIN_EXE_wsgate")).arg("schema").output().unwrap();
+    assert!(printed.status.success() && printed.stdout == right.as_bytes());
 }
 
 #[test]
@@ -235,72 +238,75 @@ fn takes(schema: &Value, text: &str) -> bool {
     validator.is_valid(&text.into())
 }
 
+type Judge = fn(&str) -> (bool, bool);
+const BOTH: (bool, bool) = (true, true);
+const NEITHER: (bool, bool) = (false, false);
+const ONLY_THE_PATTERN: (bool, bool) = (false, true);
+
+/// Texts, and whether their type reads them and its pattern takes them.
+const TEXTS: &[(Judge, &str, (bool, bool))] = &[
+    (judged::<Interval>, "24 h", BOTH),
+    (judged::<Interval>, "007ms", BOTH),
+    (judged::<Interval>, "0s", NEITHER),
+    (judged::<Interval>, "25", NEITHER),
+    (judged::<Interval>, "1.5s", NEITHER),
+    (judged::<Interval>, "99999d", ONLY_THE_PATTERN),
+    (judged::<Size>, "64 KiB", BOTH),
+    (judged::<Size>, "10MB", NEITHER),
+    (judged::<Size>, "0B", NEITHER),
+    (judged::<HeadSize>, "2048B", BOTH),
+    (judged::<HeadSize>, "1MiB", NEITHER),
+    (judged::<HeadSize>, "65KiB", ONLY_THE_PATTERN),
+    (judged::<Address>, "[fe80::1%5]:80", BOTH),
+    (judged::<Address>, "chat-1.internal:65535", BOTH),
+    (judged::<Address>, "127.0.0.1", NEITHER),
+    (judged::<Address>, ":8080", NEITHER),
+    (judged::<Address>, "*:8080", NEITHER),
+    (judged::<Address>, "ws://localhost:80", NEITHER),
+    (judged::<Address>, "localhost:65536", ONLY_THE_PATTERN),
+    (judged::<ServerUrl>, "WS://[::1]/", BOTH),
+    (judged::<ServerUrl>, "ws://chat.internal/v2/", BOTH),
+    (judged::<ServerUrl>, "ws://a/%C3%A4?x", NEITHER),
+    (judged::<ServerUrl>, "http://a:1", NEITHER),
+    (judged::<ServerUrl>, "ws://user:pass@a:1", NEITHER),
+    (judged::<Cidr>, "::ffff:10.0.0.0/104", BOTH),
+    (judged::<Cidr>, "::/0", BOTH),
+    (judged::<Cidr>, "localhost", NEITHER),
+    (judged::<Cidr>, "fe80::1%eth0", NEITHER),
+    (judged::<Cidr>, "203.0.113.0/2", ONLY_THE_PATTERN),
+    (judged::<Prefix>, "//chat/", BOTH),
+    (judged::<Prefix>, "/", NEITHER),
+    (judged::<Prefix>, "chat", NEITHER),
+    (judged::<HostHeader>, "[::1]:80", BOTH),
+    (judged::<HostHeader>, "a/b", NEITHER),
+    (judged::<ClaimHeader>, "X-User", BOTH),
+    (judged::<ClaimHeader>, "X User", NEITHER),
+    (judged::<ClaimHeader>, "Host", ONLY_THE_PATTERN),
+    (judged::<Subprotocol>, "chat.v1~!#", BOTH),
+    (judged::<Subprotocol>, "a, b", NEITHER),
+    (judged::<PartRef>, "errors", BOTH),
+    (judged::<PartRef>, "firewall.", NEITHER),
+    (judged::<PartRef>, "route.api.v2", NEITHER),
+    (judged::<EndpointRef>, "upstream.chat", BOTH),
+    (judged::<jwt::Source>, "cookie:__Host-token", BOTH),
+    (judged::<jwt::Source>, "cookie", NEITHER),
+    (judged::<jwt::Source>, "header:X-Token", NEITHER),
+    (judged::<origin::Allowed>, "https://*.example.com:8443", BOTH),
+    (judged::<origin::Allowed>, "http://[::1]", BOTH),
+    (judged::<origin::Allowed>, "app+x://host_1", BOTH),
+    (judged::<origin::Allowed>, "https://example.com/", NEITHER),
+    (judged::<origin::Allowed>, "*", NEITHER),
+    (judged::<rate_limit::KeyPart>, "ip/24/48", BOTH),
+    (judged::<rate_limit::KeyPart>, "header:x-tenant", BOTH),
+    (judged::<rate_limit::KeyPart>, "claim:", NEITHER),
+    (judged::<rate_limit::KeyPart>, "ip/24/64/1", NEITHER),
+    (judged::<rate_limit::KeyPart>, "ip/33", ONLY_THE_PATTERN),
+];
+
 /// The pattern is never stricter than the type; where the type is stricter, as with a number too large, a row says so.
 #[test]
 fn a_text_is_taken_by_its_pattern_wherever_its_type_reads_it() {
-    type Judge = fn(&str) -> (bool, bool);
-    const BOTH: (bool, bool) = (true, true);
-    const NEITHER: (bool, bool) = (false, false);
-    const ONLY_THE_PATTERN: (bool, bool) = (false, true);
-    let rows: &[(Judge, &str, (bool, bool))] = &[
-        (judged::<Interval>, "24 h", BOTH),
-        (judged::<Interval>, "007ms", BOTH),
-        (judged::<Interval>, "0s", NEITHER),
-        (judged::<Interval>, "25", NEITHER),
-        (judged::<Interval>, "1.5s", NEITHER),
-        (judged::<Interval>, "99999d", ONLY_THE_PATTERN),
-        (judged::<Size>, "64 KiB", BOTH),
-        (judged::<Size>, "10MB", NEITHER),
-        (judged::<Size>, "0B", NEITHER),
-        (judged::<HeadSize>, "2048B", BOTH),
-        (judged::<HeadSize>, "1MiB", NEITHER),
-        (judged::<HeadSize>, "65KiB", ONLY_THE_PATTERN),
-        (judged::<Address>, "[fe80::1%5]:80", BOTH),
-        (judged::<Address>, "chat-1.internal:65535", BOTH),
-        (judged::<Address>, "127.0.0.1", NEITHER),
-        (judged::<Address>, ":8080", NEITHER),
-        (judged::<Address>, "*:8080", NEITHER),
-        (judged::<Address>, "ws://localhost:80", NEITHER),
-        (judged::<Address>, "localhost:65536", ONLY_THE_PATTERN),
-        (judged::<ServerUrl>, "WS://[::1]/", BOTH),
-        (judged::<ServerUrl>, "ws://chat.internal/v2/", BOTH),
-        (judged::<ServerUrl>, "ws://a/%C3%A4?x", NEITHER),
-        (judged::<ServerUrl>, "http://a:1", NEITHER),
-        (judged::<ServerUrl>, "ws://user:pass@a:1", NEITHER),
-        (judged::<Cidr>, "::ffff:10.0.0.0/104", BOTH),
-        (judged::<Cidr>, "::/0", BOTH),
-        (judged::<Cidr>, "localhost", NEITHER),
-        (judged::<Cidr>, "fe80::1%eth0", NEITHER),
-        (judged::<Cidr>, "203.0.113.0/2", ONLY_THE_PATTERN),
-        (judged::<Prefix>, "//chat/", BOTH),
-        (judged::<Prefix>, "/", NEITHER),
-        (judged::<Prefix>, "chat", NEITHER),
-        (judged::<HostHeader>, "[::1]:80", BOTH),
-        (judged::<HostHeader>, "a/b", NEITHER),
-        (judged::<ClaimHeader>, "X-User", BOTH),
-        (judged::<ClaimHeader>, "X User", NEITHER),
-        (judged::<ClaimHeader>, "Host", ONLY_THE_PATTERN),
-        (judged::<Subprotocol>, "chat.v1~!#", BOTH),
-        (judged::<Subprotocol>, "a, b", NEITHER),
-        (judged::<PartRef>, "errors", BOTH),
-        (judged::<PartRef>, "firewall.", NEITHER),
-        (judged::<PartRef>, "route.api.v2", NEITHER),
-        (judged::<EndpointRef>, "upstream.chat", BOTH),
-        (judged::<jwt::Source>, "cookie:__Host-token", BOTH),
-        (judged::<jwt::Source>, "cookie", NEITHER),
-        (judged::<jwt::Source>, "header:X-Token", NEITHER),
-        (judged::<origin::Allowed>, "https://*.example.com:8443", BOTH),
-        (judged::<origin::Allowed>, "http://[::1]", BOTH),
-        (judged::<origin::Allowed>, "app+x://host_1", BOTH),
-        (judged::<origin::Allowed>, "https://example.com/", NEITHER),
-        (judged::<origin::Allowed>, "*", NEITHER),
-        (judged::<rate_limit::KeyPart>, "ip/24/48", BOTH),
-        (judged::<rate_limit::KeyPart>, "header:x-tenant", BOTH),
-        (judged::<rate_limit::KeyPart>, "claim:", NEITHER),
-        (judged::<rate_limit::KeyPart>, "ip/24/64/1", NEITHER),
-        (judged::<rate_limit::KeyPart>, "ip/33", ONLY_THE_PATTERN),
-    ];
-    for (judge, text, judged) in rows {
+    for (judge, text, judged) in TEXTS {
         assert_eq!(judge(text), *judged, "{text}");
     }
     for (schema, text, is_taken) in [

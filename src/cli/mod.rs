@@ -6,6 +6,7 @@ mod errors;
 mod logs;
 mod run;
 mod schema;
+mod show;
 mod token;
 
 use std::io::{self, IsTerminal, Write};
@@ -47,6 +48,8 @@ enum Command {
     Run(File),
     /// Check a file: every fault at once, with its place and a hint. Starts nothing.
     Check(check::Arguments),
+    /// Print a file in full: every key with its value in force, and where that came from. Secrets are masked.
+    Show(show::Arguments),
     /// Make a token signed with the secret of a jwt stage, to try things out with.
     Token(token::Arguments),
     /// Talk to a WebSocket server: type to send, end of input closes. Works in a pipe.
@@ -85,6 +88,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match arguments.command.unwrap_or(Command::Run(arguments.file)) {
         Command::Run(file) => run::run(&file.config),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Errors => errors::run(),

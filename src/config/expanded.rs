@@ -11,13 +11,16 @@ use super::secret::MASK;
 ///
 /// # Errors
 /// Why TOML has no way to write it.
-pub(super) fn expanded<T: Serialize>(table: &T) -> Result<Table, String> {
-    let mut table = Table::try_from(table).map_err(|error| error.to_string())?;
+pub(crate) fn expanded<T: Serialize>(table: &T) -> Result<Table, String> {
+    // As text, because a moment within a `toml::Table` would be a table of its own.
+    let text = toml::to_string(table).map_err(|error| error.to_string())?;
+    let mut table: Table = text.parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
     hide(&mut table);
     Ok(table)
 }
 
-fn hide(table: &mut Table) {
+/// Masks the secrets of a table that is to be shown.
+pub(super) fn hide(table: &mut Table) {
     for (key, value) in table {
         let is_harmless = key == "key" && is_counted_by(value);
         hide_value(value, is_secret(key) && !is_harmless);

@@ -25,9 +25,11 @@ mod syntax;
 pub mod table;
 pub mod units;
 mod values;
+mod written;
 
 pub use document::Document;
 pub use environment::Lookup;
+pub(crate) use expanded::expanded;
 pub use frame::{FRAME, FrameKind, Tables};
 pub use part::{Mode, Part};
 pub use render::render;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Secret(String);
 
 /// What is shown in place of a secret.
-pub(super) const MASK: &str = "********";
+pub(crate) const MASK: &str = "********";
 
 impl Secret {
     /// Takes a value in.

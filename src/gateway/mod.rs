@@ -4,6 +4,7 @@
 
 pub mod catalog;
 mod compile;
+pub mod expansion;
 mod fitting;
 pub mod listener;
 mod log_file;

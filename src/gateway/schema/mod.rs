@@ -32,26 +32,25 @@ const NAME: &str = "[A-Za-z0-9_-]+";
 /// ```
 pub fn schema(catalog: &Catalog) -> Schema {
     let mut definitions = Definitions::default();
-    definitions
-        .add("Variable", json!({ "description": "A text with variables of the environment.", "type": "string", "pattern": r"\$\{" }));
+    definitions.add("Variable", json!({ "description": "A text with variables.", "type": "string", "pattern": r"\$\{" }));
+    let mode = definitions.take("Mode", schema_for!(Mode));
+    definitions.add("Mode", mode);
     let mut kinds = Map::new();
     for kind in FRAME {
         let table = definitions.take(kind.kind, (kind.schema)());
-        let whole = if kind.is_single() { table } else { named(kind.kind, "", table) };
+        let whole = if kind.is_single() { table } else { named(kind.kind, "", &table) };
         kinds.insert(kind.kind.to_owned(), whole);
     }
     for stage in catalog.stages() {
         let mut table = definitions.take(stage.kind, (stage.schema)());
-        let mode = definitions.take("Mode", schema_for!(Mode));
-        definitions.add("Mode", mode);
         if let Some(keys) = table.get_mut("properties").and_then(Value::as_object_mut) {
             keys.insert("mode".to_owned(), mode_key());
         }
-        kinds.insert(stage.kind.to_owned(), named(stage.kind, "A stage: ", table));
+        kinds.insert(stage.kind.to_owned(), named(stage.kind, "A stage: ", &table));
     }
     for endpoint in ENDPOINTS {
         let table = definitions.take(endpoint.kind, (endpoint.schema)());
-        kinds.insert(endpoint.kind.to_owned(), named(endpoint.kind, "An endpoint: ", table));
+        kinds.insert(endpoint.kind.to_owned(), named(endpoint.kind, "An endpoint: ", &table));
     }
     definitions.add("Stage", stage_reference(catalog));
     definitions.add("Endpoint", endpoint_reference());
@@ -70,7 +69,7 @@ pub fn schema(catalog: &Catalog) -> Schema {
 }
 
 /// The tables of a kind, by name. `role` stands before what the table says of itself.
-fn named(kind: &str, role: &str, table: Value) -> Value {
+fn named(kind: &str, role: &str, table: &Value) -> Value {
     let about = table.get("description").and_then(Value::as_str).unwrap_or_default();
     let about = about.strip_prefix(&format!("`[{kind}.NAME]`: ")).unwrap_or(about);
     let described = match (role, about.chars().next()) {
