@@ -5,17 +5,13 @@ Usage: clients.py WSGATE, from the package's root. Prints what it does; ends wit
 
 import asyncio
 import pathlib
-import signal
-import subprocess
 import sys
-import tempfile
 
 import websockets
+from gateway import PATIENCE, Gateway
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-
-PATIENCE = 20  # seconds for anything: a bound, never a measure
 
 ROUTE = """
 [upstream.mine]
@@ -25,41 +21,6 @@ listener = "public"
 path     = "/mine/*"
 endpoint = "upstream.mine"
 """
-
-
-class Gateway:
-    """The gateway, on ports the system gave it, in a folder of its own."""
-
-    def __init__(self, binary, backend):
-        self.binary = binary
-        self.folder = tempfile.TemporaryDirectory()
-        shipped = pathlib.Path("gateway.toml").read_text()
-        for port in (8765, 8888):
-            assert f'"127.0.0.1:{port}"' in shipped, port
-            shipped = shipped.replace(f'"127.0.0.1:{port}"', '"127.0.0.1:0"')
-        self.file = pathlib.Path(self.folder.name) / "gateway.toml"
-        self.file.write_text(shipped + ROUTE.format(port=backend))
-        self.process = subprocess.Popen([binary, "run", "--config", self.file], stderr=subprocess.PIPE, text=True)
-        self.addresses = {}
-        for line in self.process.stderr:
-            fields = dict(field.split("=", 1) for field in line.split() if "=" in field)
-            if " listening " in line:
-                self.addresses[fields["listener"]] = fields["address"]
-            if " started " in line:
-                break
-        assert set(self.addresses) == {"public", "secure"}, "it did not start"
-
-    def url(self, listener, path="/"):
-        return f"ws://{self.addresses[listener]}{path}"
-
-    def token(self):
-        command = [self.binary, "token", "--stage", "jwt.users", "--sub", "alice", "--config", self.file]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        rest = self.process.stderr.read()
-        assert self.process.wait(PATIENCE) == 0, rest
 
 
 async def echo(gateway):
@@ -133,7 +94,8 @@ async def backend(socket):
 async def main(binary):
     print(f"websockets {websockets.__version__}, Python {sys.version.split()[0]}, {binary}")
     async with serve(backend, "127.0.0.1", 0, subprotocols=["chat.v1"]) as server:
-        gateway = Gateway(binary, server.sockets[0].getsockname()[1])
+        mine = ROUTE.format(port=server.sockets[0].getsockname()[1])
+        gateway = Gateway(binary, pathlib.Path("gateway.toml").read_text() + mine)
         steps = [
             echo,
             authenticated_with_a_token,

@@ -3,9 +3,9 @@
 //! The crate is built in layers. A module imports only what stands to its right:
 //!
 //! ```text
-//! main ─▶ engine ─▶ gateway ─▶ endpoint ─▶ wire ─▶ stage ─▶ config
-//!            │
-//!            └────▶ observe   (typed events; only engine emits)
+//! cli ─▶ engine ─▶ gateway ─▶ endpoint ─▶ wire ─▶ stage ─▶ config
+//!           │
+//!           └────▶ observe   (typed events; only engine emits)
 //! ```
 //!
 //! - [`config`]: text to shape. Knows TOML, no stage and no socket.
@@ -15,7 +15,12 @@
 //! - [`gateway`]: shape to snapshot. Compiles a config into one immutable value.
 //! - [`observe`]: facts, as typed events, and where they are written.
 //! - [`engine`]: time. Accepts, conducts each connection through its pipeline, ends it.
+//! - [`cli`]: what was typed. All of the `wsgate` command, for a program with stages of its own as well.
 
+// The command line is written as a program of its own would write it.
+extern crate self as wsgate;
+
+pub mod cli;
 pub mod config;
 pub mod endpoint;
 pub mod engine;
@@ -23,3 +28,8 @@ pub mod gateway;
 pub mod observe;
 pub mod stage;
 pub mod wire;
+
+/// The programs of the page on stages of one's own, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/extending.md")]
+mod extending {}

@@ -1,9 +1,10 @@
-//! The `wsgate` command: what was typed, and the exit code it ends with.
-
-mod cli;
+//! The `wsgate` command: the command line with the stages that are built in.
 
 use std::process::ExitCode;
 
+use wsgate::cli;
+use wsgate::gateway::Catalog;
+
 fn main() -> ExitCode {
-    cli::main()
+    cli::main(&Catalog::default())
 }

@@ -25,6 +25,7 @@ fn folder() -> PathBuf {
     PathBuf::from("tests/faults")
 }
 
+/// The pairs' halves with this ending: `NAME.toml` is a file, `NAME.d` a folder of them.
 fn names(extension: &str) -> BTreeSet<String> {
     let files = fs::read_dir(folder()).expect("the folder of pairs is there").map(|entry| entry.expect("it can be listed").path());
     let of_kind = files.filter(|path| path.extension().is_some_and(|found| found == extension));
@@ -35,18 +36,26 @@ fn names(extension: &str) -> BTreeSet<String> {
 fn every_faulty_file_is_told_what_its_pair_says() {
     let is_update = std::env::var_os("UPDATE").is_some();
     let mut wrong = Vec::new();
-    for name in names("toml") {
+    let file = |name: String| {
         let text = fs::read_to_string(folder().join(format!("{name}.toml"))).unwrap();
-        let told = report(&Document::parse(format!("{name}.toml"), text, folder()));
+        let document = Document::parse(format!("{name}.toml"), text, folder());
+        (name, document)
+    };
+    let several = |name: String| {
+        let document = Document::open(&folder().join(format!("{name}.d")));
+        (name, document)
+    };
+    for (name, document) in names("toml").into_iter().map(file).chain(names("d").into_iter().map(several)) {
+        let told = report(&document);
         let pair = folder().join(format!("{name}.txt"));
         if is_update {
             fs::write(&pair, &told).unwrap();
         } else if fs::read_to_string(&pair).unwrap_or_default() != told {
-            wrong.push(format!("--- {name}.toml is told\n{told}"));
+            wrong.push(format!("--- {name} is told\n{told}"));
         }
     }
     assert!(wrong.is_empty(), "{}\nUPDATE=1 takes this as right", wrong.join("\n"));
-    assert_eq!(names("toml"), names("txt"));
+    assert_eq!(&names("toml") | &names("d"), names("txt"));
 }
 
 #[test]

@@ -1,59 +1,81 @@
 //! `wsgate connect`: a WebSocket client for the terminal and for pipes.
 
-use std::io::{self, Write};
+use std::time::Duration;
 
 use clap::Args;
-use futures_util::{SinkExt, StreamExt};
 use http::Uri;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::TcpStream;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::talk::talk;
 use super::{Failure, say};
 
+/// How long a server may take to accept and to answer the upgrade.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 #[derive(Args)]
+#[command(after_help = "Exit codes: 0 after a normal close (1000, or none), 1 after any other or where there is no connection, \
+2 where the command line is wrong.")]
 pub(crate) struct Arguments {
     /// Where to connect: ws://HOST:PORT/PATH.
     #[arg(value_parser = url)]
     url: Uri,
-    /// Send this token as `Authorization: Bearer TOKEN`.
-    #[arg(long, value_name = "TOKEN")]
+    /// Send this token as `Authorization: Bearer TOKEN`; `-` takes the first line of the input for it.
+    #[arg(long, value_name = "TOKEN", env = "WSGATE_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Send this header too; may be given several times.
+    /// Send this header too, as `Origin: https://example.com`; may be given several times.
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
-    /// Ask for this subprotocol.
+    /// Ask for this subprotocol; may be given several times, the preferred one first.
     #[arg(long, value_name = "NAME")]
-    subprotocol: Option<String>,
+    subprotocol: Vec<String>,
+    /// Print messages and failures only: no pings, no agreed subprotocol, no normal close.
+    #[arg(long, short)]
+    quiet: bool,
 }
 
+/// Lines of standard input.
+pub(super) type Input = Lines<BufReader<Stdin>>;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let request = request(arguments)?;
-    let url = &arguments.url;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(async {
-        let connected = tokio_tungstenite::connect_async(request).await;
-        talk(connected.map_err(|error| Failure::could(in_words(url, error)))?.0).await
-    });
+    let done = runtime.block_on(converse(arguments));
     // Standard input is read on a thread that cannot be interrupted: leave it behind.
     runtime.shutdown_background();
     done
 }
 
-fn request(arguments: &Arguments) -> Result<http::Request<()>, Failure> {
+async fn converse(arguments: &Arguments) -> Result<(), Failure> {
+    let url = &arguments.url;
+    let mut input = BufReader::new(tokio::io::stdin()).lines();
+    let request = request(arguments, &mut input).await?;
+    let connected = timeout(PATIENCE, tokio_tungstenite::connect_async(request)).await;
+    let connected = connected.map_err(|_| Failure::could(format!("{url} did not answer within {} s", PATIENCE.as_secs())))?;
+    let (socket, response) = connected.map_err(|error| Failure::could(in_words(url, error)))?;
+    if let Some(agreed) = response.headers().get(SEC_WEBSOCKET_PROTOCOL).filter(|_| !arguments.quiet) {
+        say(&format!("subprotocol: {}", agreed.as_bytes().escape_ascii()));
+    }
+    talk(socket, input, arguments.quiet).await
+}
+
+async fn request(arguments: &Arguments, input: &mut Input) -> Result<http::Request<()>, Failure> {
     let mut request = arguments.url.clone().into_client_request().map_err(Failure::could)?;
     let headers = request.headers_mut();
-    if let Some(token) = &arguments.token {
+    let token = match arguments.token.as_deref() {
+        Some("-") => Some(input.next_line().await?.ok_or_else(|| Failure::could("there is no token in the input"))?),
+        token => token.map(str::to_owned),
+    };
+    if let Some(token) = token.filter(|token| !token.trim().is_empty()) {
         let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
             .map_err(|_| Failure::could("the token has characters no header may have"))?;
         headers.insert(AUTHORIZATION, value);
     }
-    if let Some(name) = &arguments.subprotocol {
-        headers.insert("sec-websocket-protocol", HeaderValue::from_str(name).map_err(Failure::could)?);
+    if !arguments.subprotocol.is_empty() {
+        let offer = HeaderValue::from_str(&arguments.subprotocol.join(", "));
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, offer.map_err(|_| Failure::could("a subprotocol has characters no header may have"))?);
     }
     for (name, value) in &arguments.header {
         headers.append(name, value.clone());
@@ -76,59 +98,6 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let name = name.trim().parse().map_err(|_| format!("{:?} is not the name of a header", name.trim()))?;
     let value = value.trim().parse().map_err(|_| "the value has characters no header may have")?;
     Ok((name, value))
-}
-
-async fn talk(mut socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Result<(), Failure> {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut typing = true;
-    let mut closed = None;
-    loop {
-        tokio::select! {
-            line = lines.next_line(), if typing => match line? {
-                Some(line) => socket.send(Message::text(line)).await.map_err(Failure::could)?,
-                None => {
-                    typing = false;
-                    // The answers to what was sent come before the answer to this.
-                    socket.close(None).await.map_err(Failure::could)?;
-                }
-            },
-            message = socket.next() => match message {
-                Some(Ok(Message::Close(frame))) => {
-                    typing = false;
-                    closed = Some(frame);
-                }
-                Some(Ok(message)) => print(message)?,
-                Some(Err(tungstenite::Error::ConnectionClosed)) | None => return farewell(closed),
-                Some(Err(error)) => return Err(Failure::could(error)),
-            },
-        }
-    }
-}
-
-fn print(message: Message) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    match message {
-        Message::Text(text) => writeln!(out, "{text}"),
-        Message::Binary(bytes) => writeln!(out, "({} bytes of binary)", bytes.len()),
-        _ => Ok(()),
-    }?;
-    out.flush()
-}
-
-/// Says how the server closed; anything but a normal close is a failure for scripts.
-fn farewell(closed: Option<Option<CloseFrame>>) -> Result<(), Failure> {
-    match closed {
-        None | Some(None) => Ok(()),
-        Some(Some(frame)) => {
-            let code = u16::from(frame.code);
-            let line = format!("closed: {code} {}", frame.reason);
-            if matches!(code, 1000 | 1005) {
-                say(line.trim_end());
-                return Ok(());
-            }
-            Err(Failure::could(line.trim_end()))
-        }
-    }
 }
 
 fn in_words(url: &Uri, error: tungstenite::Error) -> String {

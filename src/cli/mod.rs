@@ -1,12 +1,15 @@
 //! The command line: its arguments, and what each subcommand runs on.
 
 mod check;
+mod completions;
 mod connect;
 mod errors;
 mod logs;
+mod proxy;
 mod run;
 mod schema;
 mod show;
+mod talk;
 mod token;
 
 use std::io::{self, IsTerminal, Write};
@@ -14,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
 use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
 use wsgate::config::render;
@@ -35,10 +39,13 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 could not do it, 2 the file or t
 /// The variable that names the file.
 const CONFIG: &str = "WSGATE_CONFIG";
 
+/// What is read where nothing is named.
+const DEFAULT: &str = "gateway.toml";
+
 #[derive(Args)]
 struct File {
-    /// The file to read.
-    #[arg(long, value_name = "FILE", env = CONFIG, default_value = "gateway.toml")]
+    /// The file to read; a folder, whose *.toml are read as one; or `-`, standard input.
+    #[arg(long, value_name = "FILE", env = CONFIG, default_value = DEFAULT)]
     config: PathBuf,
 }
 
@@ -46,18 +53,22 @@ struct File {
 enum Command {
     /// Run the gateway (what `wsgate` alone does, too).
     Run(File),
-    /// Check a file: every fault at once, with its place and a hint. Starts nothing.
+    /// Tell what is wrong with a file: every fault at once, with its place and a hint. Starts nothing.
     Check(check::Arguments),
-    /// Print a file in full: every key with its value in force, and where that came from. Secrets are masked.
+    /// Print a file in full: every key with its value, and where that came from. Secrets are masked.
     Show(show::Arguments),
-    /// Make a token signed with the secret of a jwt stage, to try things out with.
-    Token(token::Arguments),
+    /// Put a gateway in front of a backend, without a file: `wsgate proxy :8080 ws://localhost:3000`.
+    Proxy(proxy::Arguments),
     /// Talk to a WebSocket server: type to send, end of input closes. Works in a pipe.
     Connect(connect::Arguments),
+    /// Make a token signed with the secret of a jwt stage, to try things out with.
+    Token(token::Arguments),
     /// Print every outcome: its id, the HTTP status or close code clients get, how it is logged.
-    Errors,
-    /// Print the JSON Schema of the file, for editors that complete and check it while it is typed.
+    Errors(errors::Arguments),
+    /// Print the JSON Schema of the file, for editors that complete and explain it while it is typed.
     Schema,
+    /// Print what completes this command line in a shell.
+    Completions(completions::Arguments),
 }
 
 /// How a command fails.
@@ -82,17 +93,29 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Runs what was typed.
-pub(crate) fn main() -> ExitCode {
+/// Runs what was typed, and gives the exit code: all of the `wsgate` command, with the stages of this catalog. To a program with stages
+/// of its own this is its `main`:
+///
+/// ```no_run
+/// use std::process::ExitCode;
+/// use wsgate::{cli, gateway::Catalog};
+///
+/// fn main() -> ExitCode {
+///     cli::main(&Catalog::default()) // .with_stage::<...>()
+/// }
+/// ```
+pub fn main(catalog: &Catalog) -> ExitCode {
     let arguments = Arguments::from_arg_matches(&typed().get_matches()).unwrap_or_else(|error| error.exit());
     let done = match arguments.command.unwrap_or(Command::Run(arguments.file)) {
-        Command::Run(file) => run::run(&file.config),
-        Command::Check(arguments) => check::run(&arguments),
-        Command::Show(arguments) => show::run(&arguments),
-        Command::Token(arguments) => token::run(&arguments),
+        Command::Run(file) => run::run(&file.config, catalog),
+        Command::Check(arguments) => check::run(&arguments, catalog),
+        Command::Show(arguments) => show::run(&arguments, catalog),
+        Command::Token(arguments) => token::run(&arguments, catalog),
         Command::Connect(arguments) => connect::run(&arguments),
-        Command::Errors => errors::run(),
-        Command::Schema => schema::run(),
+        Command::Proxy(arguments) => proxy::run(&arguments),
+        Command::Errors(arguments) => errors::run(&arguments, catalog),
+        Command::Schema => schema::run(catalog),
+        Command::Completions(arguments) => completions::run(&arguments),
     };
     match done {
         Ok(()) | Err(Failure::Seen) => ExitCode::SUCCESS,
@@ -106,12 +129,11 @@ pub(crate) fn main() -> ExitCode {
 
 /// The command line as it is read. A variable that is set to nothing counts as unset, as `FILE= wsgate` and service files write it.
 fn typed() -> clap::Command {
-    let read = Arguments::command();
-    if std::env::var_os(CONFIG).is_none_or(|file| !file.is_empty()) {
-        return read;
-    }
-    let unset = |arg: Arg| if arg.get_id() == "config" { arg.env(None) } else { arg };
-    read.mut_args(unset).mut_subcommands(|command| command.mut_args(unset))
+    let unset = |arg: Arg| {
+        let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if is_empty { arg.env(None) } else { arg }
+    };
+    Arguments::command().mut_args(unset).mut_subcommands(|command| command.mut_args(unset))
 }
 
 /// Prints a line for the person at the terminal; where standard error is closed there is nobody to tell.
@@ -119,19 +141,44 @@ fn say(line: &str) {
     _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Reads a file; one that is not there is told in the command line's words.
+/// Prints a value as JSON.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
+}
+
+/// Reads what `--config` names; a file that is not there is told in the command line's words.
 fn open(path: &Path) -> Result<Document, Failure> {
-    if path.metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        say(&format!("wsgate: there is no file {}; name one with --config FILE", path.display()));
+    if let Some(missing) = missing(path) {
+        let hint = if path == Path::new(DEFAULT) { "; name another with --config FILE" } else { "" };
+        say(&format!("wsgate: {missing}{hint}"));
         return Err(Failure::Faults);
     }
-    Ok(Document::open(path))
+    Ok(read(path))
+}
+
+/// Reads a file, a folder or standard input. What is wrong with it is among its faults.
+fn read(path: &Path) -> Document {
+    if path == Path::new("-") { Document::read("<stdin>", io::stdin().lock(), ".") } else { Document::open(path) }
+}
+
+/// What is read where the command line names nothing.
+fn named() -> PathBuf {
+    std::env::var_os(CONFIG).filter(|named| !named.is_empty()).map_or_else(|| DEFAULT.into(), PathBuf::from)
+}
+
+/// What is said of a file that is not there.
+fn missing(path: &Path) -> Option<String> {
+    let is_missing = path != Path::new("-") && path.metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let by = std::env::var_os(CONFIG).filter(|named| path == Path::new(named)).map_or("", |_| ", which WSGATE_CONFIG names");
+    is_missing.then(|| format!("there is no file {}{by}", path.display()))
 }
 
 /// Reads and compiles a file. Faults are printed; what is only worth a warning is the caller's to tell.
-fn compile(path: &Path) -> Result<(Gateway, Document, Faults), Failure> {
+fn compile(path: &Path, catalog: &Catalog) -> Result<(Gateway, Document, Faults), Failure> {
     let document = open(path)?;
-    let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
+    let (gateway, faults) = Gateway::compile(&document, catalog, &Cells::default());
     match gateway {
         Some(gateway) => Ok((gateway, document, faults)),
         None => {
@@ -143,7 +190,8 @@ fn compile(path: &Path) -> Result<(Gateway, Document, Faults), Failure> {
 
 fn show(document: &Document, faults: &Faults) {
     let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    if !faults.0.is_empty() {
-        say(render(document, faults, color).trim_end());
+    let told = render(document, faults, color);
+    if !told.is_empty() {
+        say(told.trim_end());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 use wsgate::engine::Engine;
-use wsgate::gateway::Gateway;
+use wsgate::gateway::{Catalog, Gateway};
 use wsgate::observe::Logs;
 use wsgate::observe::event::Event;
 
@@ -16,8 +16,9 @@ use super::{Failure, logs};
 /// How often troubles of the logs themselves are looked for and reported.
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(config: &Path) -> Result<(), Failure> {
-    let (gateway, document, warnings) = super::compile(config)?;
+pub(crate) fn run(config: &Path, catalog: &Catalog) -> Result<(), Failure> {
+    let (gateway, document, warnings) = super::compile(config, catalog)?;
+    let config = Path::new(document.name());
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
@@ -28,19 +29,30 @@ pub(crate) fn run(config: &Path) -> Result<(), Failure> {
     for warning in &warnings {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
+    serve_until_stopped(config, gateway, &logs, |_| Ok(()))
+}
+
+/// Serves a gateway until a signal ends it. `greet` is called when it listens, and before it says that it has started.
+pub(super) fn serve_until_stopped(
+    config: &Path,
+    gateway: Gateway,
+    logs: &Logs,
+    greet: impl FnOnce(&Engine) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     report_panics();
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config, gateway, &logs))?;
+    runtime.block_on(serve(config, gateway, logs, greet))?;
     Event::Stopped.emit();
     Ok(())
 }
 
-async fn serve(config: &Path, gateway: Gateway, logs: &Logs) -> Result<(), Failure> {
+async fn serve(config: &Path, gateway: Gateway, logs: &Logs, greet: impl FnOnce(&Engine) -> Result<(), Failure>) -> Result<(), Failure> {
     // Taken before anything is served, so that no signal meets its deadly default.
     let mut signals = Signals::take()?;
     let listeners = gateway.listeners.len();
     let mut engine = Engine::start(gateway).map_err(Failure::could)?;
+    greet(&engine)?;
     Event::Started { version: env!("CARGO_PKG_VERSION"), config, listeners }.emit();
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);

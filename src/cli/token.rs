@@ -34,9 +34,9 @@ pub(crate) struct Arguments {
     file: super::File,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
     let document = super::open(&arguments.file.config)?;
-    let (config, mut faults) = Config::read(&document, &Catalog::default().kinds());
+    let (config, mut faults) = Config::read(&document, &catalog.kinds());
     let Some(config) = config else {
         super::show(&document, &faults);
         return Err(Failure::Faults);

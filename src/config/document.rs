@@ -1,90 +1,127 @@
-//! The file: its text, its tree, and where everything in it stands.
+//! The file: its text, its tree, and where everything in it stands. It may be several files, which are read as one.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use super::dom::{Builder, Node, Value};
+use super::dom::{Builder, Entry, Node, Value};
 use super::fault::{Fault, Faults, KeyPath, Place};
-use super::{mask, syntax};
+use super::{folder, mask, source, syntax};
 
-/// The largest file that is read, in bytes.
-pub const MAX_FILE: u64 = 4 << 20;
+pub use super::folder::{MAX_FILES, MAX_FOLDER};
+pub use super::source::{MAX_FILE, Source};
 
-/// One text a document was read from.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// What it is called in faults: the path as given.
-    pub name: String,
-    /// The text, without a byte order mark.
-    pub text: String,
-    /// The text with every literal secret masked, byte for byte as long: what faults show.
-    pub(super) printable: String,
-    /// Where each of its lines begins.
-    lines: Vec<usize>,
-}
-
-impl Source {
-    /// The lines that these bytes of the printable text touch, the number of the first, counted from 1, and its offset.
-    pub(super) fn lines(&self, span: &Range<usize>) -> (&str, usize, usize) {
-        let number = self.lines.partition_point(|start| *start <= span.start).max(1);
-        let start = self.lines.get(number - 1).copied().unwrap_or(0);
-        let after = self.lines.partition_point(|start| *start <= span.end);
-        let end = self.lines.get(after).copied().unwrap_or(self.printable.len());
-        (self.printable.get(start..end).unwrap_or_default(), number, start)
-    }
-}
-
-/// A config file, read and parsed. What is wrong with its syntax is kept, and told by [`Config::read`](super::Config::read).
+/// A config, read and parsed. What is wrong with its syntax is kept, and told by [`Config::read`](super::Config::read).
 #[derive(Clone, Debug)]
 pub struct Document {
+    name: String,
     sources: Vec<Source>,
+    files: Vec<PathBuf>,
     folder: PathBuf,
-    pub(super) root: Node,
+    /// The tree of each source.
+    pub(super) roots: Vec<Node>,
     pub(super) faults: Faults,
     /// Values that a fault has been told of: nothing more is said about them.
     pub(super) faulty: BTreeSet<KeyPath>,
-    /// Whether parts of the file are missing from the tree, so that nothing more can be said of it.
+    /// Whether parts of a file are missing from its tree, so that nothing more can be said of any.
     pub(super) is_broken: bool,
 }
 
 impl Document {
-    /// Reads and parses a file. Relative paths in it belong to the folder it stands in.
+    /// Reads and parses a file, or every `*.toml` of a folder. Relative paths in it belong to the folder.
     pub fn open(path: &Path) -> Self {
-        let name = path.display().to_string();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        match read(path) {
-            Ok(text) => Self::parse(name, text, folder),
-            Err(what) => {
-                let mut document = Self::parse(name, String::new(), folder);
-                document.faults.push(Fault::new(Place::Span(0, 0..0), what));
-                document.is_broken = true;
-                document
-            }
+        if path.is_dir() {
+            return Self::open_folder(path);
         }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut document = Self::empty(path.display().to_string(), folder);
+        document.add(path.display().to_string(), source::read_file(path));
+        document.files.push(path.to_owned());
+        document
+    }
+
+    fn open_folder(path: &Path) -> Self {
+        let mut document = Self::empty(path.display().to_string(), path);
+        let files = match folder::files(path) {
+            Ok(files) => files,
+            Err(why) => {
+                document.add(path.display().to_string(), Err(why));
+                return document;
+            }
+        };
+        let mut room = MAX_FOLDER;
+        for file in files {
+            let text = source::read_file(&file).and_then(|text| {
+                let length = text.len() as u64;
+                room = room.checked_sub(length).ok_or(format!("the folder holds more than {} MiB", MAX_FOLDER >> 20))?;
+                Ok(text)
+            });
+            document.add(file.display().to_string(), text);
+            document.files.push(file);
+        }
+        document
+    }
+
+    /// Reads and parses what comes from elsewhere than a file, as standard input, and calls it `name`. Relative paths in it belong to
+    /// `folder`.
+    pub fn read(name: impl Into<String>, input: impl Read, folder: impl Into<PathBuf>) -> Self {
+        let name = name.into();
+        let mut document = Self::empty(name.clone(), folder);
+        document.add(name, source::read(input));
+        document
     }
 
     /// Parses a text as the file `name` in `folder`.
     pub fn parse(name: impl Into<String>, text: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
-        let mut text = text.into();
+        let name = name.into();
+        let mut document = Self::empty(name.clone(), folder);
+        document.add(name, Ok(text.into()));
+        document
+    }
+
+    fn empty(name: String, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            name,
+            sources: Vec::new(),
+            files: Vec::new(),
+            folder: folder.into(),
+            roots: Vec::new(),
+            faults: Faults::default(),
+            faulty: BTreeSet::new(),
+            is_broken: false,
+        }
+    }
+
+    /// Adds a source, or why it could not be read.
+    fn add(&mut self, name: String, read: Result<String, String>) {
+        let number = self.sources.len();
+        let mut text = read.unwrap_or_else(|why| {
+            self.faults.push(Fault::said(Place::Span(number, 0..0), &why));
+            self.is_broken = true;
+            String::new()
+        });
         if text.starts_with('\u{feff}') {
             text.remove(0);
         }
         let (table, errors) = DeTable::parse_recoverable(&text);
-        let (mut faults, mut faulty) = (Faults::default(), BTreeSet::new());
-        let table = Builder { source: 0, faults: &mut faults, faulty: &mut faulty }.table(table.into_inner(), &KeyPath::default());
-        let root = Node { value: Value::Table(table), source: 0, span: 0..0 };
-        let syntax = syntax::tell(&errors, &text, &root, 0);
-        faulty.extend(syntax.faulty);
-        faults.extend(syntax.faults);
+        let mut builder = Builder { source: number, faults: &mut self.faults, faulty: &mut self.faulty };
+        let table = builder.table(table.into_inner(), &KeyPath::default());
+        let root = Node { value: Value::Table(table), source: number, span: 0..0 };
+        let syntax = syntax::tell(&errors, &text, &root, number);
+        self.faulty.extend(syntax.faulty);
+        self.faults.extend(syntax.faults);
+        self.is_broken |= syntax.is_broken;
         let printable = mask::printable(&text, &root, !errors.is_empty());
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let sources = vec![Source { name: name.into(), text, printable, lines }];
-        Self { sources, folder: folder.into(), root, faults, faulty, is_broken: syntax.is_broken }
+        self.sources.push(Source::new(name, text, printable));
+        self.roots.push(root);
+    }
+
+    /// What it is called in faults: the path of the file or folder as given.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The texts it was read from.
@@ -92,7 +129,12 @@ impl Document {
         &self.sources
     }
 
-    /// The folder that relative paths belong to.
+    /// The files it was read from, those that could not be read included; none where its text came from elsewhere.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The folder that relative paths belong to, and whose files are read where it is one of several.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -101,8 +143,10 @@ impl Document {
     pub fn position(&self, place: &Place) -> String {
         let (source, span) = self.locate(place);
         let Some(source) = self.sources.get(source) else { return String::new() };
-        let (_, line, start) = source.lines(&span);
-        let column = source.text.get(start..span.start).map_or(0, |before| before.chars().count()) + 1;
+        if self.sources.len() > 1 && place.is_whole_file() {
+            return self.name.clone();
+        }
+        let (line, column) = source.position(span.start);
         format!("{}:{line}:{column}", source.name)
     }
 
@@ -113,30 +157,19 @@ impl Document {
             Place::Value(path) => (path, false),
             Place::Key(path) => (path, true),
         };
-        let (node, entry, taken) = self.root.follow(path.steps());
+        let Some((node, entry, taken)) = self.follow(path) else { return (0, 0..0) };
         match entry {
             Some(entry) if at_key && taken == path.steps().len() => (node.source, entry.key.clone()),
             _ => (node.source, node.span.clone()),
         }
     }
-}
 
-/// Reads at most [`MAX_FILE`] bytes of UTF-8.
-fn read(path: &Path) -> Result<String, String> {
-    let read = |path: &Path| -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read(path).map_err(|error| format!("cannot read the file: {error}"))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(format!("the file is larger than {} MiB", MAX_FILE >> 20));
+    /// Follows a path in the file where it leads furthest, the first of those: the last node reached, its key, and how many steps it
+    /// took.
+    pub(super) fn follow(&self, path: &KeyPath) -> Option<(&Node, Option<&Entry>, usize)> {
+        let ways = self.roots.iter().map(|root| root.follow(path.steps()));
+        ways.reduce(|best, way| if way.2 > best.2 { way } else { best })
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
-        format!("the file is not UTF-8 text: line {line} has a byte that is not")
-    })
 }
 
 #[cfg(test)]
@@ -196,22 +229,60 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_a_fault() {
-        let folder = std::env::temp_dir().join(format!("wsgate-document-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
         let write = |name: &str, bytes: &[u8]| {
             std::fs::write(folder.join(name), bytes).unwrap();
             folder.join(name)
         };
         for (path, said) in [
             (folder.join("missing.toml"), "cannot read the file"),
-            (folder.clone(), "cannot read the file"),
             (write("latin1.toml", b"a = 1\nb = \"\xe4\"\n"), "the file is not UTF-8 text: line 2"),
             (write("large.toml", &vec![b'#'; usize::try_from(MAX_FILE).unwrap() + 1]), "the file is larger than 4 MiB"),
         ] {
             let document = Document::open(&path);
             assert!(document.is_broken && document.faults.0[0].message.starts_with(said), "{:?}", document.faults);
+            assert_eq!(document.files(), [path]);
         }
         assert_eq!(Document::open(&write("fine.toml", b"\xef\xbb\xbf[log.a]\n")).sources()[0].text, "[log.a]\n");
-        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_files_of_a_folder_are_read_in_the_order_of_their_names_without_those_that_are_no_config() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        for name in ["b.toml", "a.toml", ".a.toml", "a.toml~", "toml", "c.tom"] {
+            std::fs::write(folder.join(name), format!("['{name}'.x]\n")).unwrap();
+        }
+        std::os::unix::fs::symlink("c.tom", folder.join("linked.toml")).unwrap();
+        let document = Document::open(folder);
+        assert_eq!(document.files(), ["a.toml", "b.toml", "linked.toml"].map(|name| folder.join(name)));
+        assert_eq!((document.folder(), document.name()), (folder, folder.to_str().unwrap()));
+        assert_eq!(document.position(&KeyPath::table("b.toml", "x").into()), format!("{}:1:1", folder.join("b.toml").display()));
+        assert_eq!(document.position(&KeyPath::default().into()), folder.to_str().unwrap());
+    }
+
+    #[test]
+    fn a_folder_has_bounds() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = || Document::open(folder.path()).faults.0.into_iter().map(|fault| fault.message).collect::<Vec<_>>();
+        let quarter = vec![b'#'; usize::try_from(MAX_FILE).unwrap()];
+        for number in 0..=MAX_FOLDER / MAX_FILE {
+            std::fs::write(folder.path().join(format!("{number}.toml")), &quarter).unwrap();
+        }
+        assert_eq!(said(), ["the folder holds more than 16 MiB"]);
+        for number in 0..=MAX_FILES {
+            std::fs::write(folder.path().join(format!("{number}.toml")), "").unwrap();
+        }
+        assert_eq!(said(), ["the folder has more than 256 files that end in .toml"]);
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_than_a_file_is_bounded_and_has_no_files() {
+        let document = Document::read("<stdin>", &b"\xef\xbb\xbf[log.a]\n"[..], "/srv");
+        assert_eq!((document.sources()[0].text.as_str(), document.files().len(), document.folder()), ("[log.a]\n", 0, Path::new("/srv")));
+        assert_eq!(document.position(&KeyPath::table("log", "a").into()), "<stdin>:1:1");
+        let endless = Document::read("<stdin>", std::io::repeat(b'#'), ".");
+        assert_eq!(endless.faults.0[0].message, "the file is larger than 4 MiB");
     }
 }

@@ -2,15 +2,15 @@
 
 use std::env::VarError;
 
-/// How a variable of the environment is looked up.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Result<String, VarError>;
+use super::fault::{Fault, KeyPath};
+use super::world::World;
 
 /// The most that variables may add to a file, in bytes.
 const MAX_ADDED: usize = 4 << 20;
 
 /// Puts variables into the strings of one file.
 pub(super) struct Environment<'a> {
-    lookup: Lookup<'a>,
+    world: &'a dyn World,
     room: usize,
 }
 
@@ -20,16 +20,17 @@ pub(super) fn is_asked_for(text: &str) -> bool {
 }
 
 impl<'a> Environment<'a> {
-    /// Looks variables up so.
-    pub(super) fn new(lookup: Lookup<'a>) -> Self {
-        Self { lookup, room: MAX_ADDED }
+    /// Looks variables up there.
+    pub(super) fn new(world: &'a dyn World) -> Self {
+        Self { world, room: MAX_ADDED }
     }
 
-    /// The text with every variable put in, once: what a variable holds is not looked at again.
+    /// The text at this path with every variable put in, once: what a variable holds is not looked at again.
     ///
     /// # Errors
-    /// What is wrong, and what would mend it after `; `.
-    pub(super) fn fill(&mut self, text: &str) -> Result<String, String> {
+    /// A fault there.
+    pub(super) fn fill(&mut self, text: &str, at: &KeyPath) -> Result<String, Fault> {
+        let wrong = |why: String| Fault::said(at.clone(), &why);
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
@@ -40,25 +41,29 @@ impl<'a> Environment<'a> {
                 continue;
             }
             filled.push_str(before);
-            let (name, after) = after.split_once('}').ok_or("`${` is never closed; write ${NAME}, or $${ for a plain ${")?;
-            filled.push_str(&self.value(name)?);
+            let closed = after.split_once('}').ok_or("`${` is never closed; write ${NAME}, or $${ for a plain ${".to_owned());
+            let (name, after) = closed.map_err(wrong)?;
+            let value = self.value(name).map_err(wrong)?;
+            filled.push_str(&value.ok_or_else(|| Fault::unknown(at.clone(), format!("the variable {name}")))?);
             rest = after;
         }
         filled.push_str(rest);
         Ok(filled)
     }
 
-    fn value(&mut self, name: &str) -> Result<String, String> {
+    /// A variable; `None` where it is not to be looked up.
+    fn value(&mut self, name: &str) -> Result<Option<String>, String> {
         if !is_name(name) {
             let name = name.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next().filter(|name| is_name(name)).unwrap_or("NAME");
             return Err(format!("`${{` takes the name of a variable and nothing else; write ${{{name}}}"));
         }
-        let value = (self.lookup)(name).map_err(|error| match error {
+        let Some(found) = self.world.variable(name) else { return Ok(None) };
+        let value = found.map_err(|error| match error {
             VarError::NotPresent => format!("the environment has no {name}; set it, or write the value here"),
             VarError::NotUnicode(_) => format!("{name} in the environment is not UTF-8 text"),
         })?;
         self.room = self.room.checked_sub(value.len()).ok_or("the variables of this file add up to more than 4 MiB")?;
-        Ok(value)
+        Ok(Some(value))
     }
 }
 
@@ -68,6 +73,7 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::world::{Offline, Variables};
     use super::*;
 
     fn fill(text: &str) -> Result<String, String> {
@@ -77,7 +83,7 @@ mod tests {
             "LARGE" => Ok("x".repeat(3 << 20)),
             _ => Err(VarError::NotPresent),
         };
-        Environment::new(&lookup).fill(text)
+        Environment::new(&Variables(lookup)).fill(text, &KeyPath::default()).map_err(|fault| fault.message)
     }
 
     #[test]
@@ -102,7 +108,15 @@ mod tests {
             ("${HOST:-localhost}", "`${` takes the name of a variable and nothing else"),
             ("${LARGE}${LARGE}", "the variables of this file add up to more than 4 MiB"),
         ] {
-            assert_eq!(fill(text).unwrap_err().split("; ").next(), Some(said));
+            assert_eq!(fill(text).unwrap_err(), said);
         }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_looked_up_is_unknown_and_what_is_no_variable_is_wrong() {
+        let fill = |text| Environment::new(&Offline).fill(text, &KeyPath::default());
+        assert_eq!(fill("plain").unwrap(), "plain");
+        assert_eq!(fill("ws://${HOST}").unwrap_err(), Fault::unknown(KeyPath::default(), "the variable HOST"));
+        assert_eq!(fill("${HOST").unwrap_err().message, "`${` is never closed");
     }
 }

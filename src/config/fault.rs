@@ -95,6 +95,13 @@ pub enum Place {
     Span(usize, Range<usize>),
 }
 
+impl Place {
+    /// Whether it is the file as a whole, and no line of it.
+    pub(super) fn is_whole_file(&self) -> bool {
+        matches!(self, Self::Value(path) if path.steps().is_empty())
+    }
+}
+
 impl From<KeyPath> for Place {
     fn from(path: KeyPath) -> Self {
         Self::Value(path)
@@ -108,6 +115,8 @@ pub enum Severity {
     Fault,
     /// The file is taken; an operator would want to know.
     Warning,
+    /// Nobody knows: it rests on something that was not looked up. Nothing is wrong, and nothing can be made of the file.
+    Unknown,
 }
 
 /// One thing wrong with the file.
@@ -134,6 +143,11 @@ impl Fault {
     /// A warning at this place.
     pub fn warning(place: impl Into<Place>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::new(place, message) }
+    }
+
+    /// What rests on something that was not looked up, and its name: `the variable HOST`.
+    pub fn unknown(place: impl Into<Place>, what: impl Into<String>) -> Self {
+        Self { severity: Severity::Unknown, ..Self::new(place, what) }
     }
 
     /// A fault whose text is written as `what is wrong; what would mend it`.
@@ -187,13 +201,18 @@ impl Faults {
 
     /// How many refuse the file, and how many only warn.
     pub fn counts(&self) -> (usize, usize) {
-        let faults = self.0.iter().filter(|fault| fault.severity == Severity::Fault).count();
-        (faults, self.0.len() - faults)
+        let count = |severity| self.0.iter().filter(|fault| fault.severity == severity).count();
+        (count(Severity::Fault), count(Severity::Warning))
     }
 
-    /// Whether the file is refused: any of them is more than a warning.
+    /// Whether nothing is made of the file: any of them is more than a warning.
     pub fn refuse(&self) -> bool {
-        self.0.iter().any(|fault| fault.severity == Severity::Fault)
+        self.0.iter().any(|fault| fault.severity != Severity::Warning)
+    }
+
+    /// Whether there are any, and all only tell of what was not looked up.
+    pub fn are_unknown(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|fault| fault.severity == Severity::Unknown)
     }
 }
 
@@ -247,6 +266,9 @@ mod tests {
         faults.push(Fault::said(KeyPath::default(), "wrong; do this; or that"));
         assert!(faults.refuse());
         assert_eq!(faults.counts(), (1, 1));
+        assert!(!faults.are_unknown());
+        let unknown = Faults::from(Fault::unknown(KeyPath::default(), "the variable HOST"));
+        assert!(unknown.refuse() && unknown.are_unknown() && unknown.counts() == (0, 0));
         assert_eq!(faults.0[1].hint.as_deref(), Some("do this; or that"));
     }
 }

@@ -5,17 +5,17 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::document::{Document, Source};
-use super::fault::{Fault, Faults, MAX_FAULTS, Place, Severity};
+use super::document::Document;
+use super::fault::{Fault, Faults, MAX_FAULTS, Severity};
+use super::source::Source;
 
-/// All faults, sorted by their places, then how many there are; nothing for none. At most [`MAX_FAULTS`] are shown.
+/// All faults and warnings, sorted by their places, then how many there are; nothing for none. At most [`MAX_FAULTS`] are shown.
 pub fn render(document: &Document, faults: &Faults, color: bool) -> String {
-    if faults.is_empty() {
+    let sorted = sorted(document, faults, |severity| severity != Severity::Unknown);
+    if sorted.is_empty() {
         return String::new();
     }
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
-    let mut sorted: Vec<_> = faults.iter().map(|fault| (document.locate(&fault.place), fault)).collect();
-    sorted.sort_by_key(|((source, span), _)| (*source, span.start, span.end));
     let mut text = String::new();
     for (place, fault) in sorted.iter().take(MAX_FAULTS) {
         text.push_str(&renderer.render(&[group(document, place, fault)]));
@@ -23,6 +23,18 @@ pub fn render(document: &Document, faults: &Faults, color: bool) -> String {
     }
     text.push_str(&summary(faults));
     text
+}
+
+/// The faults of these severities by their places.
+pub(super) fn sorted<'a>(
+    document: &Document,
+    faults: &'a Faults,
+    is_meant: impl Fn(Severity) -> bool,
+) -> Vec<((usize, Range<usize>), &'a Fault)> {
+    let meant = faults.iter().filter(|fault| is_meant(fault.severity));
+    let mut sorted: Vec<_> = meant.map(|fault| (document.locate(&fault.place), fault)).collect();
+    sorted.sort_by_key(|((source, span), _)| (*source, span.start, span.end));
+    sorted
 }
 
 /// `2 faults, 1 warning`, and whether there are more than are shown.
@@ -42,7 +54,7 @@ fn summary(faults: &Faults) -> String {
 
 fn group<'a>(document: &'a Document, place: &(usize, Range<usize>), fault: &'a Fault) -> Group<'a> {
     let level = match fault.severity {
-        Severity::Fault => Level::ERROR.with_name(Some("fault")),
+        Severity::Fault | Severity::Unknown => Level::ERROR.with_name(Some("fault")),
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(fault.message.as_str()));
@@ -53,8 +65,11 @@ fn group<'a>(document: &'a Document, place: &(usize, Range<usize>), fault: &'a F
     for source in std::iter::once(place.0).chain(others) {
         let Some(text) = document.sources().get(source) else { continue };
         // A fault of the file as a whole points at no line of it.
-        let is_whole_file = matches!(&fault.place, Place::Value(path) if path.steps().is_empty());
-        if text.printable.is_empty() || is_whole_file {
+        if fault.place.is_whole_file() {
+            group = group.element(Origin::path(document.name()));
+            continue;
+        }
+        if text.printable.is_empty() {
             group = group.element(Origin::path(text.name.as_str()));
             continue;
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
-use super::dom::{Node, Value};
-use super::environment::{Environment, Lookup};
+use super::dom::Node;
+use super::environment::Environment;
 use super::failure;
 use super::fault::{Faults, KeyPath, Place, Step};
 use super::nearest::nearest;
@@ -13,6 +13,7 @@ use super::part::Part;
 use super::structure::{self, GATEWAY, Named};
 use super::table::{GatewayTable, ListenerTable, LogTable, PipelineTable, Route, RouteTable, Table, UpstreamTable};
 use super::values::Walk;
+use super::world::{Machine, World};
 
 /// What the file says. Nothing in it has been looked up, opened or resolved.
 #[derive(Clone, Debug, Default)]
@@ -41,26 +42,25 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a document whose stages and endpoints are of these kinds, with variables from the process's environment.
+    /// Reads a document whose stages and endpoints are of these kinds, with variables from this process's environment.
     ///
     /// Tables that could not be read are left out of the config, and it must not be run if the faults [refuse](Faults::refuse) it:
     /// it is there so that all faults of later steps can be told at the same time. There is none where the syntax is broken.
     pub fn read(document: &Document, part_kinds: &[&str]) -> (Option<Self>, Faults) {
-        Self::read_in(document, part_kinds, &|name| std::env::var(name))
+        Self::read_in(document, part_kinds, &Machine)
     }
 
-    /// [`Config::read`], with variables looked up so.
-    pub fn read_in(document: &Document, part_kinds: &[&str], lookup: Lookup<'_>) -> (Option<Self>, Faults) {
+    /// [`Config::read`], with variables looked up there.
+    pub fn read_in(document: &Document, part_kinds: &[&str], world: &dyn World) -> (Option<Self>, Faults) {
         let mut faults = document.faults.clone();
         let mut faulty = document.faulty.clone();
-        let Value::Table(root) = document.root.value.clone() else { return (None, faults) };
         if document.is_broken {
             return (None, faults);
         }
         let mut config = Self { folder: document.folder().to_owned(), ..Self::default() };
-        let structure::Tables { named: mut tables, doubtful } = structure::tables(root, part_kinds, &mut faults);
+        let structure::Tables { named: mut tables, doubtful } = structure::union(document.roots.iter(), part_kinds, &mut faults);
         config.doubtful = doubtful;
-        let mut walk = Walk { environment: Environment::new(lookup), faults: &mut faults, faulty: &mut faulty };
+        let mut walk = Walk { environment: Environment::new(world), faults: &mut faults, faulty: &mut faulty };
         for table in &mut tables {
             let at = table.at();
             walk.table(&mut table.node, &at);
@@ -169,13 +169,14 @@ mod tests {
     use super::super::part::Mode;
     use super::super::secret::SecretSource;
     use super::super::units::{Cidr, Many, Moment};
+    use super::super::world::Variables;
     use super::*;
 
     const KINDS: [&str; 3] = ["errors", "firewall", "jwt"];
 
     fn read(text: &str) -> (Config, Faults) {
         let lookup = |name: &str| if name == "PORT" { Ok("9001".to_owned()) } else { Err(VarError::NotPresent) };
-        let (config, faults) = Config::read_in(&Document::parse("gateway.toml", text, "/etc/wsgate"), &KINDS, &lookup);
+        let (config, faults) = Config::read_in(&Document::parse("gateway.toml", text, "/etc/wsgate"), &KINDS, &Variables(lookup));
         (config.unwrap(), faults)
     }
 

@@ -1,6 +1,6 @@
 //! The outer shape of the file, `[kind.name]`, and the traps TOML sets around it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use super::dom::{Entry, Form, Node, Table, Value};
 use super::fault::{Fault, Faults, KeyPath, Place};
@@ -33,8 +33,32 @@ pub(super) struct Tables {
     pub(super) doubtful: BTreeSet<String>,
 }
 
-/// Takes the file apart into its tables.
-pub(super) fn tables(root: Table, part_kinds: &[&str], faults: &mut Faults) -> Tables {
+/// Takes every file apart into its tables, and puts them together. A table stands in one file only.
+pub(super) fn union<'a>(roots: impl Iterator<Item = &'a Node>, part_kinds: &[&str], faults: &mut Faults) -> Tables {
+    let mut all = Tables::default();
+    let mut first: BTreeMap<(String, String), Place> = BTreeMap::new();
+    for root in roots.filter_map(Node::as_table) {
+        let tables = tables(root.clone(), part_kinds, faults);
+        all.doubtful.extend(tables.doubtful);
+        for table in tables.named {
+            let place = Place::Span(table.node.source, table.node.span.clone());
+            match first.entry((table.kind.clone(), table.name.clone())) {
+                btree_map::Entry::Vacant(entry) => {
+                    entry.insert(place);
+                    all.named.push(table);
+                }
+                btree_map::Entry::Occupied(entry) => {
+                    let fault = Fault::new(place, format!("[{}] is there twice", table.at()));
+                    faults.push(fault.hint("write all its keys in one file").also(entry.get().clone(), "first here"));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Takes one file apart into its tables.
+fn tables(root: Table, part_kinds: &[&str], faults: &mut Faults) -> Tables {
     let mut tables = Tables::default();
     for (kind, entry) in root {
         let at = KeyPath::default().key(&kind);

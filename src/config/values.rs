@@ -29,9 +29,9 @@ impl Walk<'_> {
 
     fn value(&mut self, node: &mut Node, at: &KeyPath) {
         match &mut node.value {
-            Value::String(text) if environment::is_asked_for(text) && !self.faulty.contains(at) => match self.environment.fill(text) {
+            Value::String(text) if environment::is_asked_for(text) && !self.faulty.contains(at) => match self.environment.fill(text, at) {
                 Ok(filled) => *text = filled,
-                Err(what) => self.fault(Fault::said(at.clone(), &what), at),
+                Err(fault) => self.fault(fault, at),
             },
             Value::Datetime(written) if written.date.is_some() => {
                 if let Some(what) = units::missing_part(written) {

@@ -36,7 +36,7 @@ impl Document {
     }
 
     fn node(&self, at: &KeyPath) -> Option<&Node> {
-        let (node, _, taken) = self.root.follow(at.steps());
+        let (node, _, taken) = self.follow(at)?;
         (taken == at.steps().len()).then_some(node)
     }
 }

@@ -10,7 +10,7 @@ use crate::config::fault::Faults;
 use crate::endpoint::Answer;
 use crate::endpoint::authenticated::{self, Authenticated};
 use crate::endpoint::echo::{self, Echo};
-use crate::stage::{Configure, ExpandTable, STAGES, StageKind};
+use crate::stage::{Configure, ExpandTable, Outcome, STAGES, StageKind};
 
 /// Every kind a file may use besides those of the frame.
 #[derive(Clone)]
@@ -126,6 +126,11 @@ impl Catalog {
     /// A kind of stage.
     pub fn stage(&self, kind: &str) -> Option<&StageKind> {
         self.stages.iter().find(|stage| stage.kind == kind)
+    }
+
+    /// The rows that its stages add to the [table of outcomes](crate::stage::refusal::TABLE).
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.stages.iter().flat_map(|stage| stage.outcomes).copied().collect()
     }
 
     /// A kind of endpoint.

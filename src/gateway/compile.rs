@@ -1,7 +1,7 @@
 //! Compiles a document into a snapshot, and tells every fault of it on the way.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use crate::config::nearest::nearest;
 use crate::config::reference::Name;
 use crate::config::table::ListenerTable;
 use crate::config::units::{Address, Count, Interval, Switch};
+use crate::config::world::{Machine, World};
 use crate::stage::cells::Cells;
 use crate::stage::pipeline::Pipeline;
 use crate::stage::slots::Slots;
@@ -24,13 +25,18 @@ use super::route::Route;
 use super::{Drain, Gateway, log_file};
 
 impl Gateway {
-    /// Compiles a document. What outlives a snapshot is taken from and kept in `cells`.
+    /// Compiles a document on this machine. What outlives a snapshot is taken from and kept in `cells`.
     ///
     /// There is a gateway unless the faults [refuse](Faults::refuse) it.
     pub fn compile(document: &Document, catalog: &Catalog, cells: &Cells) -> (Option<Self>, Faults) {
-        let (config, mut faults) = Config::read(document, &catalog.kinds());
+        Self::compile_in(document, catalog, cells, &Machine)
+    }
+
+    /// [`Gateway::compile`], with all that is beyond the document's own text looked up there.
+    pub fn compile_in(document: &Document, catalog: &Catalog, cells: &Cells, world: &dyn World) -> (Option<Self>, Faults) {
+        let (config, mut faults) = Config::read_in(document, &catalog.kinds(), world);
         let Some(config) = config else { return (None, faults) };
-        let mut compiler = Compiler { parts: Parts::new(&config, catalog, cells), cells, listeners: BTreeMap::new() };
+        let mut compiler = Compiler { parts: Parts::new(&config, catalog, cells, world), cells, world, listeners: BTreeMap::new() };
         compiler.listeners();
         let (routes, tables) = compiler.routes();
         compiler.logs();
@@ -62,6 +68,7 @@ impl Gateway {
 pub(super) struct Compiler<'a> {
     pub(super) parts: Parts<'a>,
     cells: &'a Cells,
+    world: &'a dyn World,
     pub(super) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
 }
 
@@ -105,8 +112,8 @@ impl Compiler<'_> {
         let mut addresses = Vec::new();
         for (index, address) in shape.address.iter().enumerate() {
             let at = at.key("address").index(index);
-            let found = resolve(address).unwrap_or_else(|why| {
-                self.fault(Fault::new(at.clone(), why));
+            let found = resolve(address, &at, self.world).unwrap_or_else(|fault| {
+                self.fault(fault);
                 Vec::new()
             });
             for address in found {
@@ -159,8 +166,8 @@ impl Compiler<'_> {
                 self.unknown(&at.key("routes").index(index), "route", route);
             }
             let Some(file) = log.file.as_deref().map(|file| plain(&config.path(file))) else { continue };
-            if let Err(why) = log_file::judge(&file) {
-                self.fault(Fault::said(at.key("file"), &why));
+            if let Err(fault) = log_file::judge(&file, at.key("file"), self.world) {
+                self.fault(fault);
             }
             if let Some(other) = files.insert(file, name) {
                 let fault = Fault::new(at.key("file"), format!("log.{name} and log.{other} write to the same file"));
@@ -181,12 +188,13 @@ fn widest(one: SocketAddr, other: SocketAddr) -> SocketAddr {
     if one.ip().is_unspecified() && (one.is_ipv6() || !other.ip().is_unspecified()) { one } else { other }
 }
 
-fn resolve(address: &Address) -> Result<Vec<SocketAddr>, String> {
+/// The addresses that one of the file means.
+fn resolve(address: &Address, at: &KeyPath, world: &dyn World) -> Result<Vec<SocketAddr>, Fault> {
     match address {
         Address::Ip(address) => Ok(vec![*address]),
         Address::Name { host, port } => {
-            let found = (host.as_str(), *port).to_socket_addrs().map_err(|error| format!("cannot resolve {host}: {error}"))?;
-            let mut found: Vec<SocketAddr> = found.collect();
+            let found = world.addresses(host, *port).ok_or_else(|| Fault::unknown(at.clone(), format!("the name {host}")))?;
+            let mut found = found.map_err(|error| Fault::new(at.clone(), format!("cannot resolve {host}: {error}")))?;
             found.sort_unstable();
             found.dedup();
             Ok(found)

@@ -2,18 +2,23 @@
 
 use std::path::Path;
 
-/// What is in the way of a log at this path. Rights are not judged: whoever checks a file may be another user than whoever runs it.
+use crate::config::fault::{Fault, KeyPath};
+use crate::config::world::{Standing, World};
+
+/// What is in the way of a log at this path, which the file names at `at`. Rights are not judged: whoever checks a file may be another
+/// user than whoever runs it.
 ///
 /// # Errors
-/// What is wrong, and what would mend it after `; `.
-pub(super) fn judge(path: &Path) -> Result<(), String> {
-    if path.is_dir() {
-        return Err(format!("{} is a folder; write the path of a file in it", path.display()));
-    }
-    match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() || folder.is_dir() => Ok(()),
-        Some(folder) if folder.exists() => Err(format!("{} is not a folder", folder.display())),
-        Some(folder) => Err(format!("the folder {} does not exist; make it: logs make files only", folder.display())),
-        None => Err("a log needs the path of a file".to_owned()),
+/// A fault there.
+pub(super) fn judge(path: &Path, at: KeyPath, world: &dyn World) -> Result<(), Fault> {
+    let wrong = |at, why: String| Err(Fault::said(at, &why));
+    let Some(folder) = path.parent() else { return wrong(at, "a log needs the path of a file".to_owned()) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    match (world.standing(path), world.standing(folder)) {
+        (Some(Standing::Folder), _) => wrong(at, format!("{} is a folder; write the path of a file in it", path.display())),
+        (_, Some(Standing::File)) => wrong(at, format!("{} is not a folder", folder.display())),
+        (_, Some(Standing::Nothing)) => wrong(at, format!("the folder {} does not exist; make it: logs make files only", folder.display())),
+        (Some(_), Some(Standing::Folder)) => Ok(()),
+        (None, _) | (_, None) => Err(Fault::unknown(at, format!("the place of {}", path.display()))),
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::reference::{EndpointRef, PartRef, StageRef};
 use crate::config::table::UpstreamTable;
-use crate::config::{Config, Mode, Part};
+use crate::config::{Config, Mode, Part, World};
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Upstream;
+use crate::stage::Stage;
 use crate::stage::build::{Build, Need};
 use crate::stage::cells::Cells;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
@@ -21,6 +22,7 @@ pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) catalog: &'a Catalog,
     cells: &'a Cells,
+    world: &'a dyn World,
     pub(super) faults: Faults,
     /// What could not be made is `None`: its faults are told, and whoever refers to it has none of its own.
     stages: BTreeMap<PartRef, Option<Made>>,
@@ -40,12 +42,19 @@ pub(super) struct Made {
     defaulted: Vec<KeyPath>,
 }
 
+/// In the place of a stage whose table is right and rests on something that was not looked up: the pipelines that name it can be judged,
+/// and no gateway is made of them.
+struct Unknown;
+
+impl Stage for Unknown {}
+
 impl<'a> Parts<'a> {
-    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells) -> Self {
+    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells, world: &'a dyn World) -> Self {
         let mut parts = Self {
             config,
             catalog,
             cells,
+            world,
             faults: Faults::default(),
             stages: BTreeMap::new(),
             endpoints: BTreeMap::new(),
@@ -70,18 +79,18 @@ impl<'a> Parts<'a> {
 
     fn make_stage(&mut self, reference: &PartRef, part: &Part) {
         let Some(kind) = self.catalog.stage(&part.kind) else { return };
-        let mut build = Build::new(part.at(), &self.config.folder, self.cells);
-        let made = match (kind.build)(part, &mut build) {
-            Ok(stage) => {
-                let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
-                let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
-                Some(Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted })
-            }
-            Err(faults) => {
-                self.faults.extend(faults);
-                None
-            }
-        };
+        let mut build = Build::new(part.at(), &self.config.folder, self.cells).in_world(self.world);
+        build.outcomes = self.catalog.outcomes();
+        let stage = (kind.build)(part, &mut build).or_else(|faults| {
+            let stand_in = faults.are_unknown().then(|| Arc::new(Unknown) as Arc<dyn Stage>);
+            self.faults.extend(faults);
+            stand_in.ok_or(())
+        });
+        let made = stage.ok().map(|stage| {
+            let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
+            let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
+            Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted }
+        });
         self.faults.extend(build.warnings);
         self.stages.insert(reference.clone(), made);
     }

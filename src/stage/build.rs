@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::secret::{Secret, SecretSource};
+use crate::config::world::{Machine, World};
 
 use super::cells::Cells;
+use super::refusal::Outcome;
 
 /// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub struct Build<'a> {
     at: KeyPath,
     folder: &'a FilePath,
     cells: &'a Cells,
+    world: &'a dyn World,
+    /// Rows that stages of the catalog add to the [table](super::refusal::TABLE).
+    pub outcomes: Vec<Outcome>,
     /// The files this part was read from, for the watch.
     pub files: Vec<PathBuf>,
     /// Where a secret has a `default`, taken or not: a fault behind a listener that is not loopback, lest an unset variable open it.
@@ -39,9 +44,16 @@ pub struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    /// Builds the part whose table stands at `at` in a file in `folder`.
+    /// Builds the part whose table stands at `at` in a file in `folder`, on this machine.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
-        Self { at, folder, cells, files: Vec::new(), defaulted: Vec::new(), needs: Vec::new(), warnings: Faults::default() }
+        let (outcomes, files, defaulted, needs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { at, folder, cells, world: &Machine, outcomes, files, defaulted, needs, warnings: Faults::default() }
+    }
+
+    /// Looks files and variables up there instead.
+    #[must_use]
+    pub fn in_world(self, world: &'a dyn World) -> Self {
+        Self { world, ..self }
     }
 
     /// Where the part's table stands: `kind.name`.
@@ -57,10 +69,14 @@ impl<'a> Build<'a> {
     /// Reads a file the table names at `at`; relative paths belong to the config's folder.
     ///
     /// # Errors
-    /// A fault at that key when the file cannot be read.
+    /// A fault at that key when the file cannot be read, or is not to be.
     pub fn read(&mut self, at: KeyPath, file: &FilePath) -> Result<Vec<u8>, Fault> {
         let path = self.folder.join(file);
-        let read = std::fs::read(&path).map_err(|error| Fault::new(at, format!("cannot read {}: {error}", path.display())));
+        let read = match self.world.file(&path) {
+            Some(Ok(bytes)) => Ok(bytes),
+            Some(Err(error)) => Err(Fault::new(at, format!("cannot read {}: {error}", path.display()))),
+            None => Err(Fault::unknown(at, format!("the file {}", path.display()))),
+        };
         self.files.push(path);
         read
     }
@@ -68,7 +84,7 @@ impl<'a> Build<'a> {
     /// Resolves a secret, or a text that may stand outside the file as one does, that the table names at `at`.
     ///
     /// # Errors
-    /// A fault at that key when the variable is unset or the file cannot be read.
+    /// A fault at that key when the variable is unset or the file cannot be read, or neither is to be looked at.
     pub fn secret(&mut self, at: KeyPath, source: &SecretSource) -> Result<Secret, Fault> {
         match source {
             SecretSource::Literal(secret) => Ok(secret.clone()),
@@ -76,7 +92,10 @@ impl<'a> Build<'a> {
                 if default.is_some() {
                     self.defaulted.push(at.clone());
                 }
-                match (std::env::var(name), default) {
+                let Some(found) = self.world.variable(name) else {
+                    return Err(Fault::unknown(at, format!("the variable {name}")));
+                };
+                match (found, default) {
                     (Ok(value), _) => Ok(Secret::new(value)),
                     (Err(VarError::NotPresent), Some(default)) => Ok(default.clone()),
                     // Not UTF-8: the variable is set, so the default is not meant. The error would print its bytes.

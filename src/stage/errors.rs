@@ -1,24 +1,22 @@
-//! `errors`: what refused clients are told, and in which form.
+//! `errors`: what refused clients are told, in which form, and how loudly it is logged.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
+use crate::config::table::LogLevel;
 use crate::config::units::Switch;
 
-use super::refusal::{Body, Outcome, Refusal, TABLE};
+use super::refusal::{Body, CLOSED, Level, MAX_REASON, Outcome, Refusal, TABLE, is_close_code};
 use super::template::Template;
 use super::{Build, Client, Configure, Stage};
 
-/// The largest wording, in bytes of UTF-8: a Close frame carries no more (RFC 6455 §5.5).
-const MAX_REASON: usize = 123;
-
-/// `[errors.NAME]`: what refused clients are told, and in which form. What is left out stays as an outer stage of the kind says it.
+/// `[errors.NAME]`: what refused clients are told, in which form, and how loudly it is logged. What is left out stays as an outer stage
+/// of the kind says it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Table {
@@ -32,11 +30,11 @@ pub struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject: Option<Reject>,
     /// Wordings of one's own, at most 123 bytes, by the id of the outcome.
-    #[schemars(schema_with = "wordings")]
     pub messages: BTreeMap<String, String>,
     /// Close codes of one's own, by the id of the outcome.
-    #[schemars(schema_with = "close_codes")]
     pub codes: BTreeMap<String, u16>,
+    /// Log levels of one's own, by the id of the outcome.
+    pub levels: BTreeMap<String, LogLevel>,
 }
 
 /// How a refusal before the upgrade is told.
@@ -58,11 +56,22 @@ pub struct Errors {
     told: BTreeMap<&'static str, Told>,
 }
 
-/// What one outcome is told as.
+/// What one outcome is told and logged as.
 #[derive(Debug, Default)]
 struct Told {
     reason: Option<Box<str>>,
     code: Option<u16>,
+    level: Option<Level>,
+}
+
+impl From<LogLevel> for Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::Error,
+            LogLevel::Warn => Self::Warn,
+            LogLevel::Info => Self::Info,
+        }
+    }
 }
 
 impl Stage for Errors {
@@ -72,6 +81,7 @@ impl Stage for Errors {
                 refusal.reason = Cow::Owned(reason.to_string());
             }
             refusal.code = told.code.or(refusal.code);
+            refusal.outcome.level = told.level.unwrap_or(refusal.outcome.level);
         }
         if let Some(body) = self.body {
             refusal.telling.body = body;
@@ -93,17 +103,25 @@ impl Configure for Errors {
     fn configure(table: Table, build: &mut Build<'_>) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let mut told: BTreeMap<&'static str, Told> = BTreeMap::new();
+        let rows = Rows(TABLE.iter().chain(&build.outcomes).copied().collect());
         let at = build.at().key("messages");
         for (id, message) in table.messages {
-            match wording(&id, &message, &at) {
+            match rows.worded(&id, &message, &at) {
                 Ok(outcome) => told.entry(outcome.id).or_default().reason = Some(message.into()),
                 Err(fault) => faults.push(fault),
             }
         }
         let at = build.at().key("codes");
         for (id, code) in table.codes {
-            match close_code(&id, code, &at) {
+            match rows.coded(&id, code, &at) {
                 Ok(outcome) => told.entry(outcome.id).or_default().code = Some(code),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let at = build.at().key("levels");
+        for (id, level) in table.levels {
+            match rows.logged(&id, &at) {
+                Ok(outcome) => told.entry(outcome.id).or_default().level = Some(level.into()),
                 Err(fault) => faults.push(fault),
             }
         }
@@ -119,74 +137,66 @@ impl Configure for Errors {
     }
 }
 
-/// The schema of `messages`: every outcome that clients are told of, when it happens and how it is worded.
-fn wordings(_: &mut SchemaGenerator) -> Schema {
-    let told = TABLE.iter().filter(|outcome| outcome.status.is_some() || outcome.code.is_some());
-    by_outcome(told.map(|outcome| {
-        let wording = json!({ "description": outcome.summary, "type": "string", "default": outcome.reason });
-        (outcome.id.to_owned(), wording)
-    }))
-}
+/// The rows that a table may name: the gateway's own, and those of stages that a program adds.
+struct Rows(Vec<Outcome>);
 
-/// The schema of `codes`: every outcome that is told by a Close frame, when it happens and by which code.
-fn close_codes(_: &mut SchemaGenerator) -> Schema {
-    by_outcome(TABLE.iter().filter_map(|outcome| {
-        let code = json!({ "description": outcome.summary, "type": "integer", "minimum": 1000, "maximum": 4999, "default": outcome.code? });
-        Some((outcome.id.to_owned(), code))
-    }))
-}
-
-fn by_outcome(outcomes: impl Iterator<Item = (String, Value)>) -> Schema {
-    let properties: Map<String, Value> = outcomes.collect();
-    let ids: Vec<&String> = properties.keys().collect();
-    json_schema!({ "type": "object", "propertyNames": { "enum": ids }, "properties": properties })
-}
-
-/// The outcome of this id, where clients are told of it.
-fn outcome(id: &str, at: &KeyPath) -> Result<Outcome, Fault> {
-    let at = Place::Key(at.key(id));
-    match TABLE.iter().find(|outcome| outcome.id == id) {
-        Some(outcome) if outcome.status.is_none() && outcome.code.is_none() => {
-            Err(Fault::new(at, format!("no client is told of `{id}`: it has gone by then")))
+impl Rows {
+    /// The row of this id.
+    fn known(&self, id: &str, at: &KeyPath) -> Result<Outcome, Fault> {
+        if let Some(outcome) = self.0.iter().find(|outcome| outcome.id == id) {
+            return Ok(*outcome);
         }
-        Some(outcome) => Ok(*outcome),
-        None => {
-            let fault = Fault::new(at, format!("there is no outcome `{id}`"));
-            let near = TABLE.iter().map(|outcome| (strsim::jaro_winkler(id, outcome.id), outcome.id)).max_by(|a, b| a.0.total_cmp(&b.0));
-            Err(match near {
-                Some((likeness, near)) if likeness > 0.8 => fault.hint(format!("did you mean `{near}`?")),
-                _ => fault.hint("`wsgate errors` lists them all"),
-            })
+        let fault = Fault::new(Place::Key(at.key(id)), format!("there is no outcome `{id}`"));
+        let near = self.0.iter().map(|outcome| (strsim::jaro_winkler(id, outcome.id), outcome.id)).max_by(|a, b| a.0.total_cmp(&b.0));
+        Err(match near {
+            Some((likeness, near)) if likeness > 0.8 => fault.hint(format!("did you mean `{near}`?")),
+            _ => fault.hint("`wsgate errors` lists them all"),
+        })
+    }
+
+    /// The row of this id, where clients are told of it.
+    fn told(&self, id: &str, at: &KeyPath) -> Result<Outcome, Fault> {
+        let outcome = self.known(id, at)?;
+        if outcome.status.is_none() && outcome.code.is_none() {
+            return Err(Fault::new(Place::Key(at.key(id)), format!("no client is told of `{id}`: it has gone by then")));
         }
+        Ok(outcome)
     }
-}
 
-fn wording(id: &str, message: &str, at: &KeyPath) -> Result<Outcome, Fault> {
-    let outcome = outcome(id, at)?;
-    if message.len() > MAX_REASON {
-        let message = format!("this wording has {} bytes, a Close frame carries {MAX_REASON} (RFC 6455 §5.5)", message.len());
-        return Err(Fault::new(at.key(id), message));
+    fn worded(&self, id: &str, message: &str, at: &KeyPath) -> Result<Outcome, Fault> {
+        let outcome = self.told(id, at)?;
+        if message.len() > MAX_REASON {
+            let message = format!("this wording has {} bytes, a Close frame carries {MAX_REASON} (RFC 6455 §5.5)", message.len());
+            return Err(Fault::new(at.key(id), message));
+        }
+        if message.contains(char::is_control) {
+            return Err(Fault::new(at.key(id), "a wording is one line"));
+        }
+        Ok(outcome)
     }
-    if message.contains(char::is_control) {
-        return Err(Fault::new(at.key(id), "a wording is one line"));
-    }
-    Ok(outcome)
-}
 
-/// Codes that an endpoint may send (RFC 6455 §7.4 and the IANA registry); 1010 is the client's own word.
-fn close_code(id: &str, code: u16, at: &KeyPath) -> Result<Outcome, Fault> {
-    let outcome = outcome(id, at)?;
-    if outcome.code.is_none() {
-        return Err(Fault::new(
-            Place::Key(at.key(id)),
-            format!("`{id}` happens before the upgrade only: it is never told by a close code"),
-        ));
+    fn coded(&self, id: &str, code: u16, at: &KeyPath) -> Result<Outcome, Fault> {
+        let outcome = self.told(id, at)?;
+        if outcome.code.is_none() {
+            let message = format!("`{id}` happens before the upgrade only: it is never told by a close code");
+            return Err(Fault::new(Place::Key(at.key(id)), message));
+        }
+        if !is_close_code(code) {
+            let fault = Fault::new(at.key(id), format!("{code} is no close code that a server may send"));
+            return Err(fault.hint("codes of your own are 4000 to 4999, those of libraries and frameworks 3000 to 3999"));
+        }
+        Ok(outcome)
     }
-    if !matches!(code, 1000..=1003 | 1007..=1009 | 1011..=1014 | 3000..=4999) {
-        let fault = Fault::new(at.key(id), format!("{code} is no close code that a server may send"));
-        return Err(fault.hint("codes of your own are 4000 to 4999, those of libraries and frameworks 3000 to 3999"));
+
+    /// The row of this id, where stages see it: a peer's own Close passes them by.
+    fn logged(&self, id: &str, at: &KeyPath) -> Result<Outcome, Fault> {
+        let outcome = self.known(id, at)?;
+        if outcome.id == CLOSED.id {
+            let message = format!("`{id}` is always logged as info: a peer has said goodbye, and nothing is wrong");
+            return Err(Fault::new(Place::Key(at.key(id)), message));
+        }
+        Ok(outcome)
     }
-    Ok(outcome)
 }
 
 #[cfg(test)]
@@ -194,7 +204,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::cells::Cells;
-    use super::super::refusal::{BAD_HANDSHAKE, IP_DENIED, TOKEN_EXPIRED};
+    use super::super::refusal::{BAD_HANDSHAKE, CLIENT_LOST, IP_DENIED, TOKEN_EXPIRED};
     use super::*;
 
     fn errors(text: &str) -> Result<Errors, Faults> {
@@ -229,6 +239,16 @@ mod tests {
     }
 
     #[test]
+    fn an_outcome_is_logged_as_loudly_as_the_table_says() {
+        let errors = errors("levels = { client_lost = \"error\", ip_denied = \"info\" }").unwrap();
+        for (outcome, level) in [(CLIENT_LOST, Level::Error), (IP_DENIED, Level::Info), (TOKEN_EXPIRED, Level::Warn)] {
+            let mut refusal = Refusal::new(outcome);
+            errors.error(None, &mut refusal);
+            assert_eq!(refusal.outcome, Outcome { level, ..outcome });
+        }
+    }
+
+    #[test]
     fn an_inner_stage_has_the_last_word_on_what_it_names_and_leaves_the_rest() {
         let outer = errors("body = \"json\"\nnotify = \"{reason} {code}\"\nmessages = { ip_denied = \"outer\" }").unwrap();
         let mut refusal = Refusal::new(IP_DENIED);
@@ -249,6 +269,8 @@ mod tests {
             ("codes = { ip_denied = 1010 }", Place::Value("codes.ip_denied"), "1010 is no close code"),
             ("codes = { ip_denied = 2999 }", Place::Value("codes.ip_denied"), "2999 is no close code"),
             ("codes = { ip_denied = 5000 }", Place::Value("codes.ip_denied"), "5000 is no close code"),
+            ("levels = { ip_deny = \"warn\" }", Place::Key("levels.ip_deny"), "no outcome `ip_deny`"),
+            ("levels = { closed = \"warn\" }", Place::Key("levels.closed"), "always logged as info"),
             ("messages = { ip_denied = \"a\\nb\" }", Place::Value("messages.ip_denied"), "one line"),
         ] {
             let fault = errors(table).unwrap_err().0.remove(0);

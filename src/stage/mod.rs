@@ -17,8 +17,7 @@ pub mod pipeline;
 pub mod rate_limit;
 pub mod refusal;
 pub mod revoked;
-#[cfg(test)]
-pub(crate) mod sample;
+pub mod sample;
 pub mod slots;
 pub mod template;
 pub mod traffic;
@@ -126,6 +125,8 @@ pub trait Configure: Stage + Sized {
     const AUTHENTICATES: bool = false;
     /// Whether a browser that passed this stage was sent by a page that may connect.
     const JUDGES_ORIGINS: bool = false;
+    /// Rows of its own, besides those of [`TABLE`](refusal::TABLE): `wsgate errors` lists them, and an `errors` stage may name them.
+    const OUTCOMES: &'static [Outcome] = &[];
     /// The table's keys. `mode` is not among them: the pipeline keeps it.
     type Table: DeserializeOwned + Serialize + JsonSchema;
 
@@ -164,6 +165,8 @@ pub struct StageKind {
     pub authenticates: bool,
     /// [`Configure::JUDGES_ORIGINS`].
     pub judges_origins: bool,
+    /// [`Configure::OUTCOMES`].
+    pub outcomes: &'static [Outcome],
     /// Makes the stage from its table, which is without `mode`.
     pub build: MakeStage,
     /// The JSON Schema of its table.
@@ -173,18 +176,30 @@ pub struct StageKind {
 }
 
 impl StageKind {
-    /// The entry of this stage.
+    /// The entry of this stage. One with an [outcome](Configure::OUTCOMES) that the wire cannot carry does not compile.
     pub const fn of<S: Configure>() -> Self {
+        const { assert!(are_sound(S::OUTCOMES), "an outcome has a status, a close code or a reason that the wire cannot carry") };
         Self {
             kind: S::KIND,
             bare: S::BARE,
             authenticates: S::AUTHENTICATES,
             judges_origins: S::JUDGES_ORIGINS,
+            outcomes: S::OUTCOMES,
             build: |part, build| Ok(Arc::new(S::configure(part.read()?, build)?)),
             schema: || schema_for!(S::Table),
             expand: |part| part.expand::<S::Table>(),
         }
     }
+}
+
+const fn are_sound(mut outcomes: &[Outcome]) -> bool {
+    while let Some((outcome, rest)) = outcomes.split_first() {
+        if !outcome.is_sound() {
+            return false;
+        }
+        outcomes = rest;
+    }
+    true
 }
 
 #[cfg(test)]

@@ -20,10 +20,13 @@ pub enum Level {
     Info,
 }
 
+/// The longest reason a Close frame can carry: 125 bytes of payload less the code (RFC 6455 §5.5).
+pub const MAX_REASON: usize = 123;
+
 /// One row of the table: what a connection is told when the gateway refuses or ends it.
 ///
-/// A plugin adds rows of its own as `static`s, most easily from one of ours:
-/// `Outcome { id: "tenant_blocked", reason: "tenant blocked", ..FORBIDDEN }`.
+/// A plugin has rows of its own, most easily made from one of ours: `Outcome { id: "tenant_blocked", reason: "tenant blocked", ..FORBIDDEN }`.
+/// It lists them in [`Configure::OUTCOMES`](super::Configure::OUTCOMES).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The stable name, the same in the response, the log and the metric.
@@ -40,6 +43,26 @@ pub struct Outcome {
     pub level: Level,
     /// When it happens, for `wsgate errors`.
     pub summary: &'static str,
+}
+
+/// Whether an endpoint may send this close code (RFC 6455 §7.4 and the IANA registry); 1010 is the client's own word.
+pub const fn is_close_code(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1009 | 1011..=1014 | 3000..=4999)
+}
+
+impl Outcome {
+    /// Whether the wire can carry it: a status of a refusal, codes that may be sent, a reason that fits.
+    pub const fn is_sound(&self) -> bool {
+        let status = match self.status {
+            Some(status) => 400 <= status && status <= 599,
+            None => true,
+        };
+        let code = match self.code {
+            Some(code) => is_close_code(code),
+            None => true,
+        };
+        status && code && is_close_code(self.upstream_code) && self.reason.len() <= MAX_REASON
+    }
 }
 
 /// Writes the rows as constants and the list of them all.
@@ -233,6 +256,23 @@ pub struct Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_row_is_one_that_the_wire_can_carry() {
+        assert!(TABLE.iter().all(Outcome::is_sound));
+        let long = Outcome {
+            reason: "a reason that no Close frame can carry, as it goes on for more than one hundred and twenty-three bytes, which is all there is",
+            ..FORBIDDEN
+        };
+        for row in [
+            Outcome { status: Some(101), ..FORBIDDEN },
+            Outcome { code: Some(1006), ..FORBIDDEN },
+            Outcome { upstream_code: 1010, ..FORBIDDEN },
+            long,
+        ] {
+            assert!(!row.is_sound(), "{row:?}");
+        }
+    }
 
     #[test]
     fn only_what_lies_in_the_gateway_or_behind_it_is_an_error() {

@@ -2,10 +2,9 @@
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::violation::Violation;
+use crate::stage::refusal::MAX_REASON;
 
-/// The longest reason a Close can carry: 125 bytes of payload less the code (RFC 6455 §5.5).
-pub const MAX_REASON: usize = 123;
+use super::violation::Violation;
 
 /// The code that stands for a Close without one; never on the wire (RFC 6455 §7.1.5).
 pub const NO_CODE: u16 = 1005;

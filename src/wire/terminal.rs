@@ -84,10 +84,11 @@ impl<C> Terminal<C> {
         self.begin(closing, answer);
     }
 
-    fn lost(&mut self, now: Tick) {
+    fn lost(&mut self, now: Tick, tell: Tell<'_>) {
         self.leg.hang_up();
         if self.closing.is_none() {
-            let refusal = Refusal::new(lost(Side::Client));
+            let mut refusal = Refusal::new(lost(Side::Client));
+            tell(&mut refusal);
             self.closing = Some(Box::new(Closing::lost(Side::Client, &refusal, self.terms.close_timeout, now)));
         }
     }
@@ -125,7 +126,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         match turn {
             Turn::Blocked => return false,
             Turn::Idle if !self.leg.is_broken() => return false,
-            Turn::Idle | Turn::Lost => self.lost(now),
+            Turn::Idle | Turn::Lost => self.lost(now, tell),
             Turn::Moved => {}
             Turn::Closed(close) => self.closed(close, now),
             Turn::Refused(mut refusal) => {

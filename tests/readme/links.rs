@@ -50,23 +50,3 @@ fn the_readme_s_test_command_is_the_plain_one() {
     let section = readme.split_once("\n## Test\n").unwrap().1.split("\n## ").next().unwrap().to_owned();
     assert_eq!(super::blocks(&section, "sh"), ["cargo test\n"]);
 }
-
-#[test]
-fn every_direct_dependency_has_its_reason() {
-    let manifest: toml::Table = fs::read_to_string(package().join("Cargo.toml")).unwrap().parse().unwrap();
-    let decisions = fs::read_to_string(package().join("docs/decisions.md")).unwrap();
-    let told: BTreeSet<&str> = decisions
-        .lines()
-        .filter_map(|line| line.strip_prefix("| "))
-        .filter_map(|row| row.split(" | ").next())
-        .flat_map(|names| names.split(", "))
-        .map(|name| name.trim_end_matches(" (tests)"))
-        .collect();
-    let mut names = BTreeSet::new();
-    for section in ["dependencies", "dev-dependencies"] {
-        names.extend(manifest[section].as_table().unwrap().keys().map(String::as_str));
-    }
-    let untold: Vec<_> = names.difference(&told).collect();
-    let gone: Vec<_> = told.difference(&names).filter(|name| **name != "crate").collect();
-    assert!(untold.is_empty() && gone.is_empty(), "without a reason: {untold:?}; no longer there: {gone:?}");
-}

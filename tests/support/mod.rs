@@ -54,10 +54,15 @@ impl Gateway {
 
     /// The same, in a folder that holds other files already.
     pub fn run_in(folder: TempDir, config: &str) -> Self {
+        Self::run_by(Path::new(env!("CARGO_BIN_EXE_wsgate")), folder, config)
+    }
+
+    /// The same, by another program that has the command line.
+    pub fn run_by(program: &Path, folder: TempDir, config: &str) -> Self {
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, format!("{config}\n[log.for-the-test]\nconsole = \"stderr\"\nformat = \"json\"\nlevel = \"info\"\n"))
             .unwrap();
-        let mut child = command(folder.path()).arg("run").stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command_of(program, folder.path()).arg("run").stderr(Stdio::piped()).spawn().unwrap();
         let (sender, events) = channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::spawn(move || {
@@ -176,7 +181,12 @@ impl Drop for Gateway {
 
 /// The `wsgate` command, run in a folder and without this machine's own settings.
 pub fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wsgate"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_wsgate")), folder)
+}
+
+/// The same of another program.
+pub fn command_of(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command.current_dir(folder).env_remove("WSGATE_CONFIG").env_remove("WSGATE_JWT_SECRET").env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }

@@ -3,13 +3,10 @@
 use serde_json::{Map, Value, json};
 use wsgate::gateway::expansion::{Key, Table};
 
-use crate::cli::Failure;
-
-/// All tables as one object, with a line end behind it. A key within a table has the names of both, with a dot between.
-pub(super) fn text(tables: &[Table]) -> Result<String, Failure> {
+/// All tables as one object. A key within a table has the names of both, with a dot between.
+pub(super) fn shown(tables: &[Table]) -> Value {
     let tables: Vec<Value> = tables.iter().map(table).collect();
-    let text = serde_json::to_string_pretty(&json!({ "tables": tables })).map_err(Failure::could)?;
-    Ok(text + "\n")
+    json!({ "tables": tables })
 }
 
 fn table(table: &Table) -> Value {

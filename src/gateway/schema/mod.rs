@@ -5,12 +5,15 @@
 //! what drafts 7 and 2020-12 have in common, but for descriptions beside a `$ref`.
 
 mod definitions;
+mod outcomes;
 mod tidy;
 
 use schemars::{Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use crate::config::{FRAME, Mode};
+use crate::stage::Configure;
+use crate::stage::errors::Errors;
 
 use super::catalog::{Catalog, ENDPOINTS};
 use definitions::Definitions;
@@ -43,6 +46,9 @@ pub fn schema(catalog: &Catalog) -> Schema {
     }
     for stage in catalog.stages() {
         let mut table = definitions.take(stage.kind, (stage.schema)());
+        if stage.kind == Errors::KIND {
+            outcomes::name(&mut table, catalog);
+        }
         if let Some(keys) = table.get_mut("properties").and_then(Value::as_object_mut) {
             keys.insert("mode".to_owned(), mode_key());
         }

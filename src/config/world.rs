@@ -1,0 +1,116 @@
+//! What a config asks of the machine it is read on: variables, files, names of hosts.
+
+use std::env::VarError;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::path::Path;
+
+/// Where a config is read. All that is looked up beyond its own text is looked up here: a config is checked without a machine by
+/// [`Offline`], and can be compiled against answers that were recorded elsewhere.
+///
+/// `None` is no answer: what depends on it is told as [unknown](super::fault::Severity::Unknown), and no gateway is made of it.
+pub trait World {
+    /// A variable of the environment.
+    fn variable(&self, name: &str) -> Option<Result<String, VarError>>;
+
+    /// All that a file holds.
+    fn file(&self, path: &Path) -> Option<io::Result<Vec<u8>>>;
+
+    /// What stands at a path.
+    fn standing(&self, path: &Path) -> Option<Standing>;
+
+    /// The addresses of a host, each with this port.
+    fn addresses(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>>;
+}
+
+/// What stands at a path, links followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    Nothing,
+    /// A folder.
+    Folder,
+    /// A file, or what is written to like one.
+    File,
+}
+
+/// This machine, and this process's environment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Machine;
+
+/// Nowhere: nothing is looked up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offline;
+
+impl World for Machine {
+    fn variable(&self, name: &str) -> Option<Result<String, VarError>> {
+        Some(std::env::var(name))
+    }
+
+    fn file(&self, path: &Path) -> Option<io::Result<Vec<u8>>> {
+        Some(std::fs::read(path))
+    }
+
+    fn standing(&self, path: &Path) -> Option<Standing> {
+        Some(match path.metadata() {
+            Ok(found) if found.is_dir() => Standing::Folder,
+            Ok(_) => Standing::File,
+            Err(_) => Standing::Nothing,
+        })
+    }
+
+    fn addresses(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        Some((host, port).to_socket_addrs().map(|found| usable(found.collect())))
+    }
+}
+
+/// Those that this machine can have: in many containers `localhost` is `::1` as well, and there is no IPv6. Where it is all that a name
+/// has, using it tells what is missing.
+fn usable(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let has_ipv6 = || UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if found.iter().any(SocketAddr::is_ipv4) && found.iter().any(SocketAddr::is_ipv6) && !has_ipv6() {
+        found.retain(SocketAddr::is_ipv4);
+    }
+    found
+}
+
+impl World for Offline {
+    fn variable(&self, _: &str) -> Option<Result<String, VarError>> {
+        None
+    }
+
+    fn file(&self, _: &Path) -> Option<io::Result<Vec<u8>>> {
+        None
+    }
+
+    fn standing(&self, _: &Path) -> Option<Standing> {
+        None
+    }
+
+    fn addresses(&self, _: &str, _: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        None
+    }
+}
+
+/// Variables and nothing else, for tests.
+#[cfg(test)]
+pub(super) struct Variables<F>(pub(super) F);
+
+#[cfg(test)]
+impl<F: Fn(&str) -> Result<String, VarError>> World for Variables<F> {
+    fn variable(&self, name: &str) -> Option<Result<String, VarError>> {
+        Some(self.0(name))
+    }
+
+    fn file(&self, _: &Path) -> Option<io::Result<Vec<u8>>> {
+        None
+    }
+
+    fn standing(&self, _: &Path) -> Option<Standing> {
+        None
+    }
+
+    fn addresses(&self, _: &str, _: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        None
+    }
+}
