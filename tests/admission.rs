@@ -47,6 +47,17 @@ async fn a_malformed_request_is_told_what_is_wrong_with_it() {
         ("an obs-fold", raw::upgrade("/echo", "X-A: b\r\n c\r\n"), 400, "bad_handshake"),
         ("HTTP/1.0", good.replace("HTTP/1.1", "HTTP/1.0"), 400, "bad_handshake"),
         ("a POST", good.replace("GET", "POST"), 426, "upgrade_required"),
+        ("a POST with a body", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi".to_owned(), 426, "upgrade_required"),
+        (
+            "a chunked POST",
+            "POST /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            426,
+            "upgrade_required",
+        ),
+        ("a POST whose body does not come", "POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhi".to_owned(), 404, "no_route"),
+        ("a CONNECT", good.replace("GET", "CONNECT"), 426, "upgrade_required"),
+        ("an OPTIONS of everything", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 426, "upgrade_required"),
+        ("a PUT to no path", "PUT /nowhere HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 404, "no_route"),
         ("a path parameter", raw::upgrade("/echo;v=1", ""), 400, "bad_handshake"),
         ("a short key", good.replace("dGhlIHNhbXBsZSBub25jZQ==", "dGhl"), 400, "bad_handshake"),
         ("a dot segment", raw::upgrade("/a/../echo", ""), 400, "bad_handshake"),
@@ -339,6 +350,9 @@ async fn a_refused_request_is_logged_with_what_it_asked_for() {
 #[tokio::test]
 async fn a_head_request_is_answered_without_a_body() {
     let gateway = Gateway::run(ECHO);
-    let answer = raw::exchange(gateway.address("public"), b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 426 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    for (path, status) in [("/echo", 426), ("/nowhere", 404), ("/a//b", 400), ("*", 426)] {
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = raw::exchange(gateway.address("public"), request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::{Gateway, Socket, ask, backend, closed, command, connect, next_text, request, with_token};
+use support::{Gateway, Socket, ask, backend, closed, command, connect, next_text, raw, request, with_token};
 use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -248,6 +248,10 @@ async fn upstream_relays_below_its_prefix_and_to_a_url() {
         assert_eq!(ask(&mut socket, "through").await, "through");
         assert_eq!(requests.recv().await.unwrap().uri(), seen, "{path}");
     }
+    for _ in 0..3 {
+        assert_eq!(ask(&mut gateway.connect("public", "/rooms/lobby?room=1").await, "not to who drains").await, "not to who drains");
+        assert_eq!(requests.recv().await.unwrap().uri(), "/rooms/lobby?room=1");
+    }
     let (mut socket, response) =
         tokio_tungstenite::connect_async(request(&gateway.url("public", "/chat"), &[("sec-websocket-protocol", "other, chat.v1")]))
             .await
@@ -255,6 +259,26 @@ async fn upstream_relays_below_its_prefix_and_to_a_url() {
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1");
     futures_util::SinkExt::send(&mut socket, Message::text("x".repeat(65 << 10))).await.unwrap();
     assert_eq!(closed(&mut socket).await.0, 1009);
+}
+
+#[tokio::test]
+async fn health_is_ready_until_the_gateway_is_asked_to_stop() {
+    let mut gateway = serve("examples/configs/health.toml", Some(backend::echo().await.0));
+    let probe = |listener: &str, path: &str| {
+        let address = gateway.address(listener);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        async move { raw::exchange(address, request.as_bytes()).await }
+    };
+    for (listener, path, status) in
+        [("probes", "/readyz", 200), ("probes", "/livez", 200), ("public", "/health/readyz", 200), ("public", "/health", 404)]
+    {
+        let answer = probe(listener, path).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+    }
+    gateway.signal("TERM");
+    gateway.event("stopping");
+    assert!(raw::exchange(gateway.address("probes"), b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await.ends_with("\r\n\r\ndraining\n"));
+    assert_eq!(ask(&mut gateway.connect("public", "/").await, "still in").await, "still in");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ async fn serve(mut client: TcpStream, upstream: &Upstream) {
     let opened = match Upgrade::check(&request, Compression::Pass) {
         Ok(upgrade) => {
             let target = request.uri.path_and_query().unwrap().as_str();
-            let facts = Facts { ip, secure: false, target, offer: &upgrade.offer, extra: &[] };
+            let facts = Facts { ip, user: None, secure: false, target, offer: &upgrade.offer, extra: &[] };
             upstream.open(&request, &facts, &mut Vec::new()).await.map(|opened| (upgrade, opened))
         }
         Err(refusal) => Err(Refused::Gateway(refusal)),

@@ -11,7 +11,7 @@ use jsonschema::{Validator, draft7, draft202012};
 use serde_json::{Map, Value};
 use wsgate::config::fault::Faults;
 use wsgate::config::reference::{EndpointRef, PartRef};
-use wsgate::config::table::{ClaimHeader, HeadSize, HostHeader, Prefix, Subprotocol};
+use wsgate::config::table::{ClaimHeader, HeadSize, HostHeader, Prefix, Sticky, Subprotocol};
 use wsgate::config::units::{Address, ByteRate, Cidr, Interval, Rate, ServerUrl, Size};
 use wsgate::config::{Document, FRAME, FRAME_KINDS};
 use wsgate::gateway::{Catalog, Gateway, schema};
@@ -282,6 +282,10 @@ const TEXTS: &[(Judge, &str, (bool, bool))] = &[
     (judged::<ClaimHeader>, "X-User", BOTH),
     (judged::<ClaimHeader>, "X User", NEITHER),
     (judged::<ClaimHeader>, "Host", ONLY_THE_PATTERN),
+    (judged::<Sticky>, "cookie:server", BOTH),
+    (judged::<Sticky>, "ip", BOTH),
+    (judged::<Sticky>, "header", NEITHER),
+    (judged::<Sticky>, "ip/24", NEITHER),
     (judged::<Subprotocol>, "chat.v1~!#", BOTH),
     (judged::<Subprotocol>, "a, b", NEITHER),
     (judged::<PartRef>, "errors", BOTH),

@@ -1,7 +1,8 @@
-//! What answers behind a route: an endpoint of our own, or a proxied upstream.
+//! What answers behind a route: an endpoint of our own, a proxied upstream, or plain HTTP for probes.
 
 pub mod authenticated;
 pub mod echo;
+pub mod health;
 pub mod upstream;
 
 use std::sync::Arc;
@@ -15,6 +16,15 @@ pub enum Endpoint {
     Own(Arc<dyn Answer>),
     /// A server of this upstream.
     Upstream(Arc<upstream::Upstream>),
+    /// The gateway itself, over plain HTTP: whatever asks upgrades to nothing.
+    Health(Arc<health::Health>),
+}
+
+impl Endpoint {
+    /// Whether it answers plain HTTP, and nobody stays.
+    pub fn is_health(&self) -> bool {
+        matches!(self, Self::Health(_))
+    }
 }
 
 /// An endpoint of our own: makes what answers one connection.

@@ -9,11 +9,12 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::endpoint::Endpoint;
+use crate::endpoint::health::Health;
 use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{
-    AUTH_TIMEOUT, AUTH_UNAVAILABLE, BAD_HANDSHAKE, CLIENT_LOST, HANDSHAKE_TIMEOUT, NO_ROUTE, OVERLOADED, SHUTTING_DOWN,
+    AUTH_TIMEOUT, AUTH_UNAVAILABLE, BAD_HANDSHAKE, CLIENT_LOST, HANDSHAKE_TIMEOUT, NO_ROUTE, OVERLOADED, SHUTTING_DOWN, TOKEN_MISSING,
 };
 use crate::stage::{Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
@@ -47,6 +48,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         client: None,
         terms: None,
         findings: Findings::default(),
+        is_spare: false,
         holdings: Holdings::new(load),
     };
     let admitted = visit.admit().await;
@@ -59,7 +61,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
 
 impl Visit {
     async fn admit(&mut self) -> Result<Backend, Stop> {
-        self.take_slots()?;
+        let full = self.take_slots()?;
         let unwelcome = self.greet()?;
         let parts = self.read_request().await?;
         let found = self.find_route(parts);
@@ -67,25 +69,33 @@ impl Visit {
             return Err(refusal.into());
         }
         let route = found?;
+        if let Some(refusal) = full.filter(|_| !route.endpoint.is_health()) {
+            return Err(refusal.into());
+        }
         route.pipeline.connect(&self.peer, &mut self.findings)?;
         self.judge(&self.listener.clone().pipeline).await?;
         self.judge(&route.pipeline).await?;
-        if self.worker.is_draining() {
-            return Err(refused(Refusal::new(SHUTTING_DOWN)));
-        }
         let backend = match &route.endpoint {
+            Endpoint::Health(health) => return Err(self.answer_probe(health)),
+            _ if self.worker.is_draining() => return Err(refused(Refusal::new(SHUTTING_DOWN))),
             Endpoint::Own(_) => None,
             Endpoint::Upstream(upstream) => Some(self.open_upstream(upstream, &route).await?),
         };
         self.switch(backend).await
     }
 
-    /// The socket is accepted: is there room for it?
-    fn take_slots(&mut self) -> Result<(), Stop> {
+    /// The socket is accepted: is there room for it? One too many may be a probe, which is answered all the same: a supervisor would
+    /// end a gateway that is merely full. So it is read in one of few spare places before it is refused.
+    fn take_slots(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
         for slots in [&self.gateway.slots, &self.listener.slots] {
-            self.holdings.permits.push(slots.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED)))?);
+            let Some(permit) = slots.enter() else {
+                self.holdings.permits.push(self.worker.spare.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED)))?);
+                self.is_spare = true;
+                return Ok(Some(Box::new(Refusal::new(OVERLOADED))));
+            };
+            self.holdings.permits.push(permit);
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The client's address is known. One that is refused with an accepted upgrade and a Close has to ask for it first.
@@ -153,7 +163,10 @@ impl Visit {
             request: Some(Box::new(parts)),
             first_message: None,
         });
-        self.terms = Some(Terms { upgrade: upgrade?, subprotocol: None });
+        // A probe upgrades to nothing, whatever it says (RFC 9110 §7.8).
+        if !route.endpoint.is_health() {
+            self.terms = Some(Terms { upgrade: upgrade?, subprotocol: None });
+        }
         Ok(route)
     }
 
@@ -174,8 +187,22 @@ impl Visit {
         }
     }
 
+    /// A probe has passed every stage: it gets its answer and no more.
+    fn answer_probe(&self, health: &Health) -> Stop {
+        let Some(request) = self.client.as_ref().and_then(|client| client.request.as_deref()) else { return Stop::Gone };
+        let path = self.asked.as_ref().map_or("", |asked| &asked.path);
+        let unready = match self.worker.is_stopping() {
+            true => Some("draining"),
+            false => self.is_spare.then_some("no room: at max_connections"),
+        };
+        health.answer(&request.method, path, unready).map_or_else(Stop::Refused, |answer| Stop::Answered(Box::new(answer)))
+    }
+
     /// Answers 101, before any backend has been asked, and reads one message.
     async fn take_first_message(&mut self, wanted: FirstMessage) -> Result<(), Stop> {
+        if self.terms.is_none() {
+            return Err(refused(Refusal::new(TOKEN_MISSING).rule("a probe sends no first message")));
+        }
         let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
         // No backend has agreed to a compression yet, and the client must not begin to use one.
         terms.upgrade.offer = Offer::default();
@@ -205,6 +232,10 @@ impl Visit {
         drop(self.client.as_mut().map(|client| client.holdings.take_permits()));
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
+            Stop::Answered(answer) => {
+                let Some(_courtesy) = self.worker.courtesy.enter() else { return };
+                return self.door.answer(Vec::new, || *answer, within).await;
+            }
             Stop::Declined(refusal, answer) => (refusal, Some(answer)),
             Stop::Refused(refusal) => (refusal, None),
         };

@@ -118,11 +118,15 @@ impl Engine {
         self.workers.iter().map(|handle| handle.worker.load()).sum()
     }
 
-    /// Stops accepting after the configured delay, ends every connection with 1001 over the configured time, and returns
+    /// Is not ready from now on, as health endpoints tell it; stops accepting after the configured delay, ends every connection with 1001 over the configured time, and returns
     /// when the last is gone. Dropping the future leaves the engine as it is then; [`stop`](Self::stop) ends the rest at once.
     pub async fn drain(&mut self) {
         let drain = self.shared.gateway.load().drain;
-        tokio::time::sleep(drain.delay).await;
+        self.workers.iter().for_each(|handle| handle.worker.begin_to_stop());
+        if !drain.delay.is_zero() {
+            Event::Stopping { delay: drain.delay }.emit();
+            tokio::time::sleep(drain.delay).await;
+        }
         self.acceptors.shutdown().await;
         let (began, open) = (Instant::now(), self.connections());
         Event::Draining { connections: open, over: drain.over }.emit();

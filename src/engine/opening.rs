@@ -41,10 +41,12 @@ impl Visit {
     pub(super) async fn open_upstream(&mut self, upstream: &Upstream, route: &Route) -> Result<(Leg<TcpStream>, Agreed), Stop> {
         let (Some(terms), Some(client)) = (&self.terms, &mut self.client) else { return Err(Stop::Gone) };
         let extra = claims(client, route);
+        let user: Option<Box<str>> = client.user().map(Into::into);
         let Some(request) = &mut client.request else { return Err(Stop::Gone) };
         let target = request::sent(&client.path, request);
         request::limit_subprotocols(&mut request.headers, route.subprotocols.as_deref());
-        let facts = Facts { ip: self.peer.ip, secure: false, target: &target, offer: &terms.upgrade.offer, extra: &extra };
+        let (ip, user) = (self.peer.ip, user.as_deref());
+        let facts = Facts { ip, user, secure: false, target: &target, offer: &terms.upgrade.offer, extra: &extra };
         let mut news = Vec::new();
         let opened = upstream.open(request, &facts, &mut news).await;
         news.iter().for_each(|news| report(news, client));
@@ -120,7 +122,7 @@ impl Visit {
                 }
                 spawn(relay, policy, seat, self.worker, kept);
             }
-            (Endpoint::Upstream(_), None) => {}
+            (Endpoint::Upstream(_), None) | (Endpoint::Health(_), _) => {}
         }
     }
 }

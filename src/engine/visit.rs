@@ -26,6 +26,8 @@ pub(super) enum Stop {
     Refused(Box<Refusal>),
     /// The backend declined the upgrade: the client gets the backend's own answer where it can still get one over HTTP.
     Declined(Box<Refusal>, Box<Response<Bytes>>),
+    /// It asked for something that is answered over plain HTTP: a probe, of which there is no line in the log.
+    Answered(Box<Response<Bytes>>),
     /// The client has gone before it asked for anything.
     Gone,
 }
@@ -57,6 +59,8 @@ pub(super) struct Visit {
     /// What its request settles, where it has been read.
     pub(super) terms: Option<Terms>,
     pub(super) findings: Findings,
+    /// Whether it was let in beyond `max_connections`, to be read and turned away.
+    pub(super) is_spare: bool,
     pub(super) holdings: Holdings,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -23,6 +23,9 @@ use super::wheel::Wheel;
 /// are turned away holds no more than this.
 const MAX_COURTESY: usize = 1024;
 
+/// How many connections beyond `max_connections` are read before they are refused, so that a probe among them gets its answer.
+const MAX_SPARE: usize = 16;
+
 /// A socket fresh from a listener.
 pub(super) struct Accepted {
     pub(super) socket: TcpStream,
@@ -37,9 +40,12 @@ pub(super) struct Worker {
     pub(super) registry: Arc<Registry>,
     /// Connections and handshakes on this worker.
     load: AtomicUsize,
+    stopping: AtomicBool,
     draining: watch::Sender<bool>,
     /// Clients that are being told why they are turned away, over HTTP.
     pub(super) courtesy: Arc<Slots>,
+    /// Connections for which there is no room, and that may be probes.
+    pub(super) spare: Arc<Slots>,
 }
 
 /// Counts one connection or handshake on its worker.
@@ -58,8 +64,10 @@ impl Worker {
             wheel: Wheel::new(),
             registry: Arc::default(),
             load: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
             draining: watch::Sender::new(false),
             courtesy: Arc::new(Slots::new(Some(MAX_COURTESY))),
+            spare: Arc::new(Slots::new(Some(MAX_SPARE))),
         }
     }
 
@@ -72,6 +80,16 @@ impl Worker {
     /// Connections and handshakes on this worker.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// A stop has been asked for: probes are told to send nobody here any more, while whoever comes is let in.
+    pub(super) fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a stop has been asked for.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Whether connections are no longer let in.

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, schema_for};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Part;
-use crate::config::fault::Faults;
-use crate::endpoint::Answer;
+use crate::config::fault::{Faults, KeyPath};
+use crate::config::reference::PartRef;
 use crate::endpoint::authenticated::{self, Authenticated};
 use crate::endpoint::echo::{self, Echo};
+use crate::endpoint::health;
+use crate::endpoint::upstream::Upstream;
+use crate::endpoint::{Answer, Endpoint};
 use crate::stage::{Configure, ExpandTable, Outcome, STAGES, StageKind};
 
 /// Every kind a file may use besides those of the frame.
@@ -25,33 +29,35 @@ pub struct EndpointKind {
     /// Whether its routes need a stage that authenticates.
     pub needs_identity: bool,
     /// Makes the endpoint its table describes.
-    pub make: fn(&Part) -> Result<Arc<dyn Answer>, Faults>,
+    pub make: MakeEndpoint,
     /// The JSON Schema of its table.
     pub schema: fn() -> Schema,
     /// Its table with every default filled in and every secret masked.
     pub expand: ExpandTable,
 }
 
+/// Finds an upstream by the reference that stands at this path. What is none is told of, and there is no upstream.
+pub type Upstreams<'a> = &'a mut dyn FnMut(&KeyPath, &PartRef) -> Option<Arc<Upstream>>;
+
+/// Makes an endpoint from its table.
+pub type MakeEndpoint = fn(&Part, Upstreams<'_>) -> Result<Endpoint, Faults>;
+
+impl EndpointKind {
+    /// The entry of an endpoint whose table is of this type.
+    const fn of<T: DeserializeOwned + Serialize + JsonSchema>(kind: &'static str, needs_identity: bool, make: MakeEndpoint) -> Self {
+        Self { kind, needs_identity, make, schema: || schema_for!(T), expand: |part| part.expand::<T>() }
+    }
+}
+
 /// The endpoints that answer themselves; each may stand bare.
 pub const ENDPOINTS: &[EndpointKind] = &[
-    EndpointKind {
-        kind: "echo",
-        needs_identity: false,
-        make: |part| made(part, Echo::new),
-        schema: || schema_for!(echo::Table),
-        expand: |part| part.expand::<echo::Table>(),
-    },
-    EndpointKind {
-        kind: "authenticated",
-        needs_identity: true,
-        make: |part| made(part, Authenticated::new),
-        schema: || schema_for!(authenticated::Table),
-        expand: |part| part.expand::<authenticated::Table>(),
-    },
+    EndpointKind::of::<echo::Table>("echo", false, |part, _| made(part, Echo::new)),
+    EndpointKind::of::<authenticated::Table>("authenticated", true, |part, _| made(part, Authenticated::new)),
+    EndpointKind::of::<health::Table>("health", false, super::health::make),
 ];
 
-fn made<T: DeserializeOwned + JsonSchema, A: Answer>(part: &Part, make: fn(T) -> A) -> Result<Arc<dyn Answer>, Faults> {
-    part.read().map(|table| Arc::new(make(table)) as Arc<dyn Answer>)
+fn made<T: DeserializeOwned + JsonSchema, A: Answer>(part: &Part, make: fn(T) -> A) -> Result<Endpoint, Faults> {
+    part.read().map(|table| Endpoint::Own(Arc::new(make(table))))
 }
 
 impl Default for Catalog {

@@ -6,6 +6,7 @@ pub mod catalog;
 mod compile;
 pub mod expansion;
 mod fitting;
+mod health;
 pub mod listener;
 mod log_file;
 mod needs;

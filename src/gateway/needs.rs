@@ -6,7 +6,7 @@ use crate::config::Mode;
 use crate::config::fault::{Fault, KeyPath};
 use crate::config::nearest::nearest;
 use crate::config::reference::EndpointRef;
-use crate::config::table::Route as RouteShape;
+use crate::config::table::{Route as RouteShape, Sticky};
 use crate::stage::build::Need;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
 
@@ -32,6 +32,7 @@ impl Compiler<'_> {
             self.check_origins(&way, &own);
             self.check_segments(&way, &own, segments);
             self.check_backend(&way, shape);
+            self.check_first_messages(&way, shape);
         }
     }
 
@@ -102,6 +103,26 @@ impl Compiler<'_> {
             for (step, need) in self.needs(entry) {
                 let Need::Backend(at) = need else { continue };
                 let message = format!("{} forwards to a backend, and route.{} has none", step.name, shape.name);
+                self.fault(Fault::warning(at, message).also(shape.at("endpoint"), shape.endpoint.to_string()));
+            }
+        }
+    }
+
+    /// Who is answered 101 before a server is chosen cannot be told with it which one it was; who only probes is answered none.
+    fn check_first_messages(&mut self, way: &[(&Entry, &KeyPath)], shape: &RouteShape<'_>) {
+        let sticky = self.parts.sticky(shape.endpoint).filter(|(_, sticky)| matches!(sticky, Sticky::Cookie(_)));
+        let is_health = matches!(shape.endpoint, EndpointRef::Part(part) if part.kind == "health");
+        for (step, need) in way.iter().flat_map(|(entry, _)| self.needs(entry)).collect::<Vec<_>>() {
+            let Need::FirstMessage(at) = need else { continue };
+            if let Some((sticky, _)) = &sticky {
+                let message = format!(
+                    "clients that {} asks for a first message are answered before a server is chosen, and get no cookie",
+                    step.name
+                );
+                let fault = Fault::warning(at, message).hint("write sticky = \"user\": by then it is known who they are");
+                self.fault(fault.also(sticky.clone(), shape.endpoint.to_string()));
+            } else if is_health {
+                let message = format!("{} reads first messages, and a probe of route.{} sends none", step.name, shape.name);
                 self.fault(Fault::warning(at, message).also(shape.at("endpoint"), shape.endpoint.to_string()));
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::reference::{EndpointRef, PartRef, StageRef};
-use crate::config::table::UpstreamTable;
+use crate::config::table::{Sticky, UpstreamTable};
 use crate::config::{Config, Mode, Part, World};
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Upstream;
@@ -62,6 +62,10 @@ impl<'a> Parts<'a> {
             used: BTreeSet::new(),
         };
         // Also those that nothing refers to: their faults are faults.
+        for (name, table) in &config.upstreams {
+            let reference = EndpointRef::Part(PartRef { kind: "upstream".to_owned(), name: Some(name.clone()) });
+            parts.make_upstream(reference, &KeyPath::table("upstream", name), table);
+        }
         for part in config.parts.values() {
             let reference = PartRef { kind: part.kind.clone(), name: Some(part.name.clone()) };
             if catalog.stage(&part.kind).is_some() {
@@ -69,10 +73,6 @@ impl<'a> Parts<'a> {
             } else {
                 parts.make_own(&EndpointRef::Part(reference), part);
             }
-        }
-        for (name, table) in &config.upstreams {
-            let reference = EndpointRef::Part(PartRef { kind: "upstream".to_owned(), name: Some(name.clone()) });
-            parts.make_upstream(reference, &KeyPath::table("upstream", name), table);
         }
         parts
     }
@@ -108,7 +108,8 @@ impl<'a> Parts<'a> {
             let fault = Fault::new(Place::Key(part.at().key("mode")), format!("[{reference}] has no key `mode`"));
             self.fault(fault.hint("only a stage can report instead of refusing; an endpoint answers"));
         }
-        let made = (kind.make)(part).map(Endpoint::Own).map_err(|faults| self.faults.extend(faults)).ok();
+        let made = (kind.make)(part, &mut |at, part| self.upstream(at, part));
+        let made = made.map_err(|faults| self.faults.extend(faults)).ok();
         self.endpoints.insert(reference.clone(), made);
     }
 
@@ -117,6 +118,19 @@ impl<'a> Parts<'a> {
         let settings = upstream::settings(table, at).map_err(|fault| self.faults.push(fault)).ok();
         let made = settings.map(|settings| Endpoint::Upstream(Arc::new(Upstream::new(settings, states))));
         self.endpoints.insert(reference, made);
+    }
+
+    /// An upstream of the file that was made, or could not be; none where there is no table of this name.
+    pub(super) fn made_upstream(&self, part: &PartRef) -> Option<Option<Arc<Upstream>>> {
+        let made = self.endpoints.get(&EndpointRef::Part(part.clone()))?;
+        Some(made.as_ref().and_then(|made| if let Endpoint::Upstream(upstream) = made { Some(upstream.clone()) } else { None }))
+    }
+
+    /// What the clients of this endpoint stick to their servers by, and where the file says so.
+    pub(super) fn sticky(&self, endpoint: &EndpointRef) -> Option<(KeyPath, &'a Sticky)> {
+        let EndpointRef::Part(PartRef { kind, name: Some(name) }) = endpoint else { return None };
+        let sticky = self.config.upstreams.get(name).filter(|_| kind == "upstream")?.sticky.as_ref()?;
+        Some((KeyPath::table(kind, name).key("sticky"), sticky))
     }
 
     /// The stages a list names, in its order, those of shared pipelines in their place.

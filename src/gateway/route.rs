@@ -36,7 +36,7 @@ impl Route {
     pub fn promised_subprotocols(&self) -> Option<&[String]> {
         match (&self.endpoint, &self.subprotocols) {
             (_, Some(named)) => Some(named),
-            (Endpoint::Own(_), None) => Some(&[]),
+            (Endpoint::Own(_) | Endpoint::Health(_), None) => Some(&[]),
             (Endpoint::Upstream(_), None) => None,
         }
     }

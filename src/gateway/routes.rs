@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::fault::{Fault, KeyPath, Place};
-use crate::config::table::{Compression, Route as RouteShape};
+use crate::config::table::{Compression, Route as RouteShape, Sticky};
 use crate::config::units::{Interval, Size, Switch};
 use crate::stage::pipeline::Pipeline;
 use crate::wire::extensions;
@@ -91,6 +91,7 @@ impl Compiler<'_> {
         self.check_needs(shape, listeners, &pipeline, segments);
         self.check_takeover(shape, listeners, &pipeline);
         self.check_defaults(shape, listeners, &pipeline);
+        self.check_probes(shape, endpoint.as_ref());
         let size = |size: Switch<Size>| size.on().map_or(u64::MAX, Size::get);
         Some(Route {
             name: shape.name.into(),
@@ -134,10 +135,14 @@ impl Compiler<'_> {
             (shape.at("endpoint"), format!("{} is for clients that have proven who they are", shape.endpoint))
         } else if shape.forward_claims.is_some_and(|claims| !claims.is_empty()) {
             (shape.at("forward_claims"), "claims are forwarded of clients that have proven who they are".to_owned())
+        } else if let Some((at, Sticky::User)) = self.parts.sticky(shape.endpoint) {
+            (at, format!("{} keeps users with their servers", shape.endpoint))
         } else {
             return;
         };
+        let sticks = at.kind_and_name().0 == "upstream";
         let fault = Fault::new(at, format!("{what}, and nothing on the way from listener.{} asks for proof", listener.name));
+        let fault = if sticks { fault.also(shape.at("endpoint"), format!("route.{}", shape.name)) } else { fault };
         let reports = self.parts.only_reports(pipeline).or_else(|| self.parts.only_reports(&listener.pipeline));
         self.fault(match (reports, self.parts.authentications().first()) {
             (Some(stage), _) => fault.hint(format!("{stage} is in report mode, so it lets everybody pass: take its `mode` out")),

@@ -1,6 +1,6 @@
 //! From an `[upstream.*]` table to what an upstream is set up with.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 
 use http::HeaderValue;
 
@@ -15,7 +15,9 @@ pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, 
     let mut servers = Vec::new();
     for (index, server) in table.servers.iter().enumerate() {
         let parsed = server.url.to_string().parse::<Server>();
-        servers.push(parsed.map_err(|why| Fault::said(at.key("servers").index(index), &why))?);
+        let parsed = parsed.map_err(|why| Fault::said(at.key("servers").index(index), &why))?;
+        let weighed = parsed.with_weight(NonZeroU32::new(server.weight.get()).unwrap_or(NonZeroU32::MIN));
+        servers.push(if server.drain { weighed.draining() } else { weighed });
     }
     let host_header = match &table.host_header {
         HostHeader::Client => upstream::HostHeader::Client,
@@ -32,6 +34,7 @@ pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, 
             Balance::RoundRobin => upstream::Balance::RoundRobin,
             Balance::Random => upstream::Balance::Random,
         },
+        sticky: table.sticky.clone(),
         connect_timeout: table.connect_timeout.get(),
         handshake_timeout: table.handshake_timeout.get(),
         tries: NonZeroUsize::new(table.tries.get() as usize).unwrap_or(NonZeroUsize::MIN),

@@ -67,6 +67,7 @@ impl Event<'_> {
             Self::UpstreamBack { server } => line!(GATEWAY, INFO, "upstream_back", server),
             Self::AcceptPaused { listener, error } => line!(GATEWAY, ERROR, "accept_paused", listener, error = %error),
             Self::AcceptResumed { listener } => line!(GATEWAY, INFO, "accept_resumed", listener),
+            Self::Stopping { delay } => line!(GATEWAY, INFO, "stopping", delay = seconds(delay)),
             Self::Draining { connections, over } => line!(GATEWAY, INFO, "draining", connections, over = seconds(over)),
             Self::Drained { closed, cut, duration } => line!(GATEWAY, INFO, "drained", closed, cut, duration = seconds(duration)),
             Self::Stopped => line!(GATEWAY, INFO, "stopped",),

@@ -113,6 +113,11 @@ pub enum Event<'a> {
         /// The listener's name.
         listener: &'a str,
     },
+    /// A stop was asked for: the gateway is not ready from now on, as health endpoints tell it, and still takes connections.
+    Stopping {
+        /// For how long.
+        delay: Duration,
+    },
     /// The gateway is stopping: it accepts nothing more and closes what is open, spread over time.
     Draining {
         /// How many connections are open.

@@ -23,6 +23,9 @@ pub enum Need {
     Origins(KeyPath),
     /// It hands something on to a backend: a route whose endpoint is the gateway's own is a warning.
     Backend(KeyPath),
+    /// It may ask for a first message, which comes after the 101: an endpoint that has something to say with the 101, or sends none,
+    /// is a warning.
+    FirstMessage(KeyPath),
 }
 
 /// Given to a stage or endpoint while it is built from its table.

@@ -1,4 +1,6 @@
-//! Names of header fields: which a server may take for another, and which only the gateway may write.
+//! Names of header fields: which a server may take for another, and which only the gateway may write; and their lines, written anew.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Whether a server that reads `_` as `-`, as CGI and all that came from it do (RFC 3875 §4.1.18), would take one name for the other.
 /// Both are lower case.
@@ -15,4 +17,14 @@ const PROXYS: [&str; 7] =
 pub fn is_spoofable(name: &str) -> bool {
     let prefix = "x-forwarded-";
     PROXYS.iter().any(|other| reads_as(name, other)) || name.get(..prefix.len()).is_some_and(|start| reads_as(start, prefix))
+}
+
+/// Writes the lines of a header anew, those left empty not at all.
+pub fn put(headers: &mut HeaderMap, name: &HeaderName, lines: Vec<Vec<u8>>) {
+    headers.remove(name);
+    for line in lines.into_iter().filter(|line| !line.is_empty()) {
+        if let Ok(value) = HeaderValue::try_from(line) {
+            headers.append(name, value);
+        }
+    }
 }

@@ -5,6 +5,7 @@
 pub mod build;
 pub mod cells;
 pub mod client;
+pub mod cookies;
 pub mod errors;
 pub mod fields;
 pub mod firewall;
@@ -14,6 +15,7 @@ pub mod jwt;
 mod lines;
 pub mod origin;
 pub mod pipeline;
+pub mod query;
 pub mod rate_limit;
 pub mod refusal;
 pub mod revoked;

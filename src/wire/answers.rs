@@ -65,6 +65,7 @@ pub fn refusal(refusal: &Refusal) -> Response<Bytes> {
         StatusCode::FORBIDDEN if refusal.outcome.id == refusal::SCOPE_INSUFFICIENT.id => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="insufficient_scope""#));
         }
+        StatusCode::METHOD_NOT_ALLOWED => drop(headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"))),
         StatusCode::UPGRADE_REQUIRED => {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade, close"));
@@ -200,6 +201,11 @@ mod tests {
             assert_eq!(field(&response, "connection"), Some("Upgrade, close"));
             assert_eq!(field(&response, "sec-websocket-version"), Some("13"));
         }
+    }
+
+    #[test]
+    fn a_405_says_what_is_allowed() {
+        assert_eq!(field(&super::refusal(&Refusal::new(METHOD_NOT_ALLOWED)), "allow"), Some("GET, HEAD"));
     }
 
     #[test]

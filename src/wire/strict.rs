@@ -9,6 +9,7 @@ use crate::stage::refusal::{BAD_HANDSHAKE, UPGRADE_REQUIRED};
 
 use super::fields::{is_token, is_token_byte};
 use super::flaw::Flaw;
+use super::upgrade::OTHER_METHOD;
 
 type Check<T = ()> = Result<T, Flaw>;
 
@@ -19,7 +20,8 @@ fn bad<T>(rule: &'static str) -> Check<T> {
 /// Judges a head that ends with its empty line.
 pub(super) fn check(head: &[u8]) -> Check {
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    request_line(lines.next().unwrap_or_default())?;
+    let method = request_line(lines.next().unwrap_or_default())?;
+    let is_get = method == b"GET";
 
     let mut host = None;
     let mut has_length = false;
@@ -30,11 +32,13 @@ pub(super) fn check(head: &[u8]) -> Check {
                 return bad("two Host headers");
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            return bad("a Transfer-Encoding");
+            return if is_get { bad("a Transfer-Encoding") } else { Err(Flaw(UPGRADE_REQUIRED, OTHER_METHOD)) };
         } else if name.eq_ignore_ascii_case(b"content-length") {
             match (value, has_length) {
                 (b"0", false) => has_length = true,
                 (_, true) => return bad("two Content-Length headers"),
+                // A body that nobody will read: whatever such a request is answered ends the connection.
+                (length, false) if !is_get && is_length(length) => has_length = true,
                 _ => return bad("a Content-Length other than 0"),
             }
         }
@@ -46,8 +50,9 @@ pub(super) fn check(head: &[u8]) -> Check {
     }
 }
 
-/// `GET target HTTP/1.1`, one space between (RFC 9112 §3).
-fn request_line(line: &[u8]) -> Check {
+/// `GET target HTTP/1.1`, one space between (RFC 9112 §3); gives the method. One other than GET is let through where the target is a
+/// path: whether it is answered there is known once it is routed.
+fn request_line(line: &[u8]) -> Check<&[u8]> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return bad("a request line that is not `method target version`");
@@ -58,11 +63,11 @@ fn request_line(line: &[u8]) -> Check {
         (_, b"HTTP/1.1") => {}
         _ => return bad("a version other than HTTP/1.1"),
     }
-    if method != b"GET" {
-        return if is_token(method) { Err(Flaw(UPGRADE_REQUIRED, "a method other than GET")) } else { bad("a malformed method") };
+    if !is_token(method) {
+        return bad("a malformed method");
     }
     if !target.starts_with(b"/") {
-        return bad("a target that does not begin with /");
+        return if method == b"GET" { bad("a target that does not begin with /") } else { Err(Flaw(UPGRADE_REQUIRED, OTHER_METHOD)) };
     }
     if target.contains(&b'#') {
         return bad("a fragment in the target");
@@ -70,7 +75,7 @@ fn request_line(line: &[u8]) -> Check {
     if !target.iter().all(u8::is_ascii_graphic) || http::uri::PathAndQuery::try_from(target).is_err() {
         return bad("a byte in the target that must be percent-encoded");
     }
-    Ok(())
+    Ok(method)
 }
 
 /// A header line's name and value, without the blanks around the value (RFC 9112 §5).
@@ -105,6 +110,11 @@ fn is_host(value: &[u8]) -> bool {
         }
     };
     host && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// Whether this is a length that any parser takes (RFC 9110 §8.6).
+fn is_length(digits: &[u8]) -> bool {
+    (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }
 
 fn is_port(digits: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! Judges whether a well-formed request asks for WebSocket (RFC 6455 §4.2.1); called once it is routed, so that an unknown path is 404.
 
+use http::Method;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -13,6 +14,9 @@ use super::flaw::Flaw;
 
 /// The one protocol version there is.
 pub const VERSION: &str = "13";
+
+/// Upgrades are asked for with GET (RFC 6455 §4.1).
+pub(super) const OTHER_METHOD: &str = "a method other than GET";
 
 /// What a client's upgrade request settles.
 #[derive(Debug)]
@@ -31,6 +35,9 @@ impl Upgrade {
     /// where the key or the extensions are malformed.
     pub fn check(request: &Parts, compression: Compression) -> Result<Self, Box<Refusal>> {
         let headers = &request.headers;
+        if request.method != Method::GET {
+            return Err(Flaw(UPGRADE_REQUIRED, OTHER_METHOD).into());
+        }
         asks_for_websocket(headers)?;
         let accept = accept(headers)?;
         let offer = Offer::read(headers, compression).map_err(|_| Flaw(BAD_HANDSHAKE, "a malformed Sec-WebSocket-Extensions"))?;

@@ -91,8 +91,37 @@ async fn before_the_drain_begins_its_delay_lets_clients_in() {
     let delayed = draining("100ms").replace("over =", "delay = \"3s\", over =");
     let mut gateway = Gateway::run(&(delayed + &routes(["echo".to_owned()], "")));
     gateway.signal("TERM");
+    gateway.event("stopping");
     assert_eq!(raw::frames(&told(&gateway, "/0", b"").await), [close(1001, "shutting down")]);
     assert_eq!(gateway.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_drain_is_delayed_probes_are_sent_away_and_clients_let_in_until_a_second_signal() {
+    for signal in ["TERM", "INT"] {
+        let delayed = draining("1h").replace("over =", "delay = \"1h\", over =");
+        let probes = "[route.probes]\npath = \"/health/*\"\nendpoint = \"health\"\n";
+        let mut gateway = Gateway::run(&(delayed + &routes(["echo".to_owned()], "") + probes));
+        let address = gateway.address("public");
+        let probe = |path: &'static str| async move {
+            let request = format!("GET /health/{path} HTTP/1.1\r\nHost: a\r\n\r\n");
+            let answer = raw::exchange(address, request.as_bytes()).await;
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            format!("{} {body}", head.split(' ').nth(1).unwrap())
+        };
+        let mut early = gateway.connect("public", "/0").await;
+        assert_eq!((probe("readyz").await, probe("livez").await), ("200 ready\n".to_owned(), "200 ok\n".to_owned()));
+        gateway.signal(signal);
+        assert_eq!(gateway.event("stopping")["delay"], json!(3600.0));
+        assert_eq!((probe("readyz").await, probe("livez").await), ("503 draining\n".to_owned(), "200 ok\n".to_owned()));
+        let mut late = gateway.connect("public", "/0").await;
+        for socket in [&mut early, &mut late] {
+            assert_eq!(support::ask(socket, "still served").await, "still served");
+        }
+        gateway.signal(signal);
+        assert_eq!(support::closed(&mut late).await.0, 1006, "its TCP ends with the process");
+        assert_eq!(gateway.wait().code(), Some(0));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ const TESTS: &[&str] = &[
     include_str!("../admission.rs"),
     include_str!("../embedding.rs"),
     include_str!("../proxy/failing.rs"),
+    include_str!("../proxy/health.rs"),
     include_str!("broken.rs"),
     include_str!("closes.rs"),
     include_str!("lost.rs"),

@@ -58,6 +58,7 @@ fn report_everything() {
     Event::LogLinesLost { sink: "errors", lines: 1, error: None }.emit();
     Event::LogFileStuck { sink: "errors", error: "permission denied" }.emit();
     Event::InternalError { what: "a worker panicked" }.emit();
+    Event::Stopping { delay: 5_000 * MS }.emit();
     Event::Draining { connections: 3, over: 30_000 * MS }.emit();
     Event::Drained { closed: 2, cut: 1, duration: 30_001 * MS }.emit();
     Event::Stopped.emit();

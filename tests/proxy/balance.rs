@@ -1,6 +1,7 @@
 //! Which server a client gets.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use super::proxied;
 use super::support::{self, Gateway, Socket, backend};
@@ -57,6 +58,38 @@ async fn where_one_server_is_dead_the_next_is_tried() {
         let mut gateway = Gateway::run(&proxied(&servers, "", &format!("balance = \"{balance}\"\ntries = 3")));
         for _ in 0..5 {
             assert_eq!(connect(&mut gateway).await.1, format!("ws://{alive}"));
+        }
+    }
+}
+
+/// The same servers, each with further keys.
+fn with_keys(servers: &[(SocketAddr, &str)], upstream: &str) -> String {
+    let servers: Vec<String> = servers.iter().map(|(address, keys)| format!("{{ url = \"ws://{address}\", {keys} }}")).collect();
+    proxied(&[], "", upstream).replace("servers = []", &format!("servers = [{}]", servers.join(", ")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_server_has_the_share_of_its_weight() {
+    let servers = [(backend::echo().await.0, "weight = 3"), (backend::echo().await.0, "weight = 1")];
+    for balance in ["least_conn", "round_robin"] {
+        let mut gateway = Gateway::run(&with_keys(&servers, &format!("balance = \"{balance}\"")));
+        let mut open: BTreeMap<String, Vec<Socket>> = BTreeMap::new();
+        for _ in 0..8 {
+            let (socket, server) = connect(&mut gateway).await;
+            open.entry(server).or_default().push(socket);
+        }
+        let counts = servers.map(|(address, _)| open[&format!("ws://{address}")].len());
+        assert_eq!(counts, [6, 2], "{balance}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_drains_gets_nobody_and_the_others_all() {
+    let servers = [(backend::echo().await.0, "drain = true"), (backend::echo().await.0, "weight = 1")];
+    for upstream in ["balance = \"least_conn\"", "balance = \"round_robin\"", "balance = \"random\"", "sticky = \"query:room\""] {
+        let mut gateway = Gateway::run(&with_keys(&servers, upstream));
+        for _ in 0..4 {
+            assert_eq!(connect(&mut gateway).await.1, format!("ws://{}", servers[1].0), "{upstream}");
         }
     }
 }

@@ -14,8 +14,10 @@ mod support;
 mod balance;
 mod failing;
 mod handshake;
+mod health;
 mod sources;
 mod stages;
+mod sticky;
 mod traffic;
 
 use std::net::SocketAddr;

@@ -41,7 +41,7 @@ async fn open(upstream: &Upstream) -> Result<Opened, Refused> {
     let request = request();
     let offer = Offer::read(&request.headers, Compression::Pass).unwrap();
     let extra = [(HeaderName::from_static("x-user"), Some(HeaderValue::from_static("alice")))];
-    let facts = Facts { ip: "203.0.113.7".parse().unwrap(), secure: true, target: "/chat?x=1", offer: &offer, extra: &extra };
+    let facts = Facts { ip: "203.0.113.7".parse().unwrap(), user: None, secure: true, target: "/chat?x=1", offer: &offer, extra: &extra };
     upstream.open(&request, &facts, &mut Vec::new()).await
 }
 

@@ -7,6 +7,8 @@ mod listener;
 mod log;
 mod pipeline;
 mod route;
+mod server;
+mod sticky;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -20,7 +22,9 @@ pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
 pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
-pub use upstream::{Balance, HostHeader, Prefix, Server, UpstreamTable};
+pub use server::Server;
+pub use sticky::Sticky;
+pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.
 pub(super) trait Table: DeserializeOwned + Serialize + JsonSchema {

@@ -1,14 +1,12 @@
 //! `[upstream.NAME]`: servers of a backend, and how they are dialled.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::{Server, Sticky, Table};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::nearest::nearest;
 use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
@@ -17,12 +15,17 @@ use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTable {
-    /// The servers: one `"ws://host:port"` or a list.
+    /// The servers: one `"ws://host:port"`, a table that says more of it, or a list.
     #[schemars(extend("minItems" = 1))]
     pub servers: Many<Server>,
     /// How a server is chosen for a new connection.
     #[serde(default)]
     pub balance: Balance,
+    /// What keeps a client with its server, for as long as that takes connections: `"ip"` (an IPv6 client's `/64`), `"user"`,
+    /// `"header:NAME"` and `"query:NAME"` give equal values the same server; `"cookie:NAME"` is one the gateway sets with its 101.
+    /// Where there is no value, `balance` chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
     /// How long a server may take to accept the connection.
     #[serde(default = "UpstreamTable::connect_timeout")]
     pub connect_timeout: Interval,
@@ -59,8 +62,9 @@ impl UpstreamTable {
     /// An upstream of this one server, with every default.
     pub fn of(url: ServerUrl) -> Self {
         Self {
-            servers: Many(vec![Server { url }]),
+            servers: Many(vec![Server::of(url)]),
             balance: Balance::default(),
+            sticky: None,
             connect_timeout: Self::connect_timeout(),
             handshake_timeout: Self::handshake_timeout(),
             tries: Self::tries(),
@@ -76,9 +80,13 @@ impl Table for UpstreamTable {
             faults.push(Fault::new(at.key("servers"), "an upstream needs a server").hint("write \"ws://127.0.0.1:9001\""));
         }
         for (index, server) in self.servers.iter().enumerate() {
-            if self.servers.iter().take(index).any(|earlier| earlier == server) {
+            if self.servers.iter().take(index).any(|earlier| earlier.url == server.url) {
                 faults.push(Fault::new(at.key("servers").index(index), format!("{} is there twice", server.url)));
             }
+        }
+        if !self.servers.is_empty() && self.servers.iter().all(|server| server.drain) {
+            let fault = Fault::warning(at.key("servers"), format!("every server of {at} is draining, so its clients are refused"));
+            faults.push(fault.hint("take `drain` out of one of them"));
         }
     }
 }
@@ -114,66 +122,11 @@ impl fmt::Display for Prefix {
 
 written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"", r"^/.*[^/]");
 
-/// A server of an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Where it is.
-    pub url: ServerUrl,
-}
-
-impl<'de> Deserialize<'de> for Server {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Written;
-        impl<'de> Visitor<'de> for Written {
-            type Value = Server;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a server: \"ws://127.0.0.1:9001\" or { url = \"ws://127.0.0.1:9001\" }")
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Server, E> {
-                value.parse().map(|url| Server { url }).map_err(E::custom)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Server, A::Error> {
-                #[derive(Deserialize)]
-                #[serde(deny_unknown_fields)]
-                struct Table {
-                    url: ServerUrl,
-                }
-                Table::deserialize(de::value::MapAccessDeserializer::new(map)).map(|table| Server { url: table.url })
-            }
-        }
-        deserializer.deserialize_any(Written)
-    }
-}
-
-impl Serialize for Server {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.url.serialize(serializer)
-    }
-}
-
-impl JsonSchema for Server {
-    fn schema_name() -> Cow<'static, str> {
-        "Server".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let url = generator.subschema_for::<ServerUrl>();
-        let mut described = url.clone();
-        described.insert("description".to_owned(), "Where it is.".into());
-        let table =
-            json_schema!({ "type": "object", "additionalProperties": false, "required": ["url"], "properties": { "url": described } });
-        json_schema!({ "anyOf": [url, table] })
-    }
-}
-
-/// How a server is chosen for a new connection.
+/// How a server is chosen for a new connection, each by its `weight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Balance {
-    /// The one with the fewest connections of this gateway.
+    /// The one with the fewest connections of this gateway for its weight.
     #[default]
     LeastConn,
     /// One after the other.

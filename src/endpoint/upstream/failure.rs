@@ -11,6 +11,9 @@ use crate::wire::socket;
 
 use super::news::News;
 
+/// What is wrong where nobody was tried: there is no server, or each of them is draining.
+const NO_SERVER: &str = "the upstream has no server that takes connections";
+
 /// One server's failure; the further down, the further it got.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -100,7 +103,7 @@ pub(super) fn refusal(failures: &[(Arc<str>, Failure)]) -> Box<Refusal> {
     let furthest = failures.iter().max_by_key(|(_, failure)| failure.reached());
     let outcome = furthest.map_or(UPSTREAM_REFUSED, |(_, failure)| failure.outcome());
     let each: Vec<String> = failures.iter().map(|(server, failure)| format!("{server}: {failure}")).collect();
-    Box::new(Refusal::new(outcome).rule(if each.is_empty() { "the upstream has no server".to_owned() } else { each.join("; ") }))
+    Box::new(Refusal::new(outcome).rule(if each.is_empty() { NO_SERVER.to_owned() } else { each.join("; ") }))
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub enum HostHeader {
 pub struct Facts<'a> {
     /// The client's address, as every stage goes by it.
     pub ip: IpAddr,
+    /// The authenticated user's name, where there is one.
+    pub user: Option<&'a str>,
     /// Whether the client came over TLS.
     pub secure: bool,
     /// The path as it was matched, and the query.

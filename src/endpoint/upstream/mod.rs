@@ -6,8 +6,10 @@ mod failure;
 mod forward;
 mod handshake;
 mod news;
+mod rendezvous;
 mod server;
 mod state;
+mod sticky;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,13 +24,15 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
+use crate::config::table::Sticky;
 use crate::stage::Refusal;
 use crate::stage::refusal::INTERNAL;
 use crate::wire::extensions::{Deflate, Offer};
 
-use balance::Member;
+use balance::{Member, candidates};
 use failure::Failure;
 use handshake::{Answer, Switched};
+use sticky::Tie;
 
 pub use balance::Balance;
 pub use forward::{Facts, HostHeader};
@@ -44,6 +48,8 @@ pub struct Settings {
     pub servers: Vec<Server>,
     /// How connections are spread over them.
     pub balance: Balance,
+    /// What keeps a client with its server; where it brings nothing of that, `balance` chooses.
+    pub sticky: Option<Sticky>,
     /// How long resolving and connecting to one server may take, over all its addresses.
     pub connect_timeout: Duration,
     /// How long a server that was asked may take to answer; its own refusal's body counts.
@@ -62,6 +68,7 @@ impl Settings {
         Self {
             servers,
             balance: Balance::default(),
+            sticky: None,
             connect_timeout: Duration::from_secs(3),
             handshake_timeout: Duration::from_secs(5),
             tries: NonZeroUsize::MIN.saturating_add(1),
@@ -76,7 +83,8 @@ impl Settings {
 pub struct Upstream {
     settings: Settings,
     members: Vec<Member>,
-    states: Arc<States>,
+    /// Held so that the snapshot after this one finds them.
+    _states: Arc<States>,
 }
 
 /// A backend that has switched to WebSocket: its socket stands behind the 101.
@@ -111,12 +119,17 @@ impl Upstream {
     /// An upstream whose servers' states are kept in `states`, which outlives it.
     pub fn new(settings: Settings, states: Arc<States>) -> Self {
         let members = settings.servers.iter().map(|server| Member { state: states.of(server), server: server.clone() }).collect();
-        Self { settings, members, states }
+        Self { settings, members, _states: states }
     }
 
     /// Each server and its state.
     pub fn servers(&self) -> impl Iterator<Item = (&Server, &State)> {
         self.members.iter().map(|member| (&member.server, &*member.state))
+    }
+
+    /// Whether it has a server for a new connection: one that neither rests nor drains.
+    pub fn is_ready(&self, now: Instant) -> bool {
+        self.members.iter().any(|member| member.is_ready(now))
     }
 
     /// Opens a connection for this client: to at most `tries` servers, until one answers.
@@ -127,18 +140,23 @@ impl Upstream {
     /// [`Refused`]: `upstream_refused`, `upstream_timeout` or `upstream_bad_handshake`, whose rule names each server and what it did;
     /// or the backend's own answer.
     pub async fn open(&self, request: &Parts, facts: &Facts<'_>, news: &mut Vec<News>) -> Result<Opened, Refused> {
-        let turn = self.states.turn();
+        let sticky = self.settings.sticky.as_ref();
+        let tie = Tie::of(sticky, request, facts);
         let (mut tried, mut failures): (Vec<usize>, Vec<(Arc<str>, Failure)>) = (Vec::new(), Vec::new());
         while tried.len() < self.settings.tries.get() {
-            let chosen = self.settings.balance.choose(&self.members, &tried, turn, Instant::now());
-            let Some((index, member)) = chosen.and_then(|index| Some((index, self.members.get(index)?))) else { break };
+            let candidates = candidates(&self.members, &tried, Instant::now());
+            let chosen = tie.choose(&candidates).or_else(|| self.settings.balance.choose(&candidates));
+            let Some((index, member)) = chosen else { break };
             tried.push(index);
 
             let forwarded = self.forwarded(request, facts, &member.server)?;
             let lease = Lease::new(&member.state);
             let server = member.server.name();
             match self.attempt(&member.server, forwarded, facts.offer).await {
-                Ok(answer) => {
+                Ok(mut answer) => {
+                    if let Answer::Switched(Switched { agreed, .. }) = &mut answer {
+                        sticky::remember(sticky, &tie, &member.server, facts.secure, &mut agreed.headers);
+                    }
                     if member.state.answered() {
                         news.push(News::Back { server: server.clone() });
                     }
@@ -165,8 +183,10 @@ impl Upstream {
         let Settings { strip_prefix, host_header, .. } = &self.settings;
         // Without its query, which is nobody's to log.
         let path = facts.target.split('?').next().unwrap_or_default();
-        forward::forward(request, facts, server, strip_prefix.as_deref(), host_header, &generate_key())
-            .map_err(|error| Refused::Gateway(Box::new(Refusal::new(INTERNAL).rule(format!("cannot forward {path}: {error}")))))
+        let mut forwarded = forward::forward(request, facts, server, strip_prefix.as_deref(), host_header, &generate_key())
+            .map_err(|error| Refused::Gateway(Box::new(Refusal::new(INTERNAL).rule(format!("cannot forward {path}: {error}")))))?;
+        sticky::withhold(self.settings.sticky.as_ref(), forwarded.headers_mut());
+        Ok(forwarded)
     }
 
     async fn attempt(&self, server: &Server, request: Request<Empty<Bytes>>, offer: &Offer) -> Result<Answer<TcpStream>, Failure> {

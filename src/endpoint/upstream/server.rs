@@ -1,6 +1,7 @@
 //! One server of an upstream, as the file writes it: `ws://host:port/base`.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,9 +18,33 @@ pub struct Server {
     port: u16,
     authority: HeaderValue,
     base: Box<str>,
+    weight: NonZeroU32,
+    drains: bool,
 }
 
 impl Server {
+    /// The same server with this share of the connections, beside the shares of the others; it is 1 where nothing is said.
+    #[must_use]
+    pub fn with_weight(self, weight: NonZeroU32) -> Self {
+        Self { weight, ..self }
+    }
+
+    /// The same server, which gets no new connections from now on.
+    #[must_use]
+    pub fn draining(self) -> Self {
+        Self { drains: true, ..self }
+    }
+
+    /// Its share of the connections.
+    pub fn weight(&self) -> NonZeroU32 {
+        self.weight
+    }
+
+    /// Whether it gets no new connections.
+    pub fn drains(&self) -> bool {
+        self.drains
+    }
+
     /// Its URL, normalised: what it is called in logs, and what its state is kept by.
     pub fn name(&self) -> &Arc<str> {
         &self.name
@@ -83,6 +108,8 @@ impl FromStr for Server {
             port,
             authority,
             base: base.into(),
+            weight: NonZeroU32::MIN,
+            drains: false,
         })
     }
 }

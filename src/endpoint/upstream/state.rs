@@ -1,7 +1,8 @@
 //! What is known of each server from the connections made to it, across threads and reloads.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -19,7 +20,6 @@ pub const REST: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct States {
     servers: Mutex<HashMap<Arc<str>, Weak<State>>>,
-    turn: AtomicUsize,
 }
 
 impl States {
@@ -34,11 +34,6 @@ impl States {
         servers.insert(server.name().clone(), Arc::downgrade(&state));
         state
     }
-
-    /// A number that is one more at each call, for taking turns.
-    pub(super) fn turn(&self) -> usize {
-        self.turn.fetch_add(1, Ordering::Relaxed)
-    }
 }
 
 /// One server's state. Each number stands alone, so no ordering between them is needed.
@@ -47,13 +42,21 @@ pub struct State {
     since: Instant,
     open: AtomicUsize,
     failures: AtomicU32,
+    /// What it has earned and not spent on turns of a round robin; of all servers together about nothing.
+    credit: AtomicI64,
     /// Milliseconds after `since`; 0 where it does not rest.
     rests_until: AtomicU64,
 }
 
 impl State {
     fn new() -> Self {
-        Self { since: Instant::now(), open: AtomicUsize::new(0), failures: AtomicU32::new(0), rests_until: AtomicU64::new(0) }
+        Self {
+            since: Instant::now(),
+            open: AtomicUsize::new(0),
+            failures: AtomicU32::new(0),
+            credit: AtomicI64::new(0),
+            rests_until: AtomicU64::new(0),
+        }
     }
 
     /// Connections that are open or being opened.
@@ -64,6 +67,17 @@ impl State {
     /// How much longer it rests; zero where it does not.
     pub fn rest(&self, now: Instant) -> Duration {
         Duration::from_millis(self.rests_until.load(Ordering::Relaxed)).saturating_sub(now.saturating_duration_since(self.since))
+    }
+
+    /// Earns this much for a turn; gives what it has earned by now.
+    pub(super) fn earn(&self, weight: NonZeroU32) -> i64 {
+        let weight = i64::from(weight.get());
+        self.credit.fetch_add(weight, Ordering::Relaxed).saturating_add(weight)
+    }
+
+    /// Its turn: it pays what all have earned for it.
+    pub(super) fn pay(&self, weights: impl Iterator<Item = NonZeroU32>) {
+        self.credit.fetch_sub(weights.map(|weight| i64::from(weight.get())).sum(), Ordering::Relaxed);
     }
 
     /// It could not be reached, or did not answer; says whether it rests from now on and did not before.

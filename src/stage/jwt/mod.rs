@@ -228,8 +228,11 @@ impl Configure for Jwt {
             ));
         }
         for (index, source) in table.sources.iter().enumerate() {
-            if let Source::Cookie(_) = source {
-                build.needs.push(Need::Origins(at.key("sources").index(index)));
+            let at = at.key("sources").index(index);
+            match source {
+                Source::Cookie(_) => build.needs.push(Need::Origins(at)),
+                Source::FirstMessage => build.needs.push(Need::FirstMessage(at)),
+                Source::Header | Source::Query(_) | Source::Subprotocol(_) => {}
             }
         }
         if table.first_message.as_ref().is_some_and(|first| first.forward) {

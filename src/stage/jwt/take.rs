@@ -1,13 +1,16 @@
 //! Takes tokens out of a request: what goes on to a backend, and whatever is logged, is without them.
 
-use http::header::{AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 
 use serde_json::Value;
 
 use crate::stage::client::{Promised, claim};
+use crate::stage::cookies;
+use crate::stage::fields::put;
+use crate::stage::query::{decoded, parameter};
 use crate::stage::refusal::{Refusal, TOKEN_INVALID, TOKEN_MISSING};
 use crate::stage::traffic::Message;
 
@@ -74,11 +77,10 @@ fn scheme(credentials: &[u8]) -> (&[u8], &[u8]) {
 /// The value of a query's parameter. Names are compared as a server would read them, and the rest of the query stays as it is.
 fn query(request: &mut Parts, name: &str) -> Taken {
     let Some(query) = request.uri.query() else { return Ok(None) };
-    let is_it = |parameter: &str| decoded(parameter.split_once('=').map_or(parameter, |(name, _)| name)) == name.as_bytes();
-    let (taken, left): (Vec<&str>, Vec<&str>) = query.split('&').partition(|parameter| is_it(parameter));
+    let (taken, left): (Vec<&str>, Vec<&str>) = query.split('&').partition(|written| parameter(written, name).is_some());
     let [first, more @ ..] = &*taken else { return Ok(None) };
     let token = match more {
-        [] => String::from_utf8(decoded(first.split_once('=').map_or("", |(_, value)| value)))
+        [] => String::from_utf8(decoded(parameter(first, name).unwrap_or_default()))
             .map_err(|_| invalid(format!("the {name} of the query is not text"))),
         _ => Err(invalid(format!("more than one {name} in the query"))),
     };
@@ -93,45 +95,13 @@ fn with_target(uri: &Uri, target: &str) -> Result<Uri, Box<Refusal>> {
     Uri::from_parts(parts).map_err(|_| invalid("the query cannot be read"))
 }
 
-/// Without its percent escapes; a broken one stands for itself.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let escaped = match (first, behind) {
-            (b'%', [high, low, behind @ ..]) => digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4 | low, behind)),
-            _ => None,
-        };
-        let (byte, behind) = escaped.unwrap_or((*first, behind));
-        bytes.push(byte);
-        rest = behind;
-    }
-    bytes
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
-/// The value of a cookie (RFC 6265 §5.4); the others stay as they are.
+/// The value of a cookie; the others stay as they are.
 fn cookie(headers: &mut HeaderMap, name: &str) -> Taken {
-    let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
-    let mut found = Vec::new();
-    let mut left = Vec::new();
-    for line in &lines {
-        let is_it = |pair: &&[u8]| pair.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"="));
-        let (taken, kept): (Vec<&[u8]>, Vec<&[u8]>) = line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii).partition(is_it);
-        found.extend(taken.into_iter().map(<[u8]>::to_vec));
-        left.push(kept.join(&b"; "[..]));
+    match &*cookies::take(headers, name) {
+        [] => Ok(None),
+        [value] => str::from_utf8(value).map(|token| Some(token.to_owned())).map_err(|_| invalid(format!("the cookie {name} is not text"))),
+        _ => Err(invalid(format!("more than one cookie {name}"))),
     }
-    let [first, more @ ..] = &*found else { return Ok(None) };
-    put(headers, &COOKIE, left);
-    if !more.is_empty() {
-        return Err(invalid(format!("more than one cookie {name}")));
-    }
-    let value = first.splitn(2, |byte| *byte == b'=').nth(1).unwrap_or_default().trim_ascii();
-    let value = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
-    str::from_utf8(value).map(|token| Some(token.to_owned())).map_err(|_| invalid(format!("the cookie {name} is not text")))
 }
 
 /// What the client offers right behind the marker. The marker stays in the offer, and the client is promised it.
@@ -153,14 +123,4 @@ fn subprotocol(request: &mut Parts, marker: &str) -> Taken {
         return Err(invalid(format!("{marker} is offered more than once")));
     }
     str::from_utf8(token).map(|token| Some(token.to_owned())).map_err(|_| invalid(format!("what is offered behind {marker} is not text")))
-}
-
-/// Writes the lines of a header anew, those left empty not at all.
-fn put(headers: &mut HeaderMap, name: &HeaderName, lines: Vec<Vec<u8>>) {
-    headers.remove(name);
-    for line in lines.into_iter().filter(|line| !line.is_empty()) {
-        if let Ok(value) = HeaderValue::try_from(line) {
-            headers.append(name, value);
-        }
-    }
 }

@@ -28,7 +28,16 @@ const HOST: &str = "Host: a.example\r\n";
 
 #[tokio::test]
 async fn well_formed_heads_are_taken() {
-    let lines = [LINE, "GET / HTTP/1.1", "GET //a HTTP/1.1", "GET /%C3%A9/~a?{}=/?&|^ HTTP/1.1", "GET /? HTTP/1.1"];
+    let lines = [
+        LINE,
+        "GET / HTTP/1.1",
+        "GET //a HTTP/1.1",
+        "GET /%C3%A9/~a?{}=/?&|^ HTTP/1.1",
+        "GET /? HTTP/1.1",
+        "HEAD / HTTP/1.1",
+        "POST / HTTP/1.1",
+        "get / HTTP/1.1",
+    ];
     let headers = [
         "Host: a.example\r\n",
         "hOsT:a.example:8080\r\n",
@@ -53,10 +62,8 @@ async fn well_formed_heads_are_taken() {
 #[tokio::test]
 async fn request_lines_that_are_no_handshakes_are_refused_with_the_rule() {
     let rows = [
-        ("POST / HTTP/1.1", "a method other than GET"),
-        ("HEAD / HTTP/1.1", "a method other than GET"),
         ("CONNECT a:1 HTTP/1.1", "a method other than GET"),
-        ("get / HTTP/1.1", "a method other than GET"),
+        ("OPTIONS * HTTP/1.1", "a method other than GET"),
         ("G(T / HTTP/1.1", "a malformed method"),
         (" GET / HTTP/1.1", "a request line that is not `method target version`"),
         ("GET  / HTTP/1.1", "a request line that is not `method target version`"),
@@ -87,6 +94,22 @@ async fn request_lines_that_are_no_handshakes_are_refused_with_the_rule() {
     for (line, rule) in rows {
         let id = if rule == "a method other than GET" { "upgrade_required" } else { "bad_handshake" };
         assert_eq!(verdict(&with(line, HOST)).await, (id.to_owned(), rule.to_owned()), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_may_be_announced_by_its_length_where_the_method_may_have_one() {
+    for (body, get, other) in [
+        ("Content-Length: 5\r\n", "bad_handshake", ""),
+        ("Content-Length: 123456789012345678\r\n", "bad_handshake", ""),
+        ("Content-Length: 1234567890123456789\r\n", "bad_handshake", "bad_handshake"),
+        ("Content-Length: +5\r\n", "bad_handshake", "bad_handshake"),
+        ("Content-Length: 5\r\nContent-Length: 5\r\n", "bad_handshake", "bad_handshake"),
+        ("Transfer-Encoding: chunked\r\n", "bad_handshake", "upgrade_required"),
+    ] {
+        for (method, id) in [("GET", get), ("POST", other), ("HEAD", other)] {
+            assert_eq!(verdict(&with(&format!("{method} / HTTP/1.1"), &format!("{HOST}{body}"))).await.0, id, "{method} {body}");
+        }
     }
 }
 

@@ -23,8 +23,8 @@ impl Case<'_> {
             client.headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
         }
         let offer = Offer::read(&client.headers, Compression::Pass).unwrap();
-        let facts =
-            Facts { ip: "203.0.113.7".parse().unwrap(), secure: self.secure, target: "/chat?x=1", offer: &offer, extra: self.extra };
+        let (ip, target) = ("203.0.113.7".parse().unwrap(), "/chat?x=1");
+        let facts = Facts { ip, user: None, secure: self.secure, target, offer: &offer, extra: self.extra };
         let server = "ws://10.0.0.1:9001".parse().unwrap();
         forward(&client, &facts, &server, None, &self.host_header, "a2V5").unwrap().headers().clone()
     }
@@ -137,7 +137,7 @@ fn the_target_loses_its_prefix_and_gains_the_servers_base() {
 fn a_mapped_address_is_told_as_the_ipv4_address_it_is() {
     let (client, ()) = Request::new(()).into_parts();
     let offer = Offer::default();
-    let facts = Facts { ip: "::ffff:192.0.2.1".parse().unwrap(), secure: false, target: "/", offer: &offer, extra: &[] };
+    let facts = Facts { ip: "::ffff:192.0.2.1".parse().unwrap(), user: None, secure: false, target: "/", offer: &offer, extra: &[] };
     let server = "ws://a".parse().unwrap();
     let request = forward(&client, &facts, &server, None, &HostHeader::Client, "a").unwrap();
     assert_eq!(all(request.headers(), "x-real-ip"), ["192.0.2.1"]);
