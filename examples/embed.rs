@@ -47,7 +47,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         println!("listener.{listener} is at {address}");
     }
 
-    let (_, address) = engine.addresses().first().ok_or("a config without a listener is none")?;
+    let addresses = engine.addresses();
+    let (_, address) = addresses.first().ok_or("a config without a listener is none")?;
     let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/")).await?;
     socket.send("hello".into()).await?;
     if let Some(answer) = socket.next().await {

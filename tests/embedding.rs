@@ -329,10 +329,10 @@ async fn an_engine_that_is_stopped_ends_its_connections_and_listens_no_more() {
     let mut socket = gateway.connect("/").await;
     assert_eq!(ask(&mut socket, "hi").await, "hi");
     let client = tokio::spawn(async move { closed(&mut socket).await });
+    let address = gateway.address();
     support::in_time(gateway.engine.drain()).await;
     assert_eq!(client.await.unwrap(), (1001, "shutting down".to_owned()));
     assert_eq!(names(&gateway.logged("stopping").await), ["open", "close"]);
-    let address = gateway.address();
     gateway.engine.stop();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }

@@ -4,7 +4,6 @@ mod check;
 mod completions;
 mod connect;
 mod errors;
-mod logs;
 mod proxy;
 mod run;
 mod schema;
@@ -158,9 +157,14 @@ fn open(path: &Path) -> Result<Document, Failure> {
     Ok(read(path))
 }
 
+/// Whether this names a file or a folder; `-` is the standard input, which gives what it has once.
+fn can_be_read_again(path: &Path) -> bool {
+    path != Path::new("-")
+}
+
 /// Reads a file, a folder or standard input. What is wrong with it is among its faults.
 fn read(path: &Path) -> Document {
-    if path == Path::new("-") { Document::read("<stdin>", io::stdin().lock(), ".") } else { Document::open(path) }
+    if can_be_read_again(path) { Document::open(path) } else { Document::read("<stdin>", io::stdin().lock(), ".") }
 }
 
 /// What is read where the command line names nothing.
@@ -170,15 +174,15 @@ fn named() -> PathBuf {
 
 /// What is said of a file that is not there.
 fn missing(path: &Path) -> Option<String> {
-    let is_missing = path != Path::new("-") && path.metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let is_missing = can_be_read_again(path) && path.metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let by = std::env::var_os(CONFIG).filter(|named| path == Path::new(named)).map_or("", |_| ", which WSGATE_CONFIG names");
     is_missing.then(|| format!("there is no file {}{by}", path.display()))
 }
 
 /// Reads and compiles a file. Faults are printed; what is only worth a warning is the caller's to tell.
-fn compile(path: &Path, catalog: &Catalog) -> Result<(Gateway, Document, Faults), Failure> {
+fn compile(path: &Path, catalog: &Catalog, cells: &Cells) -> Result<(Gateway, Document, Faults), Failure> {
     let document = open(path)?;
-    let (gateway, faults) = Gateway::compile(&document, catalog, &Cells::default());
+    let (gateway, faults) = Gateway::compile(&document, catalog, cells);
     match gateway {
         Some(gateway) => Ok((gateway, document, faults)),
         None => {

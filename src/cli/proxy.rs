@@ -9,12 +9,12 @@ use clap::Args;
 use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
 use wsgate::config::units::{Address, ServerUrl};
-use wsgate::engine::Engine;
+use wsgate::engine::{Engine, logs};
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::observe::Logs;
 use wsgate::stage::cells::Cells;
 
-use super::{Failure, logs, run, say};
+use super::{Failure, run, say};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -45,10 +45,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
     let gateway = gateway.ok_or_else(|| Failure::could(in_words(&faults)))?;
     let logs = Logs::default();
-    logs.swap(logs::open(&logs, &gateway)?);
+    logs.swap(logs::open(&logs, &gateway).map_err(Failure::Could)?);
     // The first line is for people, and whatever cannot be done is the only one: lines of the log begin once all of it stands.
     let mut installed = None;
-    run::serve_until_stopped(Path::new(NAME), gateway, &logs, |engine| {
+    run::serve_until_stopped(&run::runtime()?, Path::new(NAME), gateway, None, &logs, |engine| {
         say(&arguments.greeting(engine));
         installed = Some(logs.install().map_err(Failure::could)?);
         Ok(())

@@ -2,79 +2,104 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
-use wsgate::engine::Engine;
+use wsgate::engine::keeper::{Keeper, Source};
+use wsgate::engine::watch::Watch;
+use wsgate::engine::{Engine, logs};
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::observe::Logs;
 use wsgate::observe::event::Event;
+use wsgate::stage::cells::Cells;
 
-use super::{Failure, logs};
+use super::Failure;
 
 /// How often troubles of the logs themselves are looked for and reported.
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 
-pub(crate) fn run(config: &Path, catalog: &Catalog) -> Result<(), Failure> {
-    let (gateway, document, warnings) = super::compile(config, catalog)?;
-    let config = Path::new(document.name());
+pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    // Watched before it is read, so that no edit falls between.
+    let watch = super::can_be_read_again(path).then(|| runtime.block_on(Watch::new([path.to_owned()])));
+    let cells = Arc::new(Cells::default());
+    let (gateway, document, warnings) = super::compile(path, catalog, &cells)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
     }
     let logs = Logs::default();
-    logs.swap(logs::open(&logs, &gateway)?);
+    logs.swap(logs::open(&logs, &gateway).map_err(Failure::Could)?);
     let _guard = logs.install().map_err(Failure::could)?;
     for warning in &warnings {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
-    serve_until_stopped(config, gateway, &logs, |_| Ok(()))
+    let source = watch.map(|watch| (Source { path: path.to_owned(), catalog: catalog.clone(), cells }, watch));
+    serve_until_stopped(&runtime, Path::new(document.name()), gateway, source, &logs, |_| Ok(()))
 }
 
-/// Serves a gateway until a signal ends it. `greet` is called when it listens, and before it says that it has started.
+/// What acceptors and the engine's chores run on, and nothing of a connection.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Serves a gateway until a signal ends it, in step with its source where it has one. `greet` is called when it listens, and before it
+/// says that it has started.
 pub(super) fn serve_until_stopped(
-    config: &Path,
+    runtime: &Runtime,
+    name: &Path,
     gateway: Gateway,
+    source: Option<(Source, Watch)>,
     logs: &Logs,
     greet: impl FnOnce(&Engine) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     report_panics();
     raise_file_limit();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config, gateway, logs, greet))?;
+    runtime.block_on(async {
+        // Taken before anything is served, so that no signal meets its deadly default.
+        let signals = Signals::take()?;
+        let listeners = gateway.listeners.len();
+        let engine = Engine::start(gateway).map_err(Failure::could)?;
+        greet(&engine)?;
+        Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
+        serve(Keeper::new(engine, source, logs.clone()).await, signals, logs).await;
+        Ok::<(), Failure>(())
+    })?;
     Event::Stopped.emit();
     Ok(())
 }
 
-async fn serve(config: &Path, gateway: Gateway, logs: &Logs, greet: impl FnOnce(&Engine) -> Result<(), Failure>) -> Result<(), Failure> {
-    // Taken before anything is served, so that no signal meets its deadly default.
-    let mut signals = Signals::take()?;
-    let listeners = gateway.listeners.len();
-    let mut engine = Engine::start(gateway).map_err(Failure::could)?;
-    greet(&engine)?;
-    Event::Started { version: env!("CARGO_PKG_VERSION"), config, listeners }.emit();
+async fn serve(mut keeper: Keeper, mut signals: Signals, logs: &Logs) {
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop => break,
-                Asked::Reopen => logs.reopen(),
+                Asked::Reload => {
+                    logs.reopen();
+                    keeper.reload(false).await;
+                }
             },
+            () = keeper.changed() => {
+                keeper.reload(false).await;
+            }
             _ = look.tick() => report_troubles(logs),
         }
     }
     tokio::select! {
-        () = engine.drain() => {}
+        () = keeper.engine.drain() => {}
         () = signals.stop() => {}
     }
     report_troubles(logs);
-    engine.stop();
-    Ok(())
+    keeper.engine.stop();
 }
 
-/// The signals a gateway listens to: two that ask it to stop, and the one after which log files are reopened.
+/// The signals a gateway listens to: two that ask it to stop, and the one on which the config is
+/// read again and log files are reopened.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -94,7 +119,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hang_up.recv() => Asked::Reopen,
+            _ = self.hang_up.recv() => Asked::Reload,
         }
     }
 
@@ -108,7 +133,7 @@ impl Signals {
 #[derive(PartialEq, Eq)]
 enum Asked {
     Stop,
-    Reopen,
+    Reload,
 }
 
 fn report_troubles(logs: &Logs) {

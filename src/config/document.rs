@@ -11,7 +11,7 @@ use super::dom::{Builder, Entry, Node, Value};
 use super::fault::{Fault, Faults, KeyPath, Place};
 use super::{folder, mask, source, syntax};
 
-pub use super::folder::{MAX_FILES, MAX_FOLDER};
+pub use super::folder::{MAX_FILES, MAX_FOLDER, is_config};
 pub use super::source::{MAX_FILE, Source};
 
 /// A config, read and parsed. What is wrong with its syntax is kept, and told by [`Config::read`](super::Config::read).

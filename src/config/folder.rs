@@ -1,5 +1,6 @@
 //! A folder of files that are one config: which of them belong to it.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +10,14 @@ pub const MAX_FILES: usize = 256;
 /// The most that the files of a folder may hold together, in bytes.
 pub const MAX_FOLDER: u64 = 16 << 20;
 
-/// The files of a folder that are read, in the order of their names: every `*.toml`, dotfiles left out, as those that editors and
-/// mounted volumes keep for themselves.
+/// Whether a file of that name belongs to the config: every `*.toml`, dotfiles left out, as those that editors and mounted volumes
+/// keep for themselves.
+pub fn is_config(name: &OsStr) -> bool {
+    let bytes = name.as_encoded_bytes();
+    bytes.ends_with(b".toml") && !bytes.starts_with(b".")
+}
+
+/// The files of a folder that are read, in the order of their names.
 ///
 /// # Errors
 /// What is wrong with the folder, and what would mend it after `; `.
@@ -19,8 +26,7 @@ pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let mut files = Vec::new();
     for entry in folder.read_dir().map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name();
-        let bytes = name.as_encoded_bytes();
-        if bytes.ends_with(b".toml") && !bytes.starts_with(b".") {
+        if is_config(&name) {
             files.push(folder.join(name));
         }
         if files.len() > MAX_FILES {

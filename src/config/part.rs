@@ -90,6 +90,11 @@ impl Part {
             .map_err(|why| Fault::new(self.at(), format!("[{}] cannot be written as TOML: {why}", self.at())).into())
     }
 
+    /// Whether another's table has the same keys and values, `mode` apart, wherever they stand.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.table == other.table
+    }
+
     /// Adds the places of everything in it that is in report mode: itself, and rules of it.
     pub(super) fn reporting(&self, found: &mut Vec<KeyPath>) {
         found.extend(Some(self.at()).filter(|_| self.mode == Mode::Report));

@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio::time::{Sleep, sleep_until};
 
+use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Lease;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
@@ -15,12 +16,12 @@ use crate::stage::refusal::{INTERNAL, SHUTTING_DOWN};
 use crate::stage::slots::Permit;
 use crate::stage::{Ending, Party, Refusal};
 use crate::wire::close::NO_CLOSE;
-use crate::wire::session::Session;
+use crate::wire::session::{Rules, Session};
 use crate::wire::tick::Tick;
 
 use super::liveness::{Due, Liveness, stalled_until};
 use super::policy::Policy;
-use super::registry::Seat;
+use super::registry::{Order, Seat};
 use super::worker::{Load, Worker};
 
 /// What a connection holds until it ends, only to give it back then.
@@ -37,10 +38,10 @@ impl Holdings {
         Self { _load: load, permits: Vec::new(), server: None }
     }
 
-    /// Gives everything back but the load, which stays until its task is gone; gives the server's name.
-    pub(super) fn release(&mut self) -> Option<Arc<str>> {
+    /// Gives everything back but the load, which stays until its task is gone.
+    pub(super) fn release(&mut self) {
         self.permits.clear();
-        self.server.take().map(|(server, _)| server)
+        self.server = None;
     }
 }
 
@@ -56,7 +57,6 @@ pub(super) struct Live<S> {
     /// For a frame that is held; a connection without one owns no timer.
     timer: Option<Pin<Box<Sleep>>>,
     began: Instant,
-    subprotocol: Option<Box<str>>,
     holdings: Holdings,
     is_over: bool,
 }
@@ -66,15 +66,23 @@ impl<S: Session + Unpin> Live<S> {
         let now = worker.wheel.now();
         let review = policy.review_at(&seat.record.client, None);
         let liveness = Liveness::new(&policy.route.times, now, review);
-        let Kept { began, subprotocol, holdings } = kept;
-        Self { session, policy, liveness, seat, worker, armed: now, waker: None, timer: None, began, subprotocol, holdings, is_over: false }
+        let Kept { began, holdings } = kept;
+        Self { session, policy, liveness, seat, worker, armed: now, waker: None, timer: None, began, holdings, is_over: false }
+    }
+
+    /// Does what it has been asked to.
+    fn obey(&mut self, now: Tick) {
+        match self.seat.record.take_order() {
+            None => {}
+            Some(Order::Adopt(policy)) => self.adopt(policy, now),
+            Some(Order::End(refusal)) => self.end(refusal, now),
+            Some(Order::Leave(refusal)) => self.session.end(refusal, now),
+        }
     }
 
     /// Does what is due and arms the wheel for what is due next.
     fn attend(&mut self, now: Tick) {
-        if let Some(refusal) = self.seat.record.take_end() {
-            self.end(refusal, now);
-        }
+        self.obey(now);
         let next = loop {
             if let Some(deadline) = self.session.deadline() {
                 break deadline;
@@ -100,6 +108,21 @@ impl<S: Session + Unpin> Live<S> {
         }
     }
 
+    /// Goes by another policy from the next frame's head on.
+    fn adopt(&mut self, policy: Policy, now: Tick) {
+        let client = &self.seat.record.client;
+        let inspectors = policy.inspect(client, self.session.inspectors());
+        let responder = match (&self.policy.route.endpoint, &policy.route.endpoint) {
+            (Endpoint::Own(old), Endpoint::Own(new)) if !Arc::ptr_eq(old, new) => Some(new.responder()),
+            _ => None,
+        };
+        let route = &policy.route;
+        self.session.adopt(Rules { max_message: route.max_message, close_timeout: route.times.close.into(), inspectors, responder });
+        let review = policy.review_at(client, Some(SystemTime::now()));
+        self.liveness.adopt(&self.policy.route.times, &route.times, now, review);
+        self.policy = policy;
+    }
+
     /// Judges the connection again, by the stages it was let in by.
     fn review(&self) -> Option<Box<Refusal>> {
         let client = &*self.seat.record.client;
@@ -113,7 +136,7 @@ impl<S: Session + Unpin> Live<S> {
 
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
         let (policy, client) = (&self.policy, &*self.seat.record.client);
-        self.session.poll(cx, now, &|refusal| policy.tell(Some(client), refusal))
+        self.session.poll(cx, now, &|refusal| policy.tell(client, refusal))
     }
 
     /// Has the task woken when a frame that is held is due.
@@ -133,7 +156,7 @@ impl<S: Session + Unpin> Live<S> {
     }
 
     fn end(&mut self, mut refusal: Box<Refusal>, now: Tick) {
-        self.policy.tell(Some(&self.seat.record.client), &mut refusal);
+        self.policy.tell(&self.seat.record.client, &mut refusal);
         self.session.end(refusal, now);
     }
 }
@@ -142,10 +165,11 @@ impl<S> Live<S> {
     /// Gives back what it held and reports its end, in this order: who reads of an end may count on its slots.
     fn finish(&mut self, ending: &Ending) {
         self.is_over = true;
-        let client = &self.seat.record.client;
+        let record = &self.seat.record;
+        let client = &record.client;
         self.policy.close(client, ending);
-        let upstream = self.holdings.release();
-        let (subprotocol, upstream) = (self.subprotocol.as_deref(), upstream.as_deref());
+        self.holdings.release();
+        let (subprotocol, upstream) = (record.subprotocol.as_deref(), record.server.as_deref());
         Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() }.emit();
     }
 }
@@ -153,7 +177,6 @@ impl<S> Live<S> {
 /// What the handshake leaves to the live connection besides its session.
 pub(super) struct Kept {
     pub(super) began: Instant,
-    pub(super) subprotocol: Option<Box<str>>,
     pub(super) holdings: Holdings,
 }
 
@@ -168,7 +191,11 @@ impl<S: Session + Unpin> Future for Live<S> {
             this.seat.record.wake_with(cx.waker());
             this.waker = Some(cx.waker().clone());
         }
-        // The sockets first: what was missed may lie there unread.
+        // Orders first: what an edit has put in force holds for every byte read after it.
+        if this.seat.record.is_called() {
+            this.obey(now);
+        }
+        // The sockets before the clocks: what was missed may lie there unread.
         let mut polled = this.turn(cx, now);
         if polled.is_pending() && (is_new || this.seat.record.was_called()) {
             this.attend(now);

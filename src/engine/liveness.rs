@@ -26,6 +26,7 @@ pub(super) struct Liveness {
     ping: Option<Ticks>,
     pong: Ticks,
     idle: Option<Ticks>,
+    began: Tick,
     ends: Tick,
     sample: Tick,
     /// When the stages' verdicts on it next change by themselves.
@@ -53,10 +54,19 @@ impl Liveness {
             ping: times.ping.map(|interval| jittered(interval).into()),
             pong: times.pong.into(),
             idle: times.idle.map(Ticks::from),
-            ends: times.lifetime.map_or(NEVER, |lifetime| now + jittered(lifetime).into()),
+            began: now,
+            ends: ends(times, now),
             sample: now + SAMPLE.into(),
             review,
         }
+    }
+
+    /// The route's clocks have changed. What runs goes on: an age counts from the beginning.
+    pub(super) fn adopt(&mut self, before: &Times, times: &Times, now: Tick, review: Option<SystemTime>) {
+        let new = Self::new(times, now, review);
+        let ping = if before.ping == times.ping { self.ping } else { new.ping };
+        let ends = if before.lifetime == times.lifetime { self.ends } else { ends(times, self.began) };
+        *self = Self { ping, began: self.began, ends, sample: self.sample, ..new };
     }
 
     /// The connection was judged again, and stays; when it is to be judged next.
@@ -144,6 +154,11 @@ fn name(side: Side) -> &'static str {
     }
 }
 
+/// When a connection is as old as its route allows.
+fn ends(times: &Times, began: Tick) -> Tick {
+    times.lifetime.map_or(NEVER, |lifetime| began + jittered(lifetime).into())
+}
+
 /// Up to a tenth shorter.
 fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(1.0 - 0.1 * rand::random::<f64>())
@@ -154,8 +169,8 @@ mod tests {
     use std::task::{Context, Poll};
 
     use super::*;
-    use crate::stage::{Ending, FrameInspector};
-    use crate::wire::session::{Activity, Tell};
+    use crate::stage::{Ending, Inspector};
+    use crate::wire::session::{Activity, Rules, Tell};
 
     /// A session whose signs of life the test sets.
     struct Still {
@@ -188,7 +203,11 @@ mod tests {
             None
         }
 
-        fn adopt(&mut self, _: Vec<Box<dyn FrameInspector>>) {}
+        fn inspectors(&mut self) -> Vec<Inspector> {
+            Vec::new()
+        }
+
+        fn adopt(&mut self, _: Rules) {}
     }
 
     impl Still {

@@ -3,15 +3,22 @@
 mod accept;
 mod connection;
 mod door;
+mod judge;
+pub mod keeper;
 mod live;
 mod liveness;
+pub mod logs;
 mod opening;
+mod pacer;
 mod policy;
 mod registry;
+mod reload;
 mod request;
+mod sockets;
 mod thread;
 mod tidy;
 mod visit;
+pub mod watch;
 mod wheel;
 mod worker;
 
@@ -22,15 +29,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
 use crate::observe::event::Event;
 use crate::wire::tick::TICK;
 
+use pacer::Pacer;
+use sockets::Sockets;
 use thread::Thread;
+
+pub use reload::{Cause, Impact, NotReloaded, Reloaded};
 
 /// How long a drained engine waits for closed connections to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -60,16 +69,19 @@ impl std::error::Error for StartError {}
 /// What acceptors and connections share.
 struct Shared {
     gateway: ArcSwap<Gateway>,
+    /// Whoever an edit ends in turn.
+    pacer: Pacer,
 }
 
 /// A running gateway.
 pub struct Engine {
     shared: Arc<Shared>,
     workers: Vec<Thread>,
-    /// What runs beside the workers' connections: the acceptors, and the tidying up.
-    acceptors: JoinSet<()>,
-    addresses: Vec<(Arc<str>, SocketAddr)>,
-    stop: watch::Sender<bool>,
+    team: accept::Workers,
+    sockets: Sockets,
+    /// What runs beside the acceptors and the workers' connections: the tidying up, and the closing in turn.
+    chores: JoinSet<()>,
+    stop: tokio::sync::watch::Sender<bool>,
     is_drained: bool,
 }
 
@@ -80,37 +92,34 @@ impl Engine {
     /// # Errors
     /// When an address cannot be bound or a thread not started; nothing has been accepted then.
     pub fn start(gateway: Gateway) -> Result<Self, StartError> {
-        let mut bound = Vec::new();
-        for listener in gateway.listeners.values() {
-            for &address in &listener.addresses {
-                let failed = || StartError::new(format!("cannot listen on {address} (listener.{})", listener.name));
-                let socket = accept::bind(address, listener.has_v4_twin(address)).map_err(failed())?;
-                let local = socket.local_addr().map_err(failed())?;
-                bound.push((listener.name.clone(), local, TcpListener::from_std(socket).map_err(failed())?));
-            }
-        }
-        let (stop, stopped) = watch::channel(false);
+        let mut sockets = Sockets::default();
+        let bound = sockets.bind(&gateway)?;
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let threads = gateway.threads;
+        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), pacer: Pacer::default() });
         let mut workers = Vec::new();
-        for index in 0..gateway.threads {
-            workers.push(Thread::start(index, stopped.clone()).map_err(StartError::new("cannot start a worker thread"))?);
+        for index in 0..threads {
+            let thread = Thread::start(index, shared.clone(), stopped.clone());
+            workers.push(thread.map_err(StartError::new("cannot start a worker thread"))?);
         }
-        gateway.take_effect();
-        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway) });
+        shared.gateway.load().take_effect();
         let team: accept::Workers = workers.iter().map(|handle| (handle.worker.clone(), handle.inbox.clone())).collect();
-        let mut acceptors = JoinSet::new();
-        let mut addresses = Vec::new();
-        for (name, address, socket) in bound {
-            Event::Listening { listener: &name, address }.emit();
-            acceptors.spawn(accept::accept(socket, name.clone(), shared.clone(), team.clone()));
-            addresses.push((name, address));
-        }
-        acceptors.spawn(tidy::tidy(shared.clone()));
-        Ok(Self { shared, workers, acceptors, addresses, stop, is_drained: false })
+        sockets.listen(bound, &shared, &team)?;
+        let mut chores = JoinSet::new();
+        chores.spawn(tidy::tidy(shared.clone()));
+        let closing = shared.clone();
+        chores.spawn(async move { closing.pacer.run(&closing).await });
+        Ok(Self { shared, workers, team, sockets, chores, stop, is_drained: false })
+    }
+
+    /// The snapshot in force.
+    pub fn gateway(&self) -> Arc<Gateway> {
+        self.shared.gateway.load_full()
     }
 
     /// The bound addresses with their listeners' names; a configured port 0 has its real one here.
-    pub fn addresses(&self) -> &[(Arc<str>, SocketAddr)] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.sockets.addresses()
     }
 
     /// Connections and handshakes in progress.
@@ -127,7 +136,7 @@ impl Engine {
             Event::Stopping { delay: drain.delay }.emit();
             tokio::time::sleep(drain.delay).await;
         }
-        self.acceptors.shutdown().await;
+        self.sockets.close().await;
         let (began, open) = (Instant::now(), self.connections());
         Event::Draining { connections: open, over: drain.over }.emit();
         let mut told = JoinSet::new();
@@ -154,7 +163,8 @@ impl Engine {
         if !self.is_drained && cut > 0 {
             Event::Drained { closed: 0, cut, duration: Duration::ZERO }.emit();
         }
-        drop(self.acceptors);
+        drop(self.sockets);
+        drop(self.chores);
         self.stop.send_replace(true);
         for handle in self.workers {
             handle.join();
@@ -168,10 +178,23 @@ mod tests {
     use std::sync::Arc;
     use std::time::SystemTime;
 
+    use super::policy::Policy;
+    use super::registry::Record;
+    use crate::config::Document;
+    use crate::gateway::{Catalog, Gateway};
+    use crate::stage::cells::Cells;
     use crate::stage::{Client, Peer};
 
-    /// Somebody on some route.
-    pub(super) fn client() -> Arc<Client> {
+    /// What is known of somebody on some route.
+    pub(super) fn record() -> Arc<Record> {
+        let text = "[listener.l]\naddress = \"127.0.0.1:0\"\n[route.r]\nendpoint = \"echo\"\n";
+        let (gateway, _) = Gateway::compile(&Document::parse("test", text, "."), &Catalog::default(), &Cells::default());
+        let gateway = gateway.unwrap();
+        let policy = Policy { listener: gateway.listeners["l"].clone(), route: gateway.routes[0].clone() };
+        Arc::new(Record::new(client(), policy, None, None))
+    }
+
+    fn client() -> Arc<Client> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let peer = Peer { address, ip: address.ip(), local: address, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH };
         Arc::new(Client {

@@ -21,6 +21,7 @@ use crate::wire::terminal::Terminal;
 use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat};
+use super::reload::{Haste, settle};
 use super::request;
 use super::visit::{Stop, Visit, refused};
 use super::worker::Worker;
@@ -95,7 +96,7 @@ impl Visit {
         let first = client.first_message.take().filter(|_| is_needed);
         self.holdings.permits.extend(client.holdings.take_permits());
         let client = Arc::new(client);
-        let policy = Policy { listener: self.listener, route: route.clone() };
+        let policy = Policy { listener: self.listener.clone(), route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
         let server = self.holdings.server.as_ref().map(|(server, _)| &**server);
         Event::Open { client: &client, subprotocol: subprotocol.as_deref(), upstream: server, handshake: self.began.elapsed() }.emit();
@@ -104,15 +105,13 @@ impl Visit {
             max_message: route.max_message,
             compression: backend.as_ref().is_some_and(|(_, agreed)| agreed.extensions.is_some()),
             close_timeout: route.times.close.into(),
-            inspectors: policy.inspect(&client),
+            inspectors: policy.inspect(&client, Vec::new()),
         };
         let now = self.worker.wheel.now();
-        let seat = self.worker.registry.enter(Arc::new(Record::new(client)));
-        // A drain that began while its backend was asked has not seen it.
-        if self.worker.is_draining() {
-            seat.record.end(Refusal::new(SHUTTING_DOWN));
-        }
-        let kept = Kept { began: self.began, subprotocol, holdings: self.holdings };
+        let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
+        let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), server, subprotocol)));
+        self.catch_up(&seat.record);
+        let kept = Kept { began: self.began, holdings: self.holdings };
         match (&route.endpoint, backend) {
             (Endpoint::Own(answer), _) => spawn(Terminal::new(leg, answer.responder(), settings, now), policy, seat, self.worker, kept),
             (Endpoint::Upstream(_), Some((upstream, _))) => {
@@ -123,6 +122,19 @@ impl Visit {
                 spawn(relay, policy, seat, self.worker, kept);
             }
             (Endpoint::Upstream(_), None) | (Endpoint::Health(_), _) => {}
+        }
+    }
+}
+
+impl Visit {
+    /// What began while its backend was asked has not seen it: a drain, or an edit.
+    fn catch_up(&self, record: &Record) {
+        if self.worker.is_draining() {
+            record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
+        }
+        let gateway = self.worker.shared.gateway.load();
+        if !Arc::ptr_eq(&gateway, &self.gateway) {
+            settle(record, &gateway, Haste::InTurn);
         }
     }
 }

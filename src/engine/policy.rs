@@ -7,7 +7,7 @@ use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::{self, Findings};
-use crate::stage::{Client, Ending, FrameHead, FrameInspector, Pace, Refusal, Side, Verdict};
+use crate::stage::{Client, Ending, Inspector, Refusal, Verdict};
 
 /// A connection keeps the parts of the snapshot it was judged by, and no other.
 #[derive(Clone)]
@@ -17,6 +17,11 @@ pub(super) struct Policy {
 }
 
 impl Policy {
+    /// Whether it is the same in every part.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.listener, &other.listener) && Arc::ptr_eq(&self.route, &other.route)
+    }
+
     /// Judges a live connection again; what only would be refused is for the log.
     ///
     /// # Errors
@@ -26,12 +31,11 @@ impl Policy {
         self.route.pipeline.review(client, now, findings)
     }
 
-    /// What is to judge this connection's frames. Refusals that are only reported are logged and end here, so that to a session
-    /// every refusal is one that ends it.
-    pub(super) fn inspect(&self, client: &Arc<Client>) -> Vec<Box<dyn FrameInspector>> {
-        let mut inspectors = self.listener.pipeline.inspect(client);
-        inspectors.extend(self.route.pipeline.inspect(client));
-        inspectors.into_iter().map(|inner| Box::new(Reporting { client: client.clone(), inner }) as _).collect()
+    /// What is to judge this connection's frames, inspectors of `before` among it where their stage is still in force.
+    pub(super) fn inspect(&self, client: &Client, mut before: Vec<Inspector>) -> Vec<Inspector> {
+        let mut inspectors = self.listener.pipeline.inspect(client, &mut before);
+        inspectors.extend(self.route.pipeline.inspect(client, &mut before));
+        inspectors
     }
 
     /// When the verdicts on this connection next change by themselves: its identity ends, or a rule of a stage. What lies before
@@ -42,31 +46,18 @@ impl Policy {
         client.expires(after).into_iter().chain(pipelines.into_iter().flatten()).min()
     }
 
-    /// Shapes what a refused client is told: the route's stages have the last word.
-    pub(super) fn tell(&self, client: Option<&Client>, refusal: &mut Refusal) {
-        pipeline::tell(&self.listener.pipeline, Some(&self.route.pipeline), client, refusal);
+    /// Shapes what a refused client is told: the route's stages have the last word. A refusal that is only reported is logged, and
+    /// ends here.
+    pub(super) fn tell(&self, client: &Client, refusal: &mut Refusal) {
+        if refusal.report {
+            return Event::WouldRefuse { attempt: Attempt::from(client), refusal }.emit();
+        }
+        pipeline::tell(&self.listener.pipeline, Some(&self.route.pipeline), Some(client), refusal);
     }
 
     /// Tells every stage that the connection has ended.
     pub(super) fn close(&self, client: &Client, ending: &Ending) {
         self.listener.pipeline.close(client, ending);
         self.route.pipeline.close(client, ending);
-    }
-}
-
-/// An inspector whose reports are logged here.
-struct Reporting {
-    client: Arc<Client>,
-    inner: Box<dyn FrameInspector>,
-}
-
-impl FrameInspector for Reporting {
-    fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
-        let refusal = match self.inner.begin(from, head) {
-            Err(refusal) if refusal.report => refusal,
-            judged => return judged,
-        };
-        Event::WouldRefuse { attempt: Attempt::from(&*self.client), refusal: &refusal }.emit();
-        Ok(Pace::Go)
     }
 }

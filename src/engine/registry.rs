@@ -7,6 +7,8 @@ use std::task::Waker;
 
 use crate::stage::{Client, Refusal};
 
+use super::policy::Policy;
+
 /// A place in a registry: an index, and how often that index was given away before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -15,24 +17,41 @@ pub(super) struct Place {
 }
 
 /// What the engine knows of a live connection from outside its task.
-#[derive(Debug)]
 pub(super) struct Record {
     /// The facts it is judged by.
     pub(super) client: Arc<Client>,
+    /// The server it is connected to, where its endpoint is an upstream.
+    pub(super) server: Option<Arc<str>>,
+    /// The subprotocol that was agreed on.
+    pub(super) subprotocol: Option<Box<str>>,
     mail: Mutex<Mail>,
     /// Set where there is mail or its time has come, so that a poll without either costs one load.
     called: AtomicBool,
 }
 
-#[derive(Debug, Default)]
 struct Mail {
     waker: Option<Waker>,
-    end: Option<Box<Refusal>>,
+    /// What it goes by, or is about to.
+    policy: Policy,
+    /// Whether it has a place in the pacer's queue.
+    is_leaving: bool,
+    order: Option<Order>,
+}
+
+/// What a connection is asked to do.
+pub(super) enum Order {
+    /// To go by another policy.
+    Adopt(Policy),
+    /// To end; its policy has not yet said how the client is told.
+    End(Box<Refusal>),
+    /// To end, and to tell the client so as it is.
+    Leave(Box<Refusal>),
 }
 
 impl Record {
-    pub(super) fn new(client: Arc<Client>) -> Self {
-        Self { client, mail: Mutex::default(), called: AtomicBool::new(false) }
+    pub(super) fn new(client: Arc<Client>, policy: Policy, server: Option<Arc<str>>, subprotocol: Option<Box<str>>) -> Self {
+        let mail = Mail { waker: None, policy, is_leaving: false, order: None };
+        Self { client, server, subprotocol, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -52,10 +71,48 @@ impl Record {
         }
     }
 
-    /// Orders the connection to end; the first order stands.
-    pub(super) fn end(&self, refusal: Refusal) {
-        self.mail().end.get_or_insert_with(|| Box::new(refusal));
+    /// Orders the connection to do this; the first order to end stands.
+    fn order(&self, order: Order) {
+        {
+            let mut mail = self.mail();
+            if let Order::Adopt(policy) = &order {
+                mail.policy = policy.clone();
+            }
+            if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
+                mail.order = Some(order);
+            }
+        }
         self.call();
+    }
+
+    /// Orders the connection to end.
+    pub(super) fn end(&self, refusal: Box<Refusal>) {
+        self.order(Order::End(refusal));
+    }
+
+    /// Orders the connection to end, and to tell the client so as it is.
+    pub(super) fn leave(&self, refusal: Box<Refusal>) {
+        self.order(Order::Leave(refusal));
+    }
+
+    /// Orders the connection to go by another policy.
+    pub(super) fn adopt(&self, policy: Policy) {
+        self.order(Order::Adopt(policy));
+    }
+
+    /// What it goes by, or is about to.
+    pub(super) fn policy(&self) -> Policy {
+        self.mail().policy.clone()
+    }
+
+    /// Gives it a place in the pacer's queue, or takes that away; says whether it had one.
+    pub(super) fn set_leaving(&self, is_leaving: bool) -> bool {
+        std::mem::replace(&mut self.mail().is_leaving, is_leaving)
+    }
+
+    /// Whether the connection was called since it last [asked](Self::was_called).
+    pub(super) fn is_called(&self) -> bool {
+        self.called.load(Ordering::Acquire)
     }
 
     /// Whether the connection was called since it last asked.
@@ -63,26 +120,25 @@ impl Record {
         self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Acquire)
     }
 
-    /// The order to end, if one has come.
-    pub(super) fn take_end(&self) -> Option<Box<Refusal>> {
-        self.mail().end.take()
+    /// What it is asked to do, if anything.
+    pub(super) fn take_order(&self) -> Option<Order> {
+        self.mail().order.take()
     }
 }
 
 /// The live connections of one worker.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Registry {
     lists: Mutex<Lists>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Lists {
     places: Vec<Entry>,
     free: Vec<u32>,
     by_route: HashMap<(Arc<str>, Arc<str>), Vec<u32>>,
 }
 
-#[derive(Debug)]
 struct Entry {
     turn: u32,
     record: Option<Arc<Record>>,
@@ -108,9 +164,22 @@ impl Registry {
         entry.record.clone().filter(|_| entry.turn == place.turn)
     }
 
+    /// How many are there.
+    pub(super) fn len(&self) -> usize {
+        let lists = self.lists();
+        lists.places.len() - lists.free.len()
+    }
+
     /// Whether nobody is there.
     pub(super) fn is_empty(&self) -> bool {
         self.lists().by_route.is_empty()
+    }
+
+    /// The live connections of these listeners and routes.
+    pub(super) fn of(&self, mut wanted: impl FnMut(&str, &str) -> bool) -> Vec<Arc<Record>> {
+        let lists = self.lists();
+        let wanted = lists.by_route.iter().filter(|((listener, route), _)| wanted(listener, route)).flat_map(|(_, places)| places);
+        wanted.filter_map(|place| lists.places.get(*place as usize)?.record.clone()).collect()
     }
 
     /// Every live connection.
@@ -162,7 +231,6 @@ fn list_of(record: &Record) -> (Arc<str>, Arc<str>) {
 }
 
 /// A connection's entry in the registry, for as long as it lives.
-#[derive(Debug)]
 pub(super) struct Seat {
     registry: Arc<Registry>,
     pub(super) place: Place,

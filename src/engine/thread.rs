@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::wire::tick::{TICK, Ticks};
 
+use super::Shared;
 use super::connection;
 use super::worker::{Accepted, Load, Worker};
 
@@ -26,8 +27,8 @@ impl Thread {
     ///
     /// # Errors
     /// When the host refuses a thread or a poller.
-    pub(super) fn start(index: usize, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
-        let worker = Arc::new(Worker::new());
+    pub(super) fn start(index: usize, shared: Arc<Shared>, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
+        let worker = Arc::new(Worker::new(shared));
         let (inbox, sockets) = mpsc::channel(INBOX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = run(worker.clone(), sockets, stop);

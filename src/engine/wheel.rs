@@ -56,14 +56,14 @@ impl Wheel {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::registry::{Record, Registry};
+    use super::super::registry::Registry;
     use super::*;
-    use crate::engine::tests::client;
+    use crate::engine::tests::record;
 
     #[test]
     fn an_entry_fires_at_its_tick_and_a_far_one_within_a_turn() {
         let registry = Arc::new(Registry::default());
-        let seat = registry.enter(Arc::new(Record::new(client())));
+        let seat = registry.enter(record());
         let wheel = Wheel::new();
         let start = wheel.now().get();
         assert_eq!(wheel.arm(seat.place, Tick::new(start)).get(), start + 1);
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_wheel_that_fell_behind_calls_everybody_it_has_passed_once() {
         let registry = Arc::new(Registry::default());
-        let seats: Vec<_> = (0..3).map(|_| registry.enter(Arc::new(Record::new(client())))).collect();
+        let seats: Vec<_> = (0..3).map(|_| registry.enter(record())).collect();
         let wheel = Wheel::new();
         let start = wheel.now().get();
         for (seat, ticks) in seats.iter().zip([2, 50, 400]) {
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn a_place_given_away_again_is_another_connection() {
         let registry = Arc::new(Registry::default());
-        let first = registry.enter(Arc::new(Record::new(client())));
+        let first = registry.enter(record());
         let place = first.place;
         drop(first);
-        let second = registry.enter(Arc::new(Record::new(client())));
+        let second = registry.enter(record());
         assert!(registry.get(place).is_none());
         assert!(registry.get(second.place).is_some());
         assert_eq!(registry.all().len(), 1);
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn striking_out_in_any_order_leaves_the_lists_whole() {
         let registry = Arc::new(Registry::default());
-        let mut seats: Vec<_> = (0..9).map(|_| registry.enter(Arc::new(Record::new(client())))).collect();
+        let mut seats: Vec<_> = (0..9).map(|_| registry.enter(record())).collect();
         for at in [4, 0, 6, 3, 0, 1] {
             seats.remove(at);
             assert_eq!(registry.all().len(), seats.len());

@@ -16,6 +16,7 @@ use crate::stage::refusal::SHUTTING_DOWN;
 use crate::stage::slots::Slots;
 use crate::wire::tick::TICK;
 
+use super::Shared;
 use super::registry::Registry;
 use super::wheel::Wheel;
 
@@ -36,6 +37,7 @@ pub(super) struct Accepted {
 
 /// What a worker's connections share.
 pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
     pub(super) wheel: Wheel,
     pub(super) registry: Arc<Registry>,
     /// Connections and handshakes on this worker.
@@ -59,8 +61,9 @@ impl Drop for Load {
 
 impl Worker {
     /// A worker without connections.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
+            shared,
             wheel: Wheel::new(),
             registry: Arc::default(),
             load: AtomicUsize::new(0),
@@ -117,7 +120,7 @@ impl Worker {
             let due = (records.len() as u128 * begun.elapsed().as_millis() / over.as_millis()).saturating_add(1);
             let due = usize::try_from(due).unwrap_or(usize::MAX).min(records.len());
             for record in records.get(told..due).unwrap_or_default() {
-                record.end(Refusal::new(SHUTTING_DOWN));
+                record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
             }
             told = due;
         }

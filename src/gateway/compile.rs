@@ -1,6 +1,6 @@
 //! Compiles a document into a snapshot, and tells every fault of it on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::config::document::Document;
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::nearest::nearest;
 use crate::config::reference::Name;
-use crate::config::table::ListenerTable;
+use crate::config::table::{ListenerTable, Route as Shape};
 use crate::config::units::{Address, Count, Interval, Switch};
 use crate::config::world::{Machine, World};
 use crate::stage::cells::Cells;
@@ -19,10 +19,11 @@ use crate::stage::slots::Slots;
 use crate::wire::head::Limits;
 
 use super::catalog::Catalog;
+use super::kept::Before;
 use super::listener::Listener;
 use super::parts::Parts;
 use super::route::Route;
-use super::{Drain, Gateway, log_file};
+use super::{Drain, Gateway, Reload, log_file};
 
 impl Gateway {
     /// Compiles a document on this machine. What outlives a snapshot is taken from and kept in `cells`.
@@ -34,16 +35,26 @@ impl Gateway {
 
     /// [`Gateway::compile`], with all that is beyond the document's own text looked up there.
     pub fn compile_in(document: &Document, catalog: &Catalog, cells: &Cells, world: &dyn World) -> (Option<Self>, Faults) {
+        let Compiled { gateway, faults, .. } = Self::compile_after(None, document, catalog, cells, world);
+        (gateway, faults)
+    }
+
+    /// The same, for a document that takes the place of the one `before` was compiled from, with the same cells. Parts, listeners and
+    /// routes that come out as they were are taken over: they are then the same values.
+    pub fn compile_after(before: Option<&Self>, document: &Document, catalog: &Catalog, cells: &Cells, world: &dyn World) -> Compiled {
         let (config, mut faults) = Config::read_in(document, &catalog.kinds(), world);
-        let Some(config) = config else { return (None, faults) };
-        let mut compiler = Compiler { parts: Parts::new(&config, catalog, cells, world), cells, world, listeners: BTreeMap::new() };
+        let Some(config) = config else { return Compiled { gateway: None, faults, files: BTreeSet::new() } };
+        let parts = Parts::new(&config, catalog, cells, world, Before(before));
+        let mut compiler = Compiler { parts, cells, world, listeners: BTreeMap::new() };
         compiler.listeners();
         let (routes, tables) = compiler.routes();
         compiler.logs();
         compiler.parts.unused_pipelines();
         compiler.parts.warn_of_unused();
         let listeners = std::mem::take(&mut compiler.listeners);
-        faults.extend(compiler.parts.faults);
+        let Parts { faults: found, kept, files, .. } = compiler.parts;
+        faults.extend(found);
+        let requests = config.routes().map(|route| Requests::of(&route)).collect();
         let routes: Vec<Arc<Route>> = routes.into_iter().flatten().collect();
         let gateway = Self {
             threads: threads(config.gateway.threads),
@@ -51,6 +62,7 @@ impl Gateway {
                 delay: config.gateway.drain.delay.map(Interval::get).unwrap_or_default(),
                 over: config.gateway.drain.over.get(),
             },
+            reload: Reload::of(&config.gateway.reload),
             slots: cells.cell("gateway", "", || Slots::new(None)),
             max_connections: count(config.gateway.max_connections),
             listeners,
@@ -59,8 +71,37 @@ impl Gateway {
             logs: config.logs,
             folder: config.folder,
             tables,
+            files: files.clone(),
+            requests,
+            kept,
         };
-        (Some(gateway).filter(|_| !faults.refuse()), faults)
+        Compiled { gateway: Some(gateway).filter(|_| !faults.refuse()), faults, files }
+    }
+}
+
+/// What compiling came to.
+pub struct Compiled {
+    /// The snapshot, unless the faults refuse it.
+    pub gateway: Option<Gateway>,
+    /// Every fault of the document.
+    pub faults: Faults,
+    /// The files that its parts were read from, those that could not be read among them.
+    pub files: BTreeSet<PathBuf>,
+}
+
+/// Which requests a route takes, as the file says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Requests {
+    route: String,
+    listeners: Vec<String>,
+    hosts: Vec<String>,
+    paths: Vec<String>,
+}
+
+impl Requests {
+    fn of(route: &Shape<'_>) -> Self {
+        let listeners = route.listener.iter().map(|name| name.as_str().to_owned()).collect();
+        Self { route: route.name.to_owned(), listeners, hosts: route.host.to_vec(), paths: route.path.to_vec() }
     }
 }
 
@@ -104,7 +145,8 @@ impl Compiler<'_> {
         for (name, shape) in &config.listeners {
             let at = KeyPath::table("listener", name);
             let listener = self.listener(name, shape, &at, &mut bound);
-            self.listeners.insert(name.as_str().into(), Arc::new(listener));
+            let listener = self.parts.before.listener(listener);
+            self.listeners.insert(name.as_str().into(), listener);
         }
     }
 

@@ -3,10 +3,12 @@
 //! All that can fail about a file fails here, before anything of it is in force.
 
 pub mod catalog;
+mod changes;
 mod compile;
 pub mod expansion;
 mod fitting;
 mod health;
+mod kept;
 pub mod listener;
 mod log_file;
 mod needs;
@@ -19,12 +21,13 @@ mod schema;
 pub mod table;
 mod upstream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::table::LogTable;
+use crate::config::table::{LogTable, Reload as ReloadTable};
+use crate::config::units::Percent;
 use crate::stage::slots::Slots;
 
 use listener::Listener;
@@ -32,6 +35,8 @@ use route::Route;
 use table::Table;
 
 pub use catalog::Catalog;
+pub use changes::Changes;
+pub use compile::Compiled;
 pub use schema::schema;
 
 /// A compiled config: everything connections are conducted by.
@@ -40,6 +45,8 @@ pub struct Gateway {
     pub threads: usize,
     /// How connections end when the gateway stops.
     pub drain: Drain,
+    /// How an edit takes effect on what is open.
+    pub reload: Reload,
     /// How many connections all listeners hold together; they outlive a snapshot.
     pub slots: Arc<Slots>,
     /// How many they may; `None` is no limit.
@@ -54,7 +61,11 @@ pub struct Gateway {
     pub reporting: Vec<String>,
     /// The folder that relative paths belong to.
     pub folder: PathBuf,
+    /// The files that its parts were read from.
+    pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,
+    requests: Vec<compile::Requests>,
+    kept: kept::Kept,
 }
 
 /// How connections end when the gateway stops.
@@ -66,6 +77,26 @@ pub struct Drain {
     pub over: Duration,
 }
 
+/// How an edit takes effect on what is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether it does when it is saved.
+    pub watch: bool,
+    /// The time over which connections that it ends are closed.
+    pub spread: Duration,
+    /// The least time between two of them.
+    pub between: Duration,
+    /// The share of connections that it may close.
+    pub max_closed: Option<Percent>,
+}
+
+impl Reload {
+    fn of(table: &ReloadTable) -> Self {
+        let ReloadTable { watch, spread, rate, max_closed } = table;
+        Self { watch: *watch, spread: spread.get(), between: rate.cost(1), max_closed: max_closed.on() }
+    }
+}
+
 /// Named segments of a host and path, with what they stand for.
 pub type Params = Box<[(Arc<str>, Box<str>)]>;
 
@@ -74,6 +105,16 @@ impl Gateway {
     pub fn route(&self, listener: &str, host: &str, path: &str) -> Option<(&Arc<Route>, Params)> {
         let found = self.tables.get(listener)?.find(host, path)?;
         Some((self.routes.get(*found.route)?, found.params))
+    }
+
+    /// The route of this name.
+    pub fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.binary_search_by(|route| (*route.name).cmp(name)).ok().and_then(|index| self.routes.get(index))
+    }
+
+    /// Whether it sends every request to the route of the same name as another does.
+    pub fn routes_as(&self, other: &Self) -> bool {
+        self.requests == other.requests && self.listeners.keys().eq(other.listeners.keys())
     }
 
     /// Puts its limits in force on the slots it shares with the snapshot before it.

@@ -1,6 +1,7 @@
 //! Stages and endpoints by the names the file gives them, and the pipelines made of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
@@ -15,6 +16,7 @@ use crate::stage::cells::Cells;
 use crate::stage::pipeline::{Entry, Pipeline, Step};
 
 use super::catalog::Catalog;
+use super::kept::{Before, Kept};
 use super::upstream;
 
 /// Makes the parts a file refers to, each once, and remembers what was referred to.
@@ -23,6 +25,10 @@ pub(super) struct Parts<'a> {
     pub(super) catalog: &'a Catalog,
     cells: &'a Cells,
     world: &'a dyn World,
+    pub(super) before: Before<'a>,
+    pub(super) kept: Kept,
+    /// The files that parts were read from.
+    pub(super) files: BTreeSet<PathBuf>,
     pub(super) faults: Faults,
     /// What could not be made is `None`: its faults are told, and whoever refers to it has none of its own.
     stages: BTreeMap<PartRef, Option<Made>>,
@@ -49,12 +55,15 @@ struct Unknown;
 impl Stage for Unknown {}
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells, world: &'a dyn World) -> Self {
+    pub(super) fn new(config: &'a Config, catalog: &'a Catalog, cells: &'a Cells, world: &'a dyn World, before: Before<'a>) -> Self {
         let mut parts = Self {
             config,
             catalog,
             cells,
             world,
+            before,
+            kept: Kept::default(),
+            files: BTreeSet::new(),
             faults: Faults::default(),
             stages: BTreeMap::new(),
             endpoints: BTreeMap::new(),
@@ -87,11 +96,13 @@ impl<'a> Parts<'a> {
             stand_in.ok_or(())
         });
         let made = stage.ok().map(|stage| {
+            let stage = self.before.stage(&mut self.kept, reference, part, build.inputs, stage);
             let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
             let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
             Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted }
         });
         self.faults.extend(build.warnings);
+        self.files.extend(build.files);
         self.stages.insert(reference.clone(), made);
     }
 
@@ -108,15 +119,21 @@ impl<'a> Parts<'a> {
             let fault = Fault::new(Place::Key(part.at().key("mode")), format!("[{reference}] has no key `mode`"));
             self.fault(fault.hint("only a stage can report instead of refusing; an endpoint answers"));
         }
-        let made = (kind.make)(part, &mut |at, part| self.upstream(at, part));
+        let mut uses = Vec::new();
+        let made = (kind.make)(part, &mut |at, part| {
+            let upstream = self.upstream(at, part)?;
+            uses.push(upstream.clone());
+            Some(upstream)
+        });
         let made = made.map_err(|faults| self.faults.extend(faults)).ok();
+        let made = made.map(|made| self.before.own(&mut self.kept, reference, part, uses, made));
         self.endpoints.insert(reference.clone(), made);
     }
 
     fn make_upstream(&mut self, reference: EndpointRef, at: &KeyPath, table: &UpstreamTable) {
         let states = self.cells.cell("upstream", &reference.to_string(), Default::default);
         let settings = upstream::settings(table, at).map_err(|fault| self.faults.push(fault)).ok();
-        let made = settings.map(|settings| Endpoint::Upstream(Arc::new(Upstream::new(settings, states))));
+        let made = settings.map(|settings| self.before.upstream(&mut self.kept, &reference, Upstream::new(settings, states)));
         self.endpoints.insert(reference, made);
     }
 

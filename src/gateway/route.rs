@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use crate::config::table::OnReload;
 use crate::endpoint::Endpoint;
 use crate::stage::Pipeline;
 use crate::wire::extensions::Compression;
 use crate::wire::session::MaxMessage;
 
 /// One route.
+#[derive(PartialEq)]
 pub struct Route {
     /// Its name, without its kind.
     pub name: Arc<str>,
@@ -28,6 +30,8 @@ pub struct Route {
     pub compression: Compression,
     /// Headers the backend gets, each with the claim it tells.
     pub forward_claims: Vec<(HeaderName, String)>,
+    /// What becomes of its connections when an edit changes it.
+    pub on_reload: OnReload,
 }
 
 impl Route {
@@ -43,7 +47,7 @@ impl Route {
 }
 
 /// The clocks of a route's connections; `None` is off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// How long a leg may be silent before it is pinged.
     pub ping: Option<Duration>,

@@ -49,7 +49,8 @@ impl Compiler<'_> {
                 let table = tables.entry(listener.name.clone()).or_default();
                 self.enter(table, index, &patterns, &shapes);
             }
-            routes.push(self.route(shape, &listeners, &segments).map(Arc::new));
+            let route = self.route(shape, &listeners, &segments);
+            routes.push(route.map(|route| self.parts.before.route(route)));
         }
         if is_certain {
             for name in self.listeners.keys().filter(|name| !tables.contains_key(*name)).cloned().collect::<Vec<_>>() {
@@ -117,6 +118,7 @@ impl Compiler<'_> {
                 .flatten()
                 .filter_map(|(header, claim)| Some((header.as_str().parse().ok()?, claim.clone())))
                 .collect(),
+            on_reload: shape.on_reload,
         })
     }
 

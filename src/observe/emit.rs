@@ -51,6 +51,9 @@ impl Event<'_> {
                 line!(GATEWAY, INFO, "started", version, config = %config.display(), listeners);
             }
             Self::Listening { listener, address } => line!(GATEWAY, INFO, "listening", listener, address = %address),
+            Self::NoLongerListening { listener, address } => {
+                line!(GATEWAY, INFO, "no_longer_listening", listener, address = %address);
+            }
             Self::UpstreamFailed { connection, route, server, outcome, detail } => {
                 line!(
                     GATEWAY,
@@ -73,11 +76,37 @@ impl Event<'_> {
             Self::Stopped => line!(GATEWAY, INFO, "stopped",),
             Self::LogLinesLost { sink, lines, error } => line!(GATEWAY, ERROR, LOG_LINES_LOST, sink, lines, error),
             Self::LogFileStuck { sink, error } => line!(GATEWAY, ERROR, "log_file_stuck", sink, error),
+            Self::Reloaded { generation, added, changed, removed, kept, connections, compiled, applied } => {
+                line!(
+                    GATEWAY,
+                    INFO,
+                    "reloaded",
+                    generation,
+                    added = listed(added),
+                    changed = listed(changed),
+                    removed = listed(removed),
+                    kept,
+                    connections_kept = connections.kept,
+                    connections_adopted = connections.adopted,
+                    connections_closed = connections.closed,
+                    causes = Some(connections.causes).filter(|causes| !causes.is_empty()),
+                    compiled = seconds(compiled),
+                    applied = seconds(applied)
+                );
+            }
+            Self::ReloadUnchanged => line!(GATEWAY, INFO, "reload_unchanged",),
+            Self::ReloadRefused { faults } => line!(GATEWAY, ERROR, "reload_refused", faults),
+            Self::WatchLimited { error, every } => line!(GATEWAY, WARN, "watch_limited", error, every = seconds(every)),
             Self::Warning { text } => line!(GATEWAY, WARN, "warning", text),
             Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
             Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } => {}
         }
     }
+}
+
+/// Names, where there are any.
+fn listed(names: &[String]) -> Option<DisplayValue<String>> {
+    Some(names).filter(|names| !names.is_empty()).map(|names| display(names.join(", ")))
 }
 
 fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, handshake: Duration) {

@@ -27,6 +27,13 @@ pub enum Event<'a> {
         /// The address as bound, with the port that was given for port 0.
         address: SocketAddr,
     },
+    /// A listener takes no connections at one of its addresses any more: an edit took it out.
+    NoLongerListening {
+        /// The listener's name.
+        listener: &'a str,
+        /// The address.
+        address: SocketAddr,
+    },
     /// The upgrade is answered with 101.
     Open {
         /// The connection.
@@ -152,6 +159,39 @@ pub enum Event<'a> {
         /// What the system said.
         error: &'a str,
     },
+    /// An edit of the config is in force.
+    Reloaded {
+        /// How many configs have been in force with this one.
+        generation: u64,
+        /// Which tables are new.
+        added: &'a [String],
+        /// Which are others than they were, or refer to one that is.
+        changed: &'a [String],
+        /// Which are gone.
+        removed: &'a [String],
+        /// How many are as they were.
+        kept: usize,
+        /// What it means for the connections that are open.
+        connections: Concerned<'a>,
+        /// From the beginning of the reading to the compiled config.
+        compiled: Duration,
+        /// From there until the last connection was judged.
+        applied: Duration,
+    },
+    /// The config was read again, and says what is in force.
+    ReloadUnchanged,
+    /// An edit of the config does not take effect: what was in force still is.
+    ReloadRefused {
+        /// Every fault, one a line, or the one reason.
+        faults: &'a str,
+    },
+    /// The system refuses to watch some of the files that the config is read from: they are read again every so often instead.
+    WatchLimited {
+        /// Why, with the setting to raise where there is one.
+        error: &'a str,
+        /// How often they are read.
+        every: Duration,
+    },
     /// The config is taken, but holds something its operator would want to know.
     Warning {
         /// The warning, rendered on one line.
@@ -162,6 +202,19 @@ pub enum Event<'a> {
         /// What went wrong.
         what: &'a str,
     },
+}
+
+/// What an edit means for the connections that are open.
+#[derive(Clone, Copy, Debug)]
+pub struct Concerned<'a> {
+    /// Not concerned.
+    pub kept: usize,
+    /// Judged again, and allowed.
+    pub adopted: usize,
+    /// Closed, now or in their turn.
+    pub closed: usize,
+    /// What closes them, with how many.
+    pub causes: &'a str,
 }
 
 /// A connection as far as it was known when it was judged.

@@ -10,6 +10,7 @@ use crate::config::secret::{Secret, SecretSource};
 use crate::config::world::{Machine, World};
 
 use super::cells::Cells;
+use super::inputs::Inputs;
 use super::refusal::Outcome;
 
 /// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
@@ -36,8 +37,10 @@ pub struct Build<'a> {
     world: &'a dyn World,
     /// Rows that stages of the catalog add to the [table](super::refusal::TABLE).
     pub outcomes: Vec<Outcome>,
-    /// The files this part was read from, for the watch.
+    /// The files this part was read from, those that could not be read among them, for the watch.
     pub files: Vec<PathBuf>,
+    /// What was read: a part whose table and inputs are as they were stays the part it is.
+    pub inputs: Inputs,
     /// Where a secret has a `default`, taken or not: a fault behind a listener that is not loopback, lest an unset variable open it.
     pub defaulted: Vec<KeyPath>,
     /// What the table asks of the pipelines that name the stage.
@@ -50,7 +53,8 @@ impl<'a> Build<'a> {
     /// Builds the part whose table stands at `at` in a file in `folder`, on this machine.
     pub fn new(at: KeyPath, folder: &'a FilePath, cells: &'a Cells) -> Self {
         let (outcomes, files, defaulted, needs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { at, folder, cells, world: &Machine, outcomes, files, defaulted, needs, warnings: Faults::default() }
+        let (inputs, warnings) = (Inputs::default(), Faults::default());
+        Self { at, folder, cells, world: &Machine, outcomes, files, inputs, defaulted, needs, warnings }
     }
 
     /// Looks files and variables up there instead.
@@ -80,6 +84,9 @@ impl<'a> Build<'a> {
             Some(Err(error)) => Err(Fault::new(at, format!("cannot read {}: {error}", path.display()))),
             None => Err(Fault::unknown(at, format!("the file {}", path.display()))),
         };
+        if let Ok(bytes) = &read {
+            self.inputs.file(&path, bytes);
+        }
         self.files.push(path);
         read
     }
@@ -98,6 +105,7 @@ impl<'a> Build<'a> {
                 let Some(found) = self.world.variable(name) else {
                     return Err(Fault::unknown(at, format!("the variable {name}")));
                 };
+                self.inputs.variable(name, found.as_deref().ok());
                 match (found, default) {
                     (Ok(value), _) => Ok(Secret::new(value)),
                     (Err(VarError::NotPresent), Some(default)) => Ok(default.clone()),

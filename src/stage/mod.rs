@@ -11,6 +11,7 @@ pub mod fields;
 pub mod firewall;
 pub mod headers;
 pub mod holdings;
+pub mod inputs;
 pub mod jwt;
 mod lines;
 pub mod origin;
@@ -37,7 +38,7 @@ use crate::config::fault::Faults;
 
 pub use build::Build;
 pub use client::{Client, Identity, Peer};
-pub use pipeline::{Findings, Mode, Pipeline};
+pub use pipeline::{Findings, Inspector, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
 pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Pace, Side};
 

@@ -121,6 +121,10 @@ outcomes! {
     SLOW_CONSUMER = "slow_consumer", None, Some(1013), 1001, Warn, "reading too slowly", "a peer took no byte for 30 s while data waited for it";
     LIFETIME = "lifetime", None, Some(1001), 1001, Info, "connection lifetime reached", "the connection is as old as `lifetime` allows";
     SHUTTING_DOWN = "shutting_down", Some(503), Some(1001), 1001, Info, "shutting down", "the gateway is stopping";
+    DRAINING = "draining", Some(503), Some(1012), 1001, Info, "please reconnect", "an edit changed the route, and its `on_reload` is \"drain\"";
+    ROUTE_CHANGED = "route_changed", Some(503), Some(1012), 1001, Info, "please reconnect", "an edit changed the route so that this connection cannot go on under it";
+    ROUTE_REMOVED = "route_removed", Some(503), Some(1012), 1001, Info, "no longer served", "an edit took away the route or listener of this connection";
+    REBALANCE = "rebalance", Some(503), Some(1012), 1001, Info, "please reconnect", "an edit took this connection's server out of its upstream";
     INTERNAL = "internal", Some(500), Some(1011), 1011, Error, "internal error", "a fault of the gateway itself";
     CLIENT_LOST = "client_lost", None, None, 1001, Info, "client lost", "the client's connection ended without a Close frame";
     CLOSED = "closed", None, None, 1001, Info, "", "a peer closed the connection with a Close frame; its own code and reason are passed on";

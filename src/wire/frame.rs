@@ -103,6 +103,11 @@ impl Cursor {
         }
     }
 
+    /// From the next frame's head on, a message may have so many bytes of payload on the wire.
+    pub fn limit(&mut self, max_message: u64) {
+        self.max_message = max_message;
+    }
+
     /// Goes by these rules from the next head on.
     pub fn adopt(&mut self, from: Side, max_message: u64, compression: bool) {
         (self.from, self.max_message, self.compression) = (from, max_message, compression);

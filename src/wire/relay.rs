@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::stage::{Ending, FrameInspector, Message, Refusal, Side};
+use crate::stage::{Ending, Inspector, Message, Refusal, Side};
 
 use super::close::Close;
 use super::closing::{Closing, Due, Phase, Source, lost};
@@ -18,7 +18,7 @@ use super::leg::Leg;
 use super::own;
 use super::pump::{Turn, pump};
 use super::scratch;
-use super::session::{Activity, Session, Settings, TURNS, Tell, Terms};
+use super::session::{Activity, Rules, Session, Settings, TURNS, Tell, Terms};
 use super::tick::Tick;
 
 /// A proxied connection.
@@ -124,6 +124,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay
             let mut has_moved = self.note(Side::Client, turn, now, tell);
             let turn = pump(Side::Upstream, &mut self.upstream, &mut self.client, &mut self.terms, cx, now, buffer);
             has_moved |= self.note(Side::Upstream, turn, now, tell);
+            self.terms.report(tell);
             self.give_notice(cx, now);
             if self.closing.is_some() {
                 has_moved |= self.part(cx, now);
@@ -253,8 +254,14 @@ where
         self.client.held_until().into_iter().chain(self.upstream.held_until()).min()
     }
 
-    fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>) {
-        self.terms.inspectors = inspectors;
+    fn inspectors(&mut self) -> Vec<Inspector> {
+        std::mem::take(&mut self.terms.inspectors).into_vec()
+    }
+
+    fn adopt(&mut self, rules: Rules) {
+        self.client.cursor.limit(rules.max_message.client);
+        self.upstream.cursor.limit(rules.max_message.upstream);
+        self.terms.adopt(rules);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::stage::{Client, FrameHead, FrameInspector, Opcode, Pace, Refusal, Side};
+use crate::stage::{Client, FrameHead, Inspector, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
 use super::frame::{ControlFrame, Cursor, Step};
@@ -14,8 +14,9 @@ use super::tick::Tick;
 pub(super) struct Judge<'a> {
     pub from: Side,
     pub now: Tick,
-    inspectors: &'a mut [Box<dyn FrameInspector>],
+    inspectors: &'a mut [Inspector],
     notice: &'a mut Option<Box<str>>,
+    reports: &'a mut Vec<Refusal>,
     /// Whether the next head has been judged before, and only had to wait.
     is_judged: bool,
     messages: u64,
@@ -25,8 +26,8 @@ pub(super) struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     pub(super) fn new(from: Side, now: Tick, terms: &'a mut Terms, is_judged: bool) -> (Self, &'a Client) {
-        let Terms { client, inspectors, notice, .. } = terms;
-        (Self { from, now, inspectors, notice, is_judged, messages: 0, bytes: 0, has_data: false }, client)
+        let Terms { client, inspectors, notice, reports, .. } = terms;
+        (Self { from, now, inspectors, notice, reports, is_judged, messages: 0, bytes: 0, has_data: false }, client)
     }
 
     /// Asks the inspectors, before a byte of the frame goes on; never gives [`Pace::SkipAndTell`].
@@ -47,7 +48,14 @@ impl<'a> Judge<'a> {
     fn ask(&mut self, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
         let mut all = Pace::Go;
         for inspector in self.inspectors.iter_mut() {
-            match (inspector.begin(self.from, head)?, &all) {
+            let pace = match inspector.begin(self.from, head) {
+                Err(refusal) if refusal.report => {
+                    self.reports.push(*refusal);
+                    Pace::Go
+                }
+                judged => judged?,
+            };
+            match (pace, &all) {
                 (Pace::Go, _) => {}
                 (Pace::HoldUntil(until), Pace::HoldUntil(other)) if until <= *other => {}
                 (hold @ Pace::HoldUntil(_), _) => all = hold,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crate::stage::{Client, Ending, FrameInspector, Refusal, Side};
+use crate::stage::{Client, Ending, Inspector, Refusal, Side};
 
+use super::terminal::Responder;
 use super::tick::{Tick, Ticks};
 
-/// Shapes what the client is told of a refusal.
+/// Shapes what the client is told of a refusal, or takes note of one that is only reported.
 pub type Tell<'a> = &'a dyn Fn(&mut Refusal);
 
 /// A live connection, from the 101 to its end. It owns no timer and no task: its owner polls it when a socket is ready and when
@@ -18,7 +19,7 @@ pub trait Session: Send {
     /// polled after that.
     ///
     /// A refusal that the session itself comes to, by a broken rule, a limit, an inspector or a lost peer, goes through `tell` before
-    /// anybody is told of it.
+    /// anybody is told of it; so does one that is only reported, which nobody else is told of.
     fn poll(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>) -> Poll<Ending>;
 
     /// Begins to end the connection with this refusal as it is; the polls that follow carry it out. Does nothing where it is ending
@@ -38,8 +39,23 @@ pub trait Session: Send {
     /// When to poll next for a frame that an inspector holds. Ticks are too coarse for it.
     fn held_until(&self) -> Option<Instant>;
 
-    /// Judges by these inspectors from the next frame's head on.
-    fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>);
+    /// Gives up its inspectors, for those that stay to be adopted again before it is polled next.
+    fn inspectors(&mut self) -> Vec<Inspector>;
+
+    /// Goes by these rules from the next frame's head on.
+    fn adopt(&mut self, rules: Rules);
+}
+
+/// What a live session goes by, and an edit of the config may change.
+pub struct Rules {
+    /// The largest message of each side, in payload bytes on the wire.
+    pub max_message: MaxMessage,
+    /// How long a peer may take over its part of an ending that has not begun.
+    pub close_timeout: Ticks,
+    /// Asked at each frame's head, in this order.
+    pub inspectors: Vec<Inspector>,
+    /// What answers from now on, where the gateway answers itself; none leaves it to the one that does.
+    pub responder: Option<Box<dyn Responder>>,
 }
 
 /// What one side has been doing.
@@ -69,7 +85,7 @@ pub struct Settings {
     /// How long a peer may take over its part of an ending.
     pub close_timeout: Ticks,
     /// Asked at each frame's head, in this order.
-    pub inspectors: Vec<Box<dyn FrameInspector>>,
+    pub inspectors: Vec<Inspector>,
 }
 
 /// The largest message of each side, in payload bytes on the wire.
@@ -84,16 +100,32 @@ pub struct MaxMessage {
 /// What is left of the settings once a session is open.
 pub(super) struct Terms {
     pub client: Arc<Client>,
-    pub inspectors: Vec<Box<dyn FrameInspector>>,
+    pub inspectors: Box<[Inspector]>,
     pub close_timeout: Ticks,
     /// What an inspector wants the client told; a later one finds it told already.
     pub notice: Option<Box<str>>,
+    /// What inspectors only report, one refusal each, until it is told of.
+    pub reports: Vec<Refusal>,
+}
+
+impl Terms {
+    /// Goes by these from now on.
+    pub(super) fn adopt(&mut self, rules: Rules) {
+        (self.inspectors, self.close_timeout) = (rules.inspectors.into(), rules.close_timeout);
+    }
+
+    /// Tells of what inspectors only report.
+    pub(super) fn report(&mut self, tell: Tell<'_>) {
+        for mut refusal in std::mem::take(&mut self.reports) {
+            tell(&mut refusal);
+        }
+    }
 }
 
 impl From<Settings> for Terms {
     fn from(settings: Settings) -> Self {
         let Settings { client, inspectors, close_timeout, .. } = settings;
-        Self { client, inspectors, close_timeout, notice: None }
+        Self { client, inspectors: inspectors.into(), close_timeout, notice: None, reports: Vec::new() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::stage::{Ending, FrameInspector, Message, Opcode, Pace, Refusal, Side};
+use crate::stage::{Ending, Inspector, Message, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
 use super::closing::{Closing, Due, Source, lost};
@@ -16,7 +16,7 @@ use super::own;
 use super::pump::Turn;
 use super::scan::Judge;
 use super::scratch;
-use super::session::{Activity, Session, Settings, TURNS, Tell, Terms};
+use super::session::{Activity, Rules, Session, Settings, TURNS, Tell, Terms};
 use super::tick::Tick;
 
 /// How much of answers is queued before the rest of what was read has to wait; one answer may exceed it.
@@ -108,6 +108,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         for _ in 0..TURNS {
             let turn = self.turn(cx, now, buffer);
             let mut has_moved = self.note(turn, now, tell);
+            self.terms.report(tell);
             if self.closing.is_some() {
                 has_moved |= self.leg.part(cx, now, Source::WHOLE, true);
                 if self.leg.is_gone() {
@@ -301,7 +302,15 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send> Session for Terminal<C> {
         self.leg.held_until()
     }
 
-    fn adopt(&mut self, inspectors: Vec<Box<dyn FrameInspector>>) {
-        self.terms.inspectors = inspectors;
+    fn inspectors(&mut self) -> Vec<Inspector> {
+        std::mem::take(&mut self.terms.inspectors).into_vec()
+    }
+
+    fn adopt(&mut self, mut rules: Rules) {
+        self.leg.cursor.limit(rules.max_message.client);
+        if let Some(responder) = rules.responder.take() {
+            self.responder = responder;
+        }
+        self.terms.adopt(rules);
     }
 }

@@ -9,7 +9,8 @@ use std::time::SystemTime;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use wsgate::stage::client::Counters;
-use wsgate::stage::{Client, Ending, FrameInspector, Outcome, Peer, Refusal, Side};
+use wsgate::stage::pipeline::{Inspector, Step};
+use wsgate::stage::{Client, Ending, FrameInspector, Mode, Outcome, Peer, Refusal, Side, Stage};
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
 use wsgate::wire::session::{Activity, MaxMessage, Session, Settings};
@@ -110,9 +111,18 @@ impl Setup {
             max_message: MaxMessage { client: self.max_message, upstream: self.max_message },
             compression: self.compression,
             close_timeout: Ticks::new(CLOSE_TIMEOUT),
-            inspectors: self.inspectors,
+            inspectors: self.inspectors.into_iter().map(inspector).collect(),
         }
     }
+}
+
+/// A stage that does nothing, for inspectors of the tests' own to be of.
+struct Plain;
+
+impl Stage for Plain {}
+
+pub(crate) fn inspector(inner: Box<dyn FrameInspector>) -> Inspector {
+    Inspector::new(Step { name: "test.plain".into(), mode: Mode::Enforce, stage: Arc::new(Plain) }, inner)
 }
 
 pub(crate) fn relay() -> Bench {

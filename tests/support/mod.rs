@@ -59,9 +59,7 @@ impl Gateway {
 
     /// The same, by another program that has the command line.
     pub fn run_by(program: &Path, folder: TempDir, config: &str) -> Self {
-        let path = folder.path().join("gateway.toml");
-        std::fs::write(&path, format!("{config}\n[log.for-the-test]\nconsole = \"stderr\"\nformat = \"json\"\nlevel = \"info\"\n"))
-            .unwrap();
+        std::fs::write(folder.path().join("gateway.toml"), logged(config)).unwrap();
         let mut child = command_of(program, folder.path()).arg("run").stderr(Stdio::piped()).spawn().unwrap();
         let (sender, events) = channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -82,6 +80,18 @@ impl Gateway {
         gateway
     }
 
+    /// Writes its file anew and asks it to read that; gives what came of it.
+    pub fn reload(&mut self, config: &str) -> Value {
+        std::fs::write(self.folder.path().join("gateway.toml"), logged(config)).unwrap();
+        self.signal("HUP");
+        self.reloaded()
+    }
+
+    /// Waits for what came of reading its file again.
+    pub fn reloaded(&mut self) -> Value {
+        self.event_of(&["reloaded", "reload_unchanged", "reload_refused"], |_| true)
+    }
+
     /// Waits for the next event of this name.
     pub fn event(&mut self, name: &str) -> Value {
         self.event_where(name, |_| true)
@@ -89,12 +99,16 @@ impl Gateway {
 
     /// Waits for the next event of this name that is the one meant.
     pub fn event_where(&mut self, name: &str, is_meant: impl Fn(&Value) -> bool) -> Value {
+        self.event_of(&[name], is_meant)
+    }
+
+    fn event_of(&mut self, names: &[&str], is_meant: impl Fn(&Value) -> bool) -> Value {
         loop {
             let Ok(event) = self.events.recv_timeout(PATIENCE) else {
-                panic!("no event {name:?}; there were: {:#?}", self.seen);
+                panic!("no event {names:?}; there were: {:#?}", self.seen);
             };
             self.seen.push(event.clone());
-            if event["event"] == name && is_meant(&event) {
+            if names.iter().any(|name| event["event"] == *name) && is_meant(&event) {
                 return event;
             }
         }
@@ -177,6 +191,11 @@ impl Drop for Gateway {
         _ = self.child.kill();
         _ = self.child.wait();
     }
+}
+
+/// The file as it is written, with a log that the test reads.
+fn logged(config: &str) -> String {
+    format!("{config}\n[log.for-the-test]\nconsole = \"stderr\"\nformat = \"json\"\nlevel = \"info\"\n")
 }
 
 /// The `wsgate` command, run in a folder and without this machine's own settings.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use wsgate::gateway::Catalog;
 use wsgate::gateway::expansion::{expand, expand_route};
+use wsgate::stage::cells::Cells;
 
 use super::Failure;
 
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
     let path = arguments.file.as_ref().or(arguments.config.as_ref()).cloned().unwrap_or_else(super::named);
-    let (gateway, document, _) = super::compile(&path, catalog)?;
+    let (gateway, document, _) = super::compile(&path, catalog, &Cells::default())?;
     // As references to it are written, too.
     let route = arguments.route.as_deref().map(|route| route.strip_prefix("route.").unwrap_or(route));
     let expanded = match route {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RouteDefaults, Table};
 use crate::config::fault::{Faults, KeyPath};
-use crate::config::units::{Count, Interval, Switch};
+use crate::config::units::{Count, Interval, Percent, Rate, Switch};
 
 /// `[gateway]`: what holds for the whole process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,8 @@ pub struct GatewayTable {
     pub max_connections: Switch<Count>,
     /// How connections end when the gateway stops.
     pub drain: Drain,
+    /// How an edit of the file takes effect.
+    pub reload: Reload,
     /// Defaults for every route: each key of `[route.NAME]` but `path` and `endpoint`.
     #[serde(skip_serializing_if = "RouteDefaults::is_empty")]
     pub route: RouteDefaults,
@@ -26,7 +28,7 @@ pub struct GatewayTable {
 impl Default for GatewayTable {
     fn default() -> Self {
         let max_connections = Switch::On(Count::of(100_000));
-        Self { threads: None, max_connections, drain: Drain::default(), route: RouteDefaults::default() }
+        Self { threads: None, max_connections, drain: Drain::default(), reload: Reload::default(), route: RouteDefaults::default() }
     }
 }
 
@@ -44,6 +46,27 @@ pub struct Drain {
 impl Default for Drain {
     fn default() -> Self {
         Self { delay: None, over: Interval::seconds(30) }
+    }
+}
+
+/// `reload`: how an edit of the file takes effect on the connections that are open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reload {
+    /// Whether an edit takes effect when it is saved; otherwise on SIGHUP and `wsgate reload` only.
+    pub watch: bool,
+    /// The time over which connections that an edit ends are closed, so that their clients do not all come back at once. Those that a
+    /// firewall or a revocation turns away are closed at once.
+    pub spread: Interval,
+    /// How many of them are closed at most, however short `spread` is.
+    pub rate: Rate,
+    /// The share of open connections that an edit may close; one that would close more is refused, unless it is forced.
+    pub max_closed: Switch<Percent>,
+}
+
+impl Default for Reload {
+    fn default() -> Self {
+        Self { watch: true, spread: Interval::seconds(10), rate: Rate::per_second(500), max_closed: Switch::Off }
     }
 }
 

@@ -17,11 +17,11 @@ use serde::de::DeserializeOwned;
 
 use super::fault::{Faults, KeyPath};
 
-pub use gateway::{Drain, GatewayTable};
+pub use gateway::{Drain, GatewayTable, Reload};
 pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
 pub use pipeline::PipelineTable;
-pub use route::{ClaimHeader, Compression, MaxMessage, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
+pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use server::Server;
 pub use sticky::Sticky;
 pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
@@ -107,6 +107,7 @@ mod tests {
             ("/properties/lifetime", said(route.lifetime)),
             ("/properties/close_timeout", said(route.close_timeout)),
             ("/properties/compression", said(route.compression)),
+            ("/properties/on_reload", said(route.on_reload)),
             ("/$defs/MaxMessage/properties/client", said(route.max_client_message)),
             ("/$defs/MaxMessage/properties/upstream", said(route.max_upstream_message)),
         ] {

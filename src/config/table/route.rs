@@ -83,6 +83,9 @@ routes! {
     compression: Compression,
     /// Headers for the backend, each with the verified claim it carries: `{ X-User = "sub" }`. The client's own of that name are taken out.
     forward_claims: BTreeMap<ClaimHeader, String>,
+    /// What becomes of a route's open connections when an edit changes what they were let in by.
+    #[schemars(extend("default" = "recheck"))]
+    on_reload: OnReload,
 }
 
 /// `max_message`: the largest messages, by who sends them.
@@ -110,6 +113,21 @@ pub enum Compression {
     Takeover,
     /// Not offered to backends and not accepted from clients.
     Off,
+}
+
+/// What becomes of a route's open connections when an edit changes what they were let in by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnReload {
+    /// They are judged again: those still allowed go on under the new rules, the others are closed.
+    #[default]
+    Recheck,
+    /// They go on under the rules they were let in by, until they end.
+    Keep,
+    /// They are closed with `draining`, spread over `spread`, so that their clients come back under the new rules.
+    Drain,
+    /// They are closed with `route_changed` as fast as `rate` allows.
+    Close,
 }
 
 /// The name of a header field that may carry a claim (RFC 9110 §5.1), in lower case: none that belongs to the handshake.
@@ -225,6 +243,8 @@ pub struct Route<'a> {
     pub compression: Compression,
     /// Headers for the backend and their claims.
     pub forward_claims: Option<&'a BTreeMap<ClaimHeader, String>>,
+    /// What becomes of its connections when an edit changes it; judged again unless set.
+    pub on_reload: OnReload,
     table: &'a RouteTable,
     defaults: &'a RouteDefaults,
 }
@@ -252,6 +272,7 @@ impl<'a> Route<'a> {
             close_timeout: table.close_timeout.or(defaults.close_timeout).unwrap_or(Interval::seconds(5)),
             compression: table.compression.or(defaults.compression).unwrap_or_default(),
             forward_claims: table.forward_claims.as_ref().or(defaults.forward_claims.as_ref()),
+            on_reload: table.on_reload.or(defaults.on_reload).unwrap_or_default(),
             table,
             defaults,
         }

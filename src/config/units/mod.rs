@@ -6,6 +6,7 @@ mod address;
 mod cidr;
 mod count;
 mod moment;
+mod percent;
 mod quantity;
 mod rate;
 
@@ -22,6 +23,7 @@ pub use cidr::Cidr;
 pub use count::Count;
 pub use moment::Moment;
 pub(crate) use moment::missing_part;
+pub use percent::Percent;
 pub use quantity::{Interval, Size};
 pub use rate::{Amount, ByteRate, Rate, RateOf};
 

@@ -148,6 +148,13 @@ impl<A: Amount> RateOf<A> {
     }
 }
 
+impl Rate {
+    /// So many in a second, of which one second's worth may come at once.
+    pub const fn per_second(number: u32) -> Self {
+        Self { frequency: Frequency { amount: Count::of(number), unit: "s", period: Duration::from_secs(1) }, burst: None }
+    }
+}
+
 impl<A: Amount> fmt::Display for RateOf<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.frequency.fmt(f)

@@ -42,7 +42,7 @@ pub use server::Server;
 pub use state::{FAILURES, Lease, REST, State, States};
 
 /// How an upstream is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Its servers.
     pub servers: Vec<Server>,
@@ -120,6 +120,11 @@ impl Upstream {
     pub fn new(settings: Settings, states: Arc<States>) -> Self {
         let members = settings.servers.iter().map(|server| Member { state: states.of(server), server: server.clone() }).collect();
         Self { settings, members, _states: states }
+    }
+
+    /// What it was set up with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Each server and its state.

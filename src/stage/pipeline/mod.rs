@@ -10,11 +10,13 @@ use std::time::SystemTime;
 pub use crate::config::Mode;
 
 use super::refusal::{Ending, Refusal, Verdict};
-use super::traffic::{FrameInspector, Inspect};
+use super::traffic::Inspect;
 use super::{Client, FirstMessage, Peer, Stage};
 
 use group::{Group, any_of};
-use step::{Answer, Watched};
+use step::Answer;
+
+pub use step::Inspector;
 
 /// Would-be refusals kept of one judgement; more are only counted.
 pub const MAX_FINDINGS: usize = 16;
@@ -30,8 +32,15 @@ pub struct Step {
     pub stage: Arc<dyn Stage>,
 }
 
+/// Two steps are equal when the same stage stands there under the same name, in the same mode.
+impl PartialEq for Step {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.mode == other.mode && Arc::ptr_eq(&self.stage, &other.stage)
+    }
+}
+
 /// One place of a pipeline.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum Entry {
     /// A stage that must pass.
     Stage(Step),
@@ -40,7 +49,7 @@ pub enum Entry {
 }
 
 /// The stages of a listener or route, flattened. Immutable, and cheap to share.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Pipeline {
     entries: Arc<[Entry]>,
 }
@@ -164,13 +173,19 @@ impl Pipeline {
         Ok(Progress::Done)
     }
 
-    /// What is to judge this connection's frames, in order. A refusal with `report` set is to be logged and ends nothing.
-    pub fn inspect(&self, client: &Client) -> Vec<Box<dyn FrameInspector>> {
-        let inspectors = self.steps().filter_map(|step| match step.stage.inspect(client) {
-            Inspect::Nothing => None,
-            Inspect::Frames(inner) => Some(Watched::over(step, inner)),
-        });
-        inspectors.collect()
+    /// What is to judge this connection's frames, in order. Of `before`, the inspectors that judged them until now, those that a stage
+    /// of this pipeline has made are taken over, with all they remember of the connection.
+    pub fn inspect(&self, client: &Client, before: &mut Vec<Inspector>) -> Vec<Inspector> {
+        let inspector = |step: &Step| {
+            if let Some(at) = before.iter().position(|inspector| inspector.is_of(step)) {
+                return Some(before.swap_remove(at).moved_to(step));
+            }
+            match step.stage.inspect(client) {
+                Inspect::Nothing => None,
+                Inspect::Frames(inner) => Some(Inspector::new(step.clone(), inner)),
+            }
+        };
+        self.steps().filter_map(inspector).collect()
     }
 
     /// Lets every stage shape what a refused client is told; those in report mode change nothing.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::stage::refusal::{FORBIDDEN, IP_DENIED, Outcome, Party, RATE_LIMITED, TOKEN_INVALID, TOKEN_MISSING};
-use crate::stage::traffic::{FrameHead, Message, Opcode, Pace, Side};
+use crate::stage::traffic::{FrameHead, FrameInspector, Message, Opcode, Pace, Side};
 use crate::stage::{BoxFuture, Identity, Judgement, sample};
 
 /// What a stage is told to answer.
@@ -291,7 +291,7 @@ fn an_inspector_reports_once_and_enforces_every_time() {
         stages.one("rule", Say::Report(RATE_LIMITED)),
         stages.one("none", Say::Pass),
     ]);
-    let mut inspectors = pipeline.inspect(&sample::client(&[]));
+    let mut inspectors = pipeline.inspect(&sample::client(&[]), &mut Vec::new());
     let mut judged = || -> Vec<_> {
         let verdicts = inspectors.iter_mut().map(|inspector| inspector.begin(Side::Client, &HEAD));
         verdicts.map(|verdict| verdict.err().map(|refusal| (refusal.stage.unwrap().to_string(), refusal.report))).collect()
@@ -299,6 +299,18 @@ fn an_inspector_reports_once_and_enforces_every_time() {
     let said = |name: &str, report| Some((name.to_owned(), report));
     assert_eq!(judged(), [said("enforced", false), said("reported", true), said("rule", true)]);
     assert_eq!(judged(), [said("enforced", false), None, None]);
+}
+
+#[test]
+fn an_inspector_stays_with_the_stage_that_made_it() {
+    let stages = Stages::default();
+    let (kept, gone) = (stages.one("kept", Say::Report(RATE_LIMITED)), stages.one("gone", Say::Refuse(RATE_LIMITED)));
+    let client = sample::client(&[]);
+    let mut inspectors = Pipeline::new(vec![gone, kept.clone()]).inspect(&client, &mut Vec::new());
+    assert!(inspectors[1].begin(Side::Client, &HEAD).is_err(), "it reports for the first time");
+    let mut inspectors = Pipeline::new(vec![kept, stages.one("new", Say::Report(RATE_LIMITED))]).inspect(&client, &mut inspectors);
+    let verdicts: Vec<_> = inspectors.iter_mut().map(|inspector| inspector.begin(Side::Client, &HEAD).is_ok()).collect();
+    assert_eq!(verdicts, [true, false], "only the new one has not reported yet");
 }
 
 #[test]

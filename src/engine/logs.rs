@@ -4,22 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
-use wsgate::config::table::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
-use wsgate::gateway::Gateway;
-use wsgate::observe::Logs;
-use wsgate::observe::rotate::{self, Rotation};
-use wsgate::observe::select::{self, Selection};
-use wsgate::observe::sink::{Destination, Format, Place, Sink};
 
-use super::Failure;
+use crate::config::table::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
+use crate::gateway::Gateway;
+use crate::observe::Logs;
+use crate::observe::rotate::{self, Rotation};
+use crate::observe::select::{self, Selection};
+use crate::observe::sink::{Destination, Format, Place, Sink};
 
 /// Opens every log of the file; one to standard error where it has none, so that a gateway is never silent.
-pub(super) fn open(logs: &Logs, gateway: &Gateway) -> Result<Vec<Sink>, Failure> {
+///
+/// # Errors
+/// The first that cannot be opened, with its name. What is open stays as it is.
+pub fn open(logs: &Logs, gateway: &Gateway) -> Result<Vec<Sink>, String> {
     let fallback = BTreeMap::from([("console".to_owned(), LogTable { console: Some(Console::Stderr), ..LogTable::default() })]);
     let tables = if gateway.logs.is_empty() { &fallback } else { &gateway.logs };
     let open = |(name, table): (&String, &LogTable)| {
         let opened = logs.open(destination(name, table, gateway));
-        opened.map_err(|error| Failure::could(format!("{error} (log.{name})")))
+        opened.map_err(|error| format!("{error} (log.{name})"))
     };
     tables.iter().map(open).collect()
 }

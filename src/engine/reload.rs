@@ -1,0 +1,209 @@
+//! Puts another snapshot in force, on the connections that are open too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::task::yield_now;
+
+use crate::config::units::Percent;
+use crate::gateway::{Changes, Gateway};
+use crate::observe::event::{Attempt, Event};
+use crate::stage::pipeline::Findings;
+
+use super::judge::{Judged, judge};
+use super::registry::Record;
+use super::{Engine, StartError};
+
+pub(super) use super::judge::Haste;
+
+/// Connections that are judged before others get their turn.
+const AT_A_TIME: usize = 256;
+
+/// What an edit came to.
+#[derive(Clone, Debug)]
+pub struct Reloaded {
+    /// Which tables it has changed.
+    pub changes: Changes,
+    /// What it means for the connections that are open.
+    pub impact: Impact,
+    /// How long it took to put it in force: from the first socket to the last connection judged.
+    pub took: Duration,
+}
+
+/// What a snapshot means for the connections that are open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Impact {
+    /// Not concerned.
+    pub kept: usize,
+    /// Judged again, and allowed.
+    pub adopted: usize,
+    /// Closed, now or in their turn, by what closes them.
+    pub closed: BTreeMap<Cause, usize>,
+}
+
+/// Why connections are closed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    /// Their route.
+    pub route: Arc<str>,
+    /// The outcome's id.
+    pub outcome: &'static str,
+    /// The stage that decided, where one did.
+    pub stage: Option<Arc<str>>,
+    /// Its rule.
+    pub rule: Option<Box<str>>,
+}
+
+/// Why an edit does not take effect. What was in force still is.
+#[derive(Debug)]
+pub enum NotReloaded {
+    /// The host refuses something it needs.
+    Start(StartError),
+    /// It would close too many.
+    Closes {
+        /// What it would mean.
+        impact: Impact,
+        /// The share it may close.
+        most: Percent,
+    },
+}
+
+impl std::fmt::Display for NotReloaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Start(error) => error.fmt(f),
+            Self::Closes { impact, most } => {
+                let (closes, open) = (impact.closes(), impact.open());
+                write!(f, "it would close {closes} of {open} connections, more than the {most} that `max_closed` allows")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NotReloaded {}
+
+impl Impact {
+    /// How many are closed.
+    pub fn closes(&self) -> usize {
+        self.closed.values().sum()
+    }
+
+    /// How many were open.
+    pub fn open(&self) -> usize {
+        self.kept + self.adopted + self.closes()
+    }
+
+    fn count(&mut self, record: &Record, judged: &Judged) {
+        match judged {
+            Judged::Same => self.kept += 1,
+            Judged::Adopts(_) => self.adopted += 1,
+            Judged::Leaves(refusal, _) => {
+                let (stage, rule) = (refusal.stage.clone(), refusal.rule.clone());
+                let cause = Cause { route: record.client.route.clone(), outcome: refusal.outcome.id, stage, rule };
+                *self.closed.entry(cause).or_default() += 1;
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// What this snapshot would mean for the connections that are open. Changes nothing.
+    pub async fn survey(&self, gateway: &Gateway) -> Impact {
+        let (mut impact, now) = (Impact::default(), SystemTime::now());
+        let (concerned, others) = self.concerned(&self.shared.gateway.load(), gateway);
+        impact.kept = others;
+        for some in concerned.chunks(AT_A_TIME) {
+            for record in some {
+                impact.count(record, &judge(record, gateway, now, &mut Findings::default()));
+            }
+            yield_now().await;
+        }
+        impact
+    }
+
+    /// Puts another snapshot in force, compiled [after](Gateway::compile_after) the one that is: for connections to come at once, and
+    /// for each that is open and concerned as soon as it has been judged again. `force` closes as many as it takes.
+    ///
+    /// Not cancel-safe: dropped half way, connections of the second half go by the old snapshot.
+    ///
+    /// # Errors
+    /// Why it does not take effect; nothing has changed then.
+    pub async fn reload(&mut self, gateway: Gateway, force: bool) -> Result<Reloaded, NotReloaded> {
+        let begun = Instant::now();
+        let before = self.shared.gateway.load_full();
+        let bound = self.sockets.bind(&gateway).map_err(NotReloaded::Start)?;
+        if let Some(most) = gateway.reload.max_closed.filter(|_| !force) {
+            let impact = self.survey(&gateway).await;
+            if most.is_exceeded_by(impact.closes(), impact.open()) {
+                return Err(NotReloaded::Closes { impact, most });
+            }
+        }
+        let gateway = Arc::new(gateway);
+        // New connections find it first: what is entered from here on goes by it, or is judged by it.
+        self.shared.gateway.store(gateway.clone());
+        gateway.take_effect();
+        self.sockets.listen(bound, &self.shared, &self.team).map_err(|error| {
+            self.shared.gateway.store(before.clone());
+            before.take_effect();
+            NotReloaded::Start(error)
+        })?;
+        let impact = self.judge_all(&before, &gateway).await;
+        Ok(Reloaded { changes: gateway.changes_since(&before), impact, took: begun.elapsed() })
+    }
+
+    async fn judge_all(&self, before: &Gateway, gateway: &Gateway) -> Impact {
+        let mut impact = Impact::default();
+        let (concerned, others) = self.concerned(before, gateway);
+        impact.kept = others;
+        let mut leaving = Vec::new();
+        for some in concerned.chunks(AT_A_TIME) {
+            for record in some {
+                let judged = settle(record, gateway, Haste::AtOnce);
+                impact.count(record, &judged);
+                if matches!(judged, Judged::Leaves(_, Haste::InTurn)) {
+                    leaving.push(record.clone());
+                }
+            }
+            yield_now().await;
+        }
+        self.shared.pacer.add(leaving, &gateway.reload);
+        impact
+    }
+
+    /// The connections that a snapshot may mean something for, and how many others there are.
+    fn concerned(&self, before: &Gateway, gateway: &Gateway) -> (Vec<Arc<Record>>, usize) {
+        let routes_as = gateway.routes_as(before);
+        let stays = |listener: &str, route: &str| {
+            let is_same = |name: &str| match (before.listeners.get(name), gateway.listeners.get(name)) {
+                (Some(old), Some(new)) => Arc::ptr_eq(old, new),
+                _ => false,
+            };
+            let routes = (before.route_named(route), gateway.route_named(route));
+            routes_as && is_same(listener) && matches!(routes, (Some(old), Some(new)) if Arc::ptr_eq(old, new))
+        };
+        let (mut concerned, mut open) = (Vec::new(), 0);
+        for thread in &self.workers {
+            open += thread.worker.registry.len();
+            concerned.extend(thread.worker.registry.of(|listener, route| !stays(listener, route)));
+        }
+        let others = open.saturating_sub(concerned.len());
+        (concerned, others)
+    }
+}
+
+/// Judges a connection by this snapshot and lets the verdict hold: it adopts, or ends where it must as soon as `haste` says.
+pub(super) fn settle(record: &Record, gateway: &Gateway, haste: Haste) -> Judged {
+    let mut findings = Findings::default();
+    let judged = judge(record, gateway, SystemTime::now(), &mut findings);
+    for refusal in &findings.take().0 {
+        Event::WouldRefuse { attempt: Attempt::from(&*record.client), refusal }.emit();
+    }
+    match &judged {
+        Judged::Same => {}
+        Judged::Adopts(policy) => record.adopt(policy.clone()),
+        Judged::Leaves(refusal, due) if *due == Haste::AtOnce || haste == Haste::InTurn => record.leave(refusal.clone()),
+        Judged::Leaves(..) => {}
+    }
+    judged
+}

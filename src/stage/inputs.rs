@@ -1,0 +1,55 @@
+//! What a part was made of besides its table: files and variables, by the fingerprints of what they held.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+/// Files and variables, each with a fingerprint of what it held: never the contents, which may be secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inputs(BTreeMap<Input, Fingerprint>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Input {
+    File(PathBuf),
+    Variable(String),
+}
+
+/// 128 bits that only this process can compute: nobody can write two files that have the same.
+type Fingerprint = (u64, u64);
+
+fn fingerprint(of: impl Hash) -> Fingerprint {
+    static SEEDS: LazyLock<(RandomState, RandomState)> = LazyLock::new(Default::default);
+    (SEEDS.0.hash_one(&of), SEEDS.1.hash_one(&of))
+}
+
+impl Inputs {
+    /// A file was read, and held this.
+    pub fn file(&mut self, path: &Path, bytes: &[u8]) {
+        self.0.insert(Input::File(path.to_owned()), fingerprint(bytes));
+    }
+
+    /// A variable was looked up; none where it was not set.
+    pub fn variable(&mut self, name: &str, value: Option<&str>) {
+        self.0.insert(Input::Variable(name.to_owned()), fingerprint(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_the_same_where_they_held_the_same() {
+        let read = |file: &[u8], variable: Option<&str>| {
+            let mut inputs = Inputs::default();
+            inputs.file(Path::new("list.txt"), file);
+            inputs.variable("KEY", variable);
+            inputs
+        };
+        assert_eq!(read(b"a", Some("b")), read(b"a", Some("b")));
+        for other in [read(b"b", Some("b")), read(b"a", Some("a")), read(b"a", None), Inputs::default()] {
+            assert_ne!(read(b"a", Some("b")), other);
+        }
+    }
+}
