@@ -35,14 +35,22 @@ pub fn expand_route(document: &Document, catalog: &Catalog, route: &str) -> Resu
 
     found.extend(stages.iter().filter_map(|part| find(&part.kind, part.name.as_deref().unwrap_or_default())));
     let written = document.written(&KeyPath::table("route", route).key("endpoint"));
-    found.extend(match shape.endpoint {
+    let url = written.as_ref().and_then(toml::Value::as_str).unwrap_or_default();
+    let endpoint = match shape.endpoint {
         EndpointRef::Part(part) => find(&part.kind, part.name.as_deref().unwrap_or_default()),
-        EndpointRef::Url(_) => tables
-            .iter()
-            .find(|table| matches!((&table.from, &written), (Origin::Url(url), Some(written)) if written.as_str() == Some(url)))
-            .cloned(),
-    });
+        EndpointRef::Url(_) => tables.iter().find(|table| table.from == Origin::Url(url.to_owned())).cloned(),
+    };
+    let upstreams = endpoint.iter().flat_map(upstreams).filter_map(|name| find("upstream", &name)).collect::<Vec<_>>();
+    found.extend(endpoint);
+    found.extend(upstreams);
     Ok(Some(found))
+}
+
+/// The names of the upstreams that an endpoint's table refers to.
+fn upstreams(endpoint: &Table) -> Vec<String> {
+    let values = endpoint.keys.iter().filter_map(|key| key.value.as_ref());
+    let each = values.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    each.filter_map(|value| Some(value.as_str()?.strip_prefix("upstream.")?.to_owned())).collect()
 }
 
 /// A pipeline while it is written out.
