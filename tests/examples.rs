@@ -21,7 +21,8 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 9] = ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "gateway", "hosts", "segments"];
+const FEATURES: [&str; 10] =
+    ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "gateway", "hosts", "segments", "test"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -125,6 +126,23 @@ async fn authenticated_greets_who_has_a_token() {
     let mut socket = greeted(&gateway, "public", "/", &minted(&gateway, "jwt.users", &[])).await;
     assert_eq!(next_text(&mut socket).await, "Welcome!");
     assert_eq!(ask(&mut socket, "hello").await, "you said: hello");
+}
+
+#[tokio::test]
+async fn rate_limit_closes_the_older_session_of_a_user_and_a_connection_that_sends_too_much() {
+    let gateway = example("rate_limit");
+    let token = minted(&gateway, "jwt.users", &[]);
+    let mut older = greeted(&gateway, "public", "/secure/x", &token).await;
+    let mut newer = greeted(&gateway, "public", "/secure/x", &token).await;
+    assert_eq!(closed(&mut older).await, (1008, "signed in elsewhere".to_owned()));
+    assert_eq!(next_text(&mut newer).await, "Authenticated!");
+    assert_eq!(ask(&mut newer, "hello").await, "hello");
+    let mut socket = gateway.connect("public", "/").await;
+    for _ in 0..25 {
+        // What is sent into a connection that is being closed may fail.
+        _ = futures_util::SinkExt::send(&mut socket, Message::text("x")).await;
+    }
+    assert_eq!(closed(&mut socket).await, (1008, "too many requests".to_owned()));
 }
 
 #[tokio::test]
@@ -392,6 +410,19 @@ async fn segments_are_matched_the_written_one_first() {
         assert_eq!(asked_of(&gateway, host, path).await, answer, "{host}{path}");
     }
     assert_eq!(gateway.refusal(gateway.url("public", "/t/acme")).await.0, 404);
+}
+
+#[tokio::test]
+async fn test_says_what_connections_come_to() {
+    let gateway = example("test");
+    let claims = |issuer: &str| minted(&gateway, "jwt.users", &["--claim", &format!("iss={issuer}")]);
+    let mut socket = greeted(&gateway, "public", "/chat/lobby", &claims("https://id.example.com")).await;
+    assert_eq!(next_text(&mut socket).await, "Authenticated!");
+    let elsewhere = with_token(&gateway.url("public", "/chat"), &claims("https://other.example.com"));
+    assert_eq!(gateway.refusal(elsewhere).await.0, 401);
+    assert_eq!(ask(&mut gateway.connect("public", "/chatter").await, "open").await, "open");
+    let checked = command(gateway.folder.path()).arg("check").output().unwrap();
+    assert!(String::from_utf8(checked.stdout).unwrap().ends_with("2 routes, 5 tests passed\n"));
 }
 
 /// What the route of this host and path answers to `x`.

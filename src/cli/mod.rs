@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod connect;
 mod errors;
+mod explain;
 mod proxy;
 mod run;
 mod schema;
@@ -20,7 +21,8 @@ use serde::Serialize;
 use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
 use wsgate::config::render;
-use wsgate::gateway::{Catalog, Gateway};
+use wsgate::config::world::Machine;
+use wsgate::gateway::{Catalog, Gateway, trial};
 use wsgate::stage::cells::Cells;
 
 /// A WebSocket gateway: listeners, routes, firewalls, authentication and limits from one file.
@@ -56,6 +58,8 @@ enum Command {
     Check(check::Arguments),
     /// Print a file in full: every key with its value, and where that came from. Secrets are masked.
     Show(show::Arguments),
+    /// Tell what a request would come to, step by step, and by which rule. Opens no socket.
+    Explain(explain::Arguments),
     /// Put a gateway in front of a backend, without a file: `wsgate proxy :8080 ws://localhost:3000`.
     Proxy(proxy::Arguments),
     /// Talk to a WebSocket server: type to send, end of input closes. Works in a pipe.
@@ -109,6 +113,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         Command::Run(file) => run::run(&file.config, catalog),
         Command::Check(arguments) => check::run(&arguments, catalog),
         Command::Show(arguments) => show::run(&arguments, catalog),
+        Command::Explain(arguments) => explain::run(&arguments, catalog),
         Command::Token(arguments) => token::run(&arguments, catalog),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
@@ -190,6 +195,26 @@ fn compile(path: &Path, catalog: &Catalog, cells: &Cells) -> Result<(Gateway, Do
             Err(Failure::Faults)
         }
     }
+}
+
+/// Tries the tests of a file that has compiled with these warnings. What does not hold is a fault of the file, and all of them are
+/// printed.
+fn prove(document: &Document, gateway: &Gateway, catalog: &Catalog, warnings: &Faults) -> Result<(), Failure> {
+    if gateway.tests.is_empty() {
+        return Ok(());
+    }
+    let mut faults = block_on(trial::prove(document, catalog, &Machine))?.1;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    faults.extend(warnings.clone());
+    show(document, &faults);
+    Err(Failure::Faults)
+}
+
+/// Waits for what stages that have somebody to ask answer.
+fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
 }
 
 fn show(document: &Document, faults: &Faults) {

@@ -27,6 +27,7 @@ pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     let watch = super::can_be_read_again(path).then(|| runtime.block_on(Watch::new([path.to_owned()])));
     let cells = Arc::new(Cells::default());
     let (gateway, document, warnings) = super::compile(path, catalog, &cells)?;
+    super::prove(&document, &gateway, catalog, &warnings)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use crate::config::Document;
 use crate::config::fault::Faults;
 use crate::config::world::Machine;
+use crate::gateway::trial::prove;
 use crate::gateway::{Catalog, Compiled, Gateway};
 use crate::observe::Logs;
 use crate::observe::event::{Concerned, Event};
@@ -167,9 +170,16 @@ impl Keeper {
 }
 
 impl Source {
+    /// Compiles it, and tries its tests; not on a thread that has other things to do.
     fn compile(&self, before: &Gateway) -> (Compiled, Document) {
         let document = Document::open(&self.path);
-        (Gateway::compile_after(Some(before), &document, &self.catalog, &self.cells, &Machine), document)
+        let mut compiled = Gateway::compile_after(Some(before), &document, &self.catalog, &self.cells, &Machine);
+        if compiled.gateway.as_ref().is_some_and(|gateway| !gateway.tests.is_empty()) {
+            let (_, failed) = Handle::current().block_on(prove(&document, &self.catalog, &Machine));
+            compiled.gateway = compiled.gateway.filter(|_| !failed.refuse());
+            compiled.faults.extend(failed);
+        }
+        (compiled, document)
     }
 }
 

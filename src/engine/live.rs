@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep_until};
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Lease;
 use crate::observe::event::{Attempt, Event};
+use crate::stage::holders::{Holder, Slot};
 use crate::stage::pipeline::Findings;
 use crate::stage::refusal::{INTERNAL, SHUTTING_DOWN};
 use crate::stage::slots::Permit;
@@ -27,20 +28,32 @@ use super::worker::{Load, Worker};
 /// What a connection holds until it ends, only to give it back then.
 pub(super) struct Holdings {
     _load: Load,
-    /// Its slots at the gateway and the listener.
+    /// Its place at the gateway and the listener.
     pub(super) permits: Vec<Permit>,
+    /// The slots that stages have given it.
+    pub(super) slots: Vec<Slot>,
     /// Its place at a server of an upstream.
     pub(super) server: Option<(Arc<str>, Lease)>,
 }
 
 impl Holdings {
     pub(super) fn new(load: Load) -> Self {
-        Self { _load: load, permits: Vec::new(), server: None }
+        Self { _load: load, permits: Vec::new(), slots: Vec::new(), server: None }
+    }
+
+    /// The connection is live, and replaces whoever its slots replace; nobody any more where it is replaced itself.
+    pub(super) fn go_live(&mut self, holder: &Arc<dyn Holder>) {
+        for slot in &mut self.slots {
+            if !slot.go_live(holder) {
+                return;
+            }
+        }
     }
 
     /// Gives everything back but the load, which stays until its task is gone.
     pub(super) fn release(&mut self) {
         self.permits.clear();
+        self.slots.clear();
         self.server = None;
     }
 }

@@ -13,7 +13,6 @@ mod pacer;
 mod policy;
 mod registry;
 mod reload;
-mod request;
 mod sockets;
 mod thread;
 mod tidy;

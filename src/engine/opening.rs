@@ -7,9 +7,11 @@ use tokio::net::TcpStream;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
+use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::Event;
 use crate::stage::client::ForwardFirst;
+use crate::stage::holders::Holder;
 use crate::stage::refusal::{CLIENT_LOST, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
@@ -22,7 +24,6 @@ use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat};
 use super::reload::{Haste, settle};
-use super::request;
 use super::visit::{Stop, Visit, refused};
 use super::worker::Worker;
 
@@ -94,7 +95,7 @@ impl Visit {
         let Some(leg) = self.door.take_leg() else { return };
         let is_needed = client.request.take().is_some_and(|request| request.extensions.get::<ForwardFirst>().is_some());
         let first = client.first_message.take().filter(|_| is_needed);
-        self.holdings.permits.extend(client.holdings.take_permits());
+        self.holdings.slots = client.holdings.take_slots();
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener.clone(), route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
@@ -111,6 +112,9 @@ impl Visit {
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
         let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), server, subprotocol)));
         self.catch_up(&seat.record);
+        if !seat.record.is_ending() {
+            self.holdings.go_live(&(seat.record.clone() as Arc<dyn Holder>));
+        }
         let kept = Kept { began: self.began, holdings: self.holdings };
         match (&route.endpoint, backend) {
             (Endpoint::Own(answer), _) => spawn(Terminal::new(leg, answer.responder(), settings, now), policy, seat, self.worker, kept),

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::observe::event::{Attempt, Event};
+use crate::stage::holders::Holder;
 use crate::stage::{Client, Refusal};
 
 use super::policy::Policy;
@@ -120,9 +122,24 @@ impl Record {
         self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Acquire)
     }
 
+    /// Whether it is asked to end.
+    pub(super) fn is_ending(&self) -> bool {
+        matches!(self.mail().order, Some(Order::End(_) | Order::Leave(_)))
+    }
+
     /// What it is asked to do, if anything.
     pub(super) fn take_order(&self) -> Option<Order> {
         self.mail().order.take()
+    }
+}
+
+impl Holder for Record {
+    fn replaced(&self, refusal: Refusal) {
+        if refusal.report {
+            Event::WouldRefuse { attempt: Attempt::from(&*self.client), refusal: &refusal }.emit();
+        } else {
+            self.end(Box::new(refusal));
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::gateway::Gateway;
 use crate::gateway::listener::Listener;
+use crate::gateway::request::Target;
 use crate::gateway::route::Route;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
@@ -17,7 +18,6 @@ use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
 use super::live::Holdings;
-use super::request::Target;
 use super::worker::Worker;
 
 /// Why a connection does not become live.

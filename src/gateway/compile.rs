@@ -23,6 +23,7 @@ use super::kept::Before;
 use super::listener::Listener;
 use super::parts::Parts;
 use super::route::Route;
+use super::table::choice::Way;
 use super::{Drain, Gateway, Reload, log_file};
 
 impl Gateway {
@@ -45,13 +46,15 @@ impl Gateway {
         let (config, mut faults) = Config::read_in(document, &catalog.kinds(), world);
         let Some(config) = config else { return Compiled { gateway: None, faults, files: BTreeSet::new() } };
         let parts = Parts::new(&config, catalog, cells, world, Before(before));
-        let mut compiler = Compiler { parts, cells, world, listeners: BTreeMap::new() };
+        let mut compiler = Compiler { parts, cells, world, listeners: BTreeMap::new(), ways: Vec::new() };
         compiler.listeners();
         let (routes, tables) = compiler.routes();
         compiler.logs();
+        compiler.tests();
         compiler.parts.unused_pipelines();
         compiler.parts.warn_of_unused();
         let listeners = std::mem::take(&mut compiler.listeners);
+        let ways = std::mem::take(&mut compiler.ways);
         let Parts { faults: found, kept, files, .. } = compiler.parts;
         faults.extend(found);
         let requests = config.routes().map(|route| Requests::of(&route)).collect();
@@ -71,6 +74,8 @@ impl Gateway {
             logs: config.logs,
             folder: config.folder,
             tables,
+            ways,
+            tests: config.tests,
             files: files.clone(),
             requests,
             kept,
@@ -111,6 +116,8 @@ pub(super) struct Compiler<'a> {
     cells: &'a Cells,
     world: &'a dyn World,
     pub(super) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
+    /// What each route takes.
+    pub(super) ways: Vec<Way>,
 }
 
 /// An address a listener takes, and where the file says so.

@@ -2,10 +2,12 @@
 //!
 //! All that can fail about a file fails here, before anything of it is in force.
 
+pub mod admission;
 pub mod catalog;
 mod changes;
 mod compile;
 pub mod expansion;
+mod expected;
 mod fitting;
 mod health;
 mod kept;
@@ -15,10 +17,12 @@ mod needs;
 mod parts;
 pub mod path;
 mod references;
+pub mod request;
 pub mod route;
 mod routes;
 mod schema;
 pub mod table;
+pub mod trial;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,13 +30,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::table::{LogTable, Reload as ReloadTable};
+use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
 use crate::config::units::Percent;
 use crate::stage::slots::Slots;
 
 use listener::Listener;
 use route::Route;
 use table::Table;
+use table::choice::Way;
 
 pub use catalog::Catalog;
 pub use changes::Changes;
@@ -61,6 +66,10 @@ pub struct Gateway {
     pub reporting: Vec<String>,
     /// The folder that relative paths belong to.
     pub folder: PathBuf,
+    /// What each route takes of each listener, to tell why one takes a request.
+    pub ways: Vec<Way>,
+    /// What the file expects to come of requests.
+    pub tests: BTreeMap<String, TestTable>,
     /// The files that its parts were read from.
     pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,

@@ -20,6 +20,8 @@ pub struct Route {
     pub pipeline: Pipeline,
     /// What answers.
     pub endpoint: Endpoint,
+    /// The same, as the file names it.
+    pub answers: Arc<str>,
     /// The subprotocols that may be agreed on; `None` for all of them.
     pub subprotocols: Option<Vec<String>>,
     /// The largest message of each side.

@@ -102,7 +102,8 @@ impl Gateway {
         self.event_of(&[name], is_meant)
     }
 
-    fn event_of(&mut self, names: &[&str], is_meant: impl Fn(&Value) -> bool) -> Value {
+    /// Waits for the next event of one of these names that is the one meant.
+    pub fn event_of(&mut self, names: &[&str], is_meant: impl Fn(&Value) -> bool) -> Value {
         loop {
             let Ok(event) = self.events.recv_timeout(PATIENCE) else {
                 panic!("no event {names:?}; there were: {:#?}", self.seen);

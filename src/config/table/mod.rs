@@ -9,6 +9,7 @@ mod pipeline;
 mod route;
 mod server;
 mod sticky;
+mod test;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -24,6 +25,7 @@ pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use server::Server;
 pub use sticky::Sticky;
+pub use test::{Connect, Expect, Ip, Rule, TestTable};
 pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.
@@ -74,6 +76,7 @@ mod tests {
         config.upstreams.values().for_each(same);
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
+        config.tests.values().for_each(same);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 mod files;
 mod ranges;
 mod rule;
+mod sources;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use ipnet::IpNet;
@@ -21,6 +22,7 @@ use super::{Build, Client, Configure, Peer, Stage};
 
 use ranges::{Collect, Ranges};
 pub use rule::Rule;
+use sources::Sources;
 
 /// `[firewall.NAME]`: which addresses may connect. Deny always wins, and the order of rules never matters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +65,8 @@ pub struct Firewall {
     deny: Rules,
     report: Rules,
     otherwise: Otherwise,
+    /// The key that says whom it lets in.
+    allows: &'static str,
 }
 
 /// Rules of one effect. Those without an end are one table; those with one are few, and each is a table of its own.
@@ -70,8 +74,7 @@ pub struct Firewall {
 struct Rules {
     lasting: Ranges,
     timed: Box<[Timed]>,
-    /// What each source of a range is called in the log.
-    names: Box<[Box<str>]>,
+    sources: Sources,
 }
 
 #[derive(Debug)]
@@ -81,27 +84,29 @@ struct Timed {
 }
 
 impl Rules {
-    /// The name of a rule that covers the address at this time.
-    fn find(&self, ip: IpAddr, now: SystemTime) -> Option<&str> {
+    /// The source of a rule that covers the address at this time.
+    fn find(&self, ip: IpAddr, now: SystemTime) -> Option<u32> {
         let timed = || self.timed.iter().filter(|rule| now < rule.expires).find_map(|rule| rule.ranges.find(ip));
-        let source = self.lasting.find(ip).or_else(timed)?;
-        // A name is only for the log: a missing one must not let anybody in.
-        Some(usize::try_from(source).ok().and_then(|source| self.names.get(source)).map_or("unnamed", |name| name))
+        self.lasting.find(ip).or_else(timed)
+    }
+
+    /// The refusal by a rule that covers the address at this time.
+    fn refuse(&self, ip: IpAddr, now: SystemTime) -> Option<Refusal> {
+        self.find(ip, now).map(|source| self.sources.name(source, Refusal::new(IP_DENIED)))
     }
 }
 
 impl Firewall {
     fn judge(&self, ip: IpAddr, now: SystemTime) -> Verdict {
         let ip = ip.to_canonical();
-        let denied = |rule: &str| Refusal::new(IP_DENIED).rule(rule);
-        if let Some(rule) = self.deny.find(ip, now) {
-            return Err(Box::new(denied(rule)));
+        if let Some(denied) = self.deny.refuse(ip, now) {
+            return Err(Box::new(denied));
         }
         if self.otherwise == Otherwise::Deny && self.allow.find(ip, now).is_none() {
-            return Err(Box::new(denied("no allow rule names the address")));
+            return Err(Box::new(Refusal::new(IP_DENIED).rule("no allow rule names the address").at(self.allows)));
         }
-        match self.report.find(ip, now) {
-            Some(rule) => Err(Box::new(denied(rule).reported())),
+        match self.report.refuse(ip, now) {
+            Some(denied) => Err(Box::new(denied.reported())),
             None => Ok(()),
         }
     }
@@ -153,20 +158,25 @@ impl Configure for Firewall {
                         .hint("put the mode on the firewall"),
                 );
             }
-            allow.add(rule, &at, build, &mut faults);
+            allow.add(rule, ("allow", index), build, &mut faults);
         }
         for (index, rule) in table.deny.iter().flat_map(|rules| rules.iter()).enumerate() {
             let rules = if rule.mode == Mode::Report { &mut report } else { &mut deny };
-            rules.add(rule, &at.key("deny").index(index), build, &mut faults);
+            rules.add(rule, ("deny", index), build, &mut faults);
         }
         for (key, list, rules) in [("allow_files", &table.allow_files, &mut allow), ("deny_files", &table.deny_files, &mut deny)] {
             for (index, file) in list.iter().flat_map(|files| files.iter()).enumerate() {
                 let networks = files::read(file, &at.key(key).index(index), build, &mut faults);
-                rules.add_file(&format!("{key}[{index}] {}", file.display()), &networks);
+                rules.add_file((key, index), file, &networks);
             }
         }
-        let firewall =
-            Self { allow: allow.finish(), deny: deny.finish(), report: report.finish(), otherwise: otherwise.unwrap_or(Otherwise::Deny) };
+        let allows = match (table.default, table.allow) {
+            (Some(_), _) => "default",
+            (None, Some(_)) => "allow",
+            (None, None) => "allow_files",
+        };
+        let otherwise = otherwise.unwrap_or(Otherwise::Deny);
+        let firewall = Self { allow: allow.finish(), deny: deny.finish(), report: report.finish(), otherwise, allows };
         if faults.refuse() {
             return Err(faults);
         }
@@ -182,17 +192,12 @@ impl Configure for Firewall {
 struct Reading {
     lasting: Collect,
     timed: Vec<Timed>,
-    names: Vec<Box<str>>,
+    sources: Sources,
 }
 
 impl Reading {
-    fn name(&mut self, name: String) -> u32 {
-        let source = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.push(name.into());
-        source
-    }
-
-    fn add(&mut self, rule: &Rule, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) {
+    fn add(&mut self, rule: &Rule, (key, index): (&'static str, usize), build: &mut Build<'_>, faults: &mut Faults) {
+        let at = build.at().key(key).index(index);
         for (index, hole) in rule.except.iter().enumerate() {
             let at = at.key("except").index(index);
             if !rule.cidr.0.contains(&hole.0) {
@@ -203,7 +208,7 @@ impl Reading {
         }
         let network = rule.cidr.0;
         let holes: Vec<IpNet> = rule.except.iter().map(|hole| hole.0).collect();
-        let source = self.name(name(rule, at));
+        let source = self.sources.rule(key, index, name(rule, &at));
         match rule.expires.map(|expires| expires.get()) {
             Some(expires) if expires <= SystemTime::now() => {
                 build.warnings.push(Fault::warning(at.key("expires"), "this rule is over: it judges nobody"));
@@ -217,15 +222,16 @@ impl Reading {
         }
     }
 
-    fn add_file(&mut self, name: &str, networks: &[Cidr]) {
-        let source = self.name(name.to_owned());
-        for network in networks {
-            self.lasting.add(network.0, &[], source);
+    fn add_file(&mut self, (key, index): (&'static str, usize), file: &Path, networks: &[(u32, Cidr)]) {
+        let lines = networks.last().map_or(0, |(line, _)| *line);
+        let first = self.sources.file(key, index, file, lines);
+        for (line, network) in networks {
+            self.lasting.add(network.0, &[], first.saturating_add(line - 1));
         }
     }
 
     fn finish(self) -> Rules {
-        Rules { lasting: self.lasting.merge(), timed: self.timed.into(), names: self.names.into() }
+        Rules { lasting: self.lasting.merge(), timed: self.timed.into(), sources: self.sources }
     }
 }
 

@@ -356,3 +356,35 @@ fn a_handshake_may_move_between_threads() {
     let (pipeline, mut client, mut findings) = (Pipeline::default(), sample::client(&[]), Findings::default());
     is_send(pipeline.handshake(Resume::default(), &mut client, &mut findings));
 }
+
+#[tokio::test]
+async fn a_trail_has_every_answer_in_order_and_is_kept_only_where_it_is_asked_for() {
+    let stages = Stages::default();
+    let missing = stages.step("c", Mode::Enforce, Say::Refuse(TOKEN_MISSING));
+    let first = stages.step("d", Mode::Enforce, Say::FirstMessage);
+    let pipeline = Pipeline::new(vec![
+        stages.one("a", Say::Pass),
+        stages.reported("b", Say::Refuse(IP_DENIED)),
+        Entry::AnyOf(vec![missing, first]),
+        stages.one("e", Say::Refuse(FORBIDDEN)),
+        stages.one("f", Say::Pass),
+    ]);
+    let told = |findings: &mut Findings| {
+        let trail = findings.take_trail().into_iter().map(|asked| match asked.answer {
+            Said::Passed => format!("{} passed", asked.stage),
+            Said::FirstMessage => format!("{} waits", asked.stage),
+            Said::Refused(refusal) => format!("{} {}{}", asked.stage, if refusal.report { "reports " } else { "" }, refusal.outcome.id),
+        });
+        trail.collect::<Vec<_>>()
+    };
+    let (mut client, mut findings) = (sample::client(&[]), Findings::with_trail());
+    let Ok(Progress::FirstMessage(_, resume)) = pipeline.handshake(Resume::default(), &mut client, &mut findings).await else {
+        panic!("it was to ask for a first message");
+    };
+    assert_eq!(told(&mut findings), ["a passed", "b reports ip_denied", "c token_missing", "d waits"]);
+    client.first_message = Some(Message::Text("yes".into()));
+    assert!(pipeline.handshake(resume, &mut client, &mut findings).await.is_err());
+    assert_eq!(told(&mut findings), ["c token_missing", "d passed", "e forbidden"]);
+    let mut live = Findings::default();
+    assert!(pipeline.connect(&client.peer, &mut live).is_err() && live.take_trail().is_empty());
+}
