@@ -65,8 +65,9 @@ pub(super) fn serve_until_stopped(
         let listeners = gateway.listeners.len();
         let engine = Engine::start(gateway).map_err(Failure::could)?;
         greet(&engine)?;
+        let keeper = Keeper::new(engine, source, logs.clone()).await;
         Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
-        serve(Keeper::new(engine, source, logs.clone()).await, signals, logs).await;
+        serve(keeper, signals, logs).await;
         Ok::<(), Failure>(())
     })?;
     Event::Stopped.emit();
