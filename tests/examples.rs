@@ -21,8 +21,8 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 10] =
-    ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "gateway", "hosts", "segments", "test"];
+const FEATURES: [&str; 11] =
+    ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "metrics", "gateway", "hosts", "segments", "test"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,7 +38,7 @@ fn examples() -> Vec<PathBuf> {
 /// Serves a file of the package on ports of its own: its listeners get them from the system, and `backend` stands for its servers.
 fn serve(file: &str, backend: Option<SocketAddr>) -> Gateway {
     let mut config = fs::read_to_string(package().join(file)).unwrap();
-    for port in ["8765", "8888"] {
+    for port in ["8765", "8888", "9100", "9101"] {
         config = config.replace(&format!("127.0.0.1:{port}\""), "127.0.0.1:0\"").replace(&format!("[::1]:{port}\""), "[::1]:0\"");
     }
     for port in ["9001", "9002"] {
@@ -366,6 +366,15 @@ async fn log_writes_a_route_s_connections_and_what_went_wrong_to_files() {
     assert!(lines.iter().all(|line| line["route"] == "chat" && line["connection"] == lines[0]["connection"]), "{lines:?}");
     let errors = read("errors.log");
     assert!(errors.lines().count() >= 1 && errors.contains(" WARN refused ") && !errors.contains(" INFO "), "{errors}");
+}
+
+#[tokio::test]
+async fn metrics_serves_what_its_connections_did() {
+    let gateway = example("metrics");
+    assert_eq!(ask(&mut gateway.connect("public", "/").await, "hello").await, "hello");
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let page = raw::exchange(gateway.address("metrics.local"), request.as_bytes()).await;
+    assert!(page.contains("\nwsgate_messages_total{route=\"echo\",from=\"client\"} 1\n"), "{page}");
 }
 
 #[tokio::test]

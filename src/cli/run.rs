@@ -64,6 +64,7 @@ pub(super) fn serve_until_stopped(
         let signals = Signals::take()?;
         let listeners = gateway.listeners.len();
         let engine = Engine::start(gateway).map_err(Failure::could)?;
+        engine.metrics().watch(logs);
         greet(&engine)?;
         let keeper = Keeper::new(engine, source, logs.clone()).await;
         Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();

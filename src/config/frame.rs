@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::expanded::expanded;
 use super::shape::Config;
 use super::structure::GATEWAY;
-use super::table::{GatewayTable, ListenerTable, LogTable, PipelineTable, RouteTable, TestTable, UpstreamTable};
+use super::table::{GatewayTable, ListenerTable, LogTable, MetricsTable, PipelineTable, RouteTable, TestTable, UpstreamTable};
 
 /// A kind of table that the gateway itself knows, whatever stages and endpoints there are.
 pub struct FrameKind {
@@ -34,6 +34,7 @@ pub const FRAME: &[FrameKind] = &[
     FrameKind { kind: "upstream", schema: schema::<UpstreamTable>, tables: |config| named(&config.upstreams) },
     FrameKind { kind: "pipeline", schema: schema::<PipelineTable>, tables: |config| named(&config.pipelines) },
     FrameKind { kind: "log", schema: schema::<LogTable>, tables: |config| named(&config.logs) },
+    FrameKind { kind: "metrics", schema: schema::<MetricsTable>, tables: |config| named(&config.metrics) },
     FrameKind { kind: "test", schema: schema::<TestTable>, tables: |config| named(&config.tests) },
 ];
 

@@ -16,7 +16,7 @@ use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, OVERLOADED, SHUTTING_DOWN};
-use crate::stage::{FirstMessage, Pipeline, Refusal};
+use crate::stage::{Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::head::{Reader, Unread};
@@ -130,7 +130,7 @@ impl Visit {
         let entry = admission::enter(&self.gateway, (&self.peer, self.id), parts, against, &mut self.findings);
         self.asked = Some(entry.asked);
         self.route = entry.route.clone();
-        self.client = entry.client;
+        self.client = entry.client.map(|client| Client { counters: self.worker.counters(&client.route), ..client });
         self.terms = entry.upgrade.map(|upgrade| Terms { upgrade, subprotocol: None });
         entry.verdict?;
         entry.route.ok_or(Stop::Gone)
@@ -213,7 +213,8 @@ impl Visit {
             Some(answer) => Told::Status(answer.status().as_u16()),
             None => self.door.tells(&refusal),
         };
-        Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration: self.began.elapsed() }.emit();
+        let duration = self.began.elapsed();
+        self.worker.observer().report(&Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration });
         let Some(_courtesy) = courtesy else { return };
         if let Some(answer) = answer {
             return self.door.answer(Vec::new, || *answer, within).await;

@@ -107,7 +107,7 @@ impl Keeper {
         match came {
             Ok(None) => {
                 self.refused = None;
-                Event::ReloadUnchanged.emit();
+                self.engine.observer().report(&Event::ReloadUnchanged);
                 Reload::Unchanged
             }
             Ok(Some(reloaded)) => {
@@ -116,7 +116,7 @@ impl Keeper {
             }
             Err(faults) => {
                 let refused = Refused { faults };
-                Event::ReloadRefused { faults: &refused.faults }.emit();
+                self.engine.observer().report(&Event::ReloadRefused { faults: &refused.faults });
                 self.refused = Some(refused.clone());
                 Reload::Refused(refused)
             }
@@ -134,7 +134,8 @@ impl Keeper {
         let faults = compiled.faults;
         let Some(gateway) = compiled.gateway else { return Err(told(&document, &faults)) };
         for warning in &faults {
-            Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
+            let text = format!("{}: {}", document.position(&warning.place), warning.message);
+            self.engine.observer().report(&Event::Warning { text: &text });
         }
         Ok(gateway)
     }
@@ -155,7 +156,7 @@ impl Keeper {
         let Reloaded { changes, impact, took } = reloaded;
         let causes = causes(impact);
         let connections = Concerned { kept: impact.kept, adopted: impact.adopted, closed: impact.closes(), causes: &causes };
-        Event::Reloaded {
+        self.engine.observer().report(&Event::Reloaded {
             generation: self.generation,
             added: &changes.added,
             changed: &changes.changed,
@@ -164,8 +165,7 @@ impl Keeper {
             connections,
             compiled,
             applied: *took,
-        }
-        .emit();
+        });
     }
 }
 

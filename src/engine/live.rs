@@ -102,7 +102,10 @@ impl<S: Session + Unpin> Live<S> {
             }
             match self.liveness.due(&mut self.session, now) {
                 Due::Nothing(next) => break next,
-                Due::Sample => Event::Sample { client: &self.seat.record.client, age: self.began.elapsed() }.emit(),
+                Due::Sample => {
+                    let age = self.began.elapsed();
+                    self.worker.observer().report(&Event::Sample { client: &self.seat.record.client, age });
+                }
                 Due::End(refusal) => self.end(refusal, now),
                 Due::Review => match self.review() {
                     None => self.liveness.passed(self.policy.review_at(&self.seat.record.client, Some(SystemTime::now()))),
@@ -142,14 +145,17 @@ impl<S: Session + Unpin> Live<S> {
         let mut findings = Findings::default();
         let verdict = self.policy.review(client, SystemTime::now(), &mut findings);
         for refusal in findings.take().0 {
-            Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal }.emit();
+            self.worker.observer().report(&Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal });
         }
         verdict.err()
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
-        let (policy, client) = (&self.policy, &*self.seat.record.client);
-        self.session.poll(cx, now, &|refusal| policy.tell(client, refusal))
+        let (policy, client, observer) = (&self.policy, &*self.seat.record.client, self.worker.observer());
+        self.session.poll(cx, now, &|refusal| match refusal.report {
+            true => observer.report(&Event::WouldRefuse { attempt: Attempt::from(client), refusal }),
+            false => policy.tell(client, refusal),
+        })
     }
 
     /// Has the task woken when a frame that is held is due.
@@ -183,7 +189,7 @@ impl<S> Live<S> {
         self.policy.close(client, ending);
         self.holdings.release();
         let (subprotocol, upstream) = (record.subprotocol.as_deref(), record.server.as_deref());
-        Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() }.emit();
+        self.worker.observer().report(&Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() });
     }
 }
 
@@ -235,7 +241,7 @@ impl<S> Drop for Live<S> {
         if !self.is_over {
             let outcome = if std::thread::panicking() { INTERNAL } else { SHUTTING_DOWN };
             let reason = outcome.reason.into();
-            self.finish(&Ending { by: Party::Gateway, outcome, code: NO_CLOSE, reason, stage: None, rule: None });
+            self.finish(&Ending { by: Party::Gateway, outcome, code: NO_CLOSE, reason, stage: None, rule: None, clause: None });
         }
     }
 }

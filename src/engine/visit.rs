@@ -75,7 +75,7 @@ impl Visit {
     pub(super) fn report_findings(&mut self) {
         let (found, _) = self.findings.take();
         for refusal in &found {
-            Event::WouldRefuse { attempt: self.attempt(), refusal }.emit();
+            self.worker.observer().report(&Event::WouldRefuse { attempt: self.attempt(), refusal });
         }
     }
 

@@ -13,6 +13,7 @@ mod health;
 mod kept;
 pub mod listener;
 mod log_file;
+pub mod metrics;
 mod needs;
 mod parts;
 pub mod path;
@@ -32,9 +33,11 @@ use std::time::Duration;
 
 use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
 use crate::config::units::Percent;
+use crate::endpoint::upstream::Upstream;
 use crate::stage::slots::Slots;
 
 use listener::Listener;
+use metrics::Page;
 use route::Route;
 use table::Table;
 use table::choice::Way;
@@ -60,6 +63,10 @@ pub struct Gateway {
     pub listeners: BTreeMap<Arc<str>, Arc<Listener>>,
     /// The routes, in the order of their names.
     pub routes: Vec<Arc<Route>>,
+    /// The upstreams, by name; one that is only a URL by that.
+    pub upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
+    /// Where its numbers are served.
+    pub metrics: Vec<Page>,
     /// Where log lines go, as the file says it.
     pub logs: BTreeMap<String, LogTable>,
     /// The stages and rules in `mode = "report"`, by their places: they refuse nobody.

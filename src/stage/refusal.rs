@@ -295,6 +295,8 @@ pub struct Ending {
     pub stage: Option<Arc<str>>,
     /// Which rule of that stage decided.
     pub rule: Option<Box<str>>,
+    /// Where that rule stands in the stage's table.
+    pub clause: Option<Box<Clause>>,
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// A running gateway.
 pub struct Gateway {
     child: Child,
+    /// By listener, and by `metrics.NAME`.
     pub addresses: HashMap<String, SocketAddr>,
     events: Receiver<Value>,
     seen: Vec<Value>,
@@ -73,8 +74,12 @@ impl Gateway {
         });
         let mut gateway = Self { child, addresses: HashMap::new(), events, seen: Vec::new(), folder };
         gateway.event("started");
-        for event in gateway.seen.iter().filter(|event| event["event"] == "listening") {
-            let name = event["listener"].as_str().unwrap().to_owned();
+        for event in &gateway.seen {
+            let name = match (event["event"].as_str(), event["listener"].as_str(), event["metrics"].as_str()) {
+                (Some("listening"), Some(listener), _) => listener.to_owned(),
+                (Some("listening"), _, Some(page)) => format!("metrics.{page}"),
+                _ => continue,
+            };
             gateway.addresses.entry(name).or_insert_with(|| event["address"].as_str().unwrap().parse().unwrap());
         }
         gateway

@@ -5,6 +5,7 @@
 mod gateway;
 mod listener;
 mod log;
+mod metrics;
 mod pipeline;
 mod route;
 mod server;
@@ -21,6 +22,7 @@ use super::fault::{Faults, KeyPath};
 pub use gateway::{Drain, GatewayTable, Reload};
 pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
+pub use metrics::{MetricsTable, PagePath};
 pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use server::Server;
@@ -76,6 +78,7 @@ mod tests {
         config.upstreams.values().for_each(same);
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
+        config.metrics.values().for_each(same);
         config.tests.values().for_each(same);
     }
 

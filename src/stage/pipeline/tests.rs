@@ -334,7 +334,7 @@ fn the_next_change_is_the_soonest_and_every_stage_hears_of_the_end() {
     let now = SystemTime::now();
     assert_eq!(pipeline.next_change(now), Some(now + Duration::from_secs(1)));
     assert_eq!(Pipeline::default().next_change(now), None);
-    let ending = Ending { by: Party::Client, outcome: FORBIDDEN, code: 1000, reason: "".into(), stage: None, rule: None };
+    let ending = Ending { by: Party::Client, outcome: FORBIDDEN, code: 1000, reason: "".into(), stage: None, rule: None, clause: None };
     pipeline.close(&sample::client(&[]), &ending);
     assert_eq!(stages.asked(), ["aaa", "b", "c"]);
 }
