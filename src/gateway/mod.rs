@@ -6,6 +6,7 @@ pub mod admission;
 pub mod catalog;
 mod changes;
 mod compile;
+pub mod expansion;
 mod expected;
 mod fitting;
 mod health;
@@ -21,6 +22,7 @@ mod references;
 pub mod request;
 pub mod route;
 mod routes;
+mod schema;
 pub mod table;
 pub mod trial;
 mod trust;
@@ -45,6 +47,7 @@ use table::choice::Way;
 pub use catalog::Catalog;
 pub use changes::Changes;
 pub use compile::Compiled;
+pub use schema::schema;
 
 /// A compiled config: everything connections are conducted by.
 pub struct Gateway {

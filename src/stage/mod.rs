@@ -164,6 +164,9 @@ pub const STAGES: &[StageKind] = &[
 /// Makes a stage from its table.
 pub type MakeStage = fn(&Part, &mut Build<'_>) -> Result<Arc<dyn Stage>, Faults>;
 
+/// Fills in the defaults of a table.
+pub type ExpandTable = fn(&Part) -> Result<toml::Table, Faults>;
+
 /// One kind of stage: what the file calls it, and how it is made.
 #[derive(Clone, Copy, Debug)]
 pub struct StageKind {
@@ -181,6 +184,8 @@ pub struct StageKind {
     pub build: MakeStage,
     /// The JSON Schema of its table.
     pub schema: fn() -> Schema,
+    /// Its table with every default filled in and every secret masked, without `mode`.
+    pub expand: ExpandTable,
 }
 
 impl StageKind {
@@ -195,6 +200,7 @@ impl StageKind {
             outcomes: S::OUTCOMES,
             build: |part, build| Ok(Arc::new(S::configure(part.read()?, build)?)),
             schema: || schema_for!(S::Table),
+            expand: |part| part.expand::<S::Table>(),
         }
     }
 }

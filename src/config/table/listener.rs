@@ -16,6 +16,7 @@ use crate::config::units::{Address, Count, Interval, Many, Size, Switch, written
 #[serde(deny_unknown_fields)]
 pub struct ListenerTable {
     /// Where to listen: one `"host:port"` or a list. Port 0 is one that the system picks.
+    #[schemars(extend("minItems" = 1))]
     pub address: Many<Address>,
     /// The stages that judge every connection of this listener, before those of its route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,4 +107,4 @@ impl fmt::Display for HeadSize {
     }
 }
 
-written_as_string!(HeadSize, "HeadSize", "a number of bytes: \"16KiB\"");
+written_as_string!(HeadSize, "HeadSize", "a number of bytes: \"16KiB\"", r"^[0-9]*[1-9][0-9]*\s*(B|KiB)$");

@@ -16,6 +16,7 @@ use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTable {
     /// The servers: one `"ws://host:port"`, a table that says more of it, or a list.
+    #[schemars(extend("minItems" = 1))]
     pub servers: Many<Server>,
     /// How a server is chosen for a new connection.
     #[serde(default)]
@@ -124,7 +125,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"");
+written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"", r"^/.*[^/]");
 
 /// How a server is chosen for a new connection, each by its `weight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -176,4 +177,4 @@ impl fmt::Display for HostHeader {
     }
 }
 
-written_as_string!(HostHeader, "HostHeader", "\"client\", \"server\" or a host");
+written_as_string!(HostHeader, "HostHeader", "\"client\", \"server\" or a host", r"^[^\s/@]+$");

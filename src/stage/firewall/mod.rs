@@ -27,6 +27,9 @@ use sources::Sources;
 /// `[firewall.NAME]`: which addresses may connect. Deny always wins, and the order of rules never matters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    { "required": ["allow"] }, { "required": ["deny"] }, { "required": ["allow_files"] }, { "required": ["deny_files"] },
+]))]
 pub struct Table {
     /// Who may connect: networks, addresses, and rules with more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
