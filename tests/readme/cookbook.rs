@@ -150,16 +150,17 @@ async fn behind_a_balancer_and_a_cdn_the_client_is_who_they_say() {
     assert_eq!(served.gateway.event("refused")["outcome"], "bad_proxy_header");
 }
 
-/// Puts a file where a kubelet would: behind the link `..data`, which is exchanged for another.
-fn mount(folder: &Path, file: &str, version: &str, content: &str) {
+/// Puts the file and its secret where a kubelet would: behind the link `..data`, which is exchanged for another.
+fn mount(folder: &Path, version: &str, file: &str, secret: &str) {
     let written = folder.join(version);
-    fs::create_dir(&written).unwrap();
-    fs::write(written.join(file), content).unwrap();
+    fs::create_dir_all(written.join("secrets")).unwrap();
+    fs::write(written.join("gateway.toml"), file).unwrap();
+    fs::write(written.join("secrets/jwt"), secret).unwrap();
     symlink(version, folder.join("..new")).unwrap();
     fs::rename(folder.join("..new"), folder.join("..data")).unwrap();
-    if !folder.join(file).is_symlink() {
-        _ = fs::remove_file(folder.join(file));
-        symlink(Path::new("..data").join(file), folder.join(file)).unwrap();
+    for name in ["gateway.toml", "secrets"].map(|name| folder.join(name)).iter().filter(|name| !name.is_symlink()) {
+        _ = fs::remove_file(name).or_else(|_| fs::remove_dir_all(name));
+        symlink(Path::new("..data").join(name.file_name().unwrap()), name).unwrap();
     }
 }
 
@@ -168,14 +169,12 @@ async fn what_a_kubelet_swaps_is_an_edit_of_the_file_and_of_its_secret() {
     let mut served = served("docs/cookbook/kubernetes.md").await;
     let folder = served.gateway.folder.path().to_owned();
     let file = fs::read_to_string(folder.join("gateway.toml")).unwrap();
-    let secrets = folder.join("secrets");
-    let secret = fs::read_to_string(secrets.join("jwt")).unwrap();
+    let secret = fs::read_to_string(folder.join("secrets/jwt")).unwrap() + "-rotated";
     // Its own log has each line too.
-    let mut changed =
-        |generation: u64| served.gateway.event_where("reloaded", |event| event["generation"] == generation)["changed"].clone();
-    mount(&secrets, "jwt", "..1", &(secret + "-rotated"));
+    let mut changed = |generation: u64| served.gateway.event_where("reloaded", |event| event["generation"] == generation)["changed"].clone();
+    mount(&folder, "..1", &file, &secret);
     assert_eq!(changed(2), "jwt.users, route.chat");
-    mount(&folder, "gateway.toml", "..1", &file.replace("[route.chat]", "[route.chat]\nidle = \"10m\""));
+    mount(&folder, "..2", &file.replace("[route.chat]", "[route.chat]\nidle = \"10m\""), &secret);
     assert_eq!(changed(3), "route.chat");
     let token = token(&served, &[]);
     let mut socket = connect(with_token(&served.gateway.url("public", "/chat/x"), &token)).await.unwrap();

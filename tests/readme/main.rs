@@ -7,6 +7,7 @@ mod support;
 
 mod cookbook;
 mod dependencies;
+mod keys;
 mod kinds;
 mod links;
 mod reload;
