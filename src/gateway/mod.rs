@@ -17,6 +17,7 @@ pub mod metrics;
 mod needs;
 mod parts;
 pub mod path;
+pub mod proxies;
 mod references;
 pub mod request;
 pub mod route;
@@ -24,6 +25,7 @@ mod routes;
 mod schema;
 pub mod table;
 pub mod trial;
+mod trust;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -72,7 +72,8 @@ pub struct FirstMessage {
 ///
 /// Every method has a pass-through default: a stage writes only the moments it cares about.
 pub trait Stage: Send + Sync + 'static {
-    /// The client's address is known, nothing is read.
+    /// The client's address is known: of a client that speaks for itself before anything is read, of one behind a trusted proxy once
+    /// its request is.
     ///
     /// # Errors
     /// The refusal that turns the client away.

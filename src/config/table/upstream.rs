@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Server, Sticky, Table};
+use super::{SendProxy, Server, Sticky, Table};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::nearest::nearest;
 use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
@@ -41,6 +41,10 @@ pub struct UpstreamTable {
     /// The `Host` header the servers see: the client's, the server's own, or a host written here.
     #[serde(default)]
     pub host_header: HostHeader,
+    /// Whether servers are told the client's address in a PROXY header before the request, `"v1"` or `"v2"`: only servers that expect
+    /// one can make sense of it.
+    #[serde(default)]
+    pub proxy_protocol: SendProxy,
 }
 
 impl UpstreamTable {
@@ -70,6 +74,7 @@ impl UpstreamTable {
             tries: Self::tries(),
             strip_prefix: None,
             host_header: HostHeader::default(),
+            proxy_protocol: SendProxy::default(),
         }
     }
 }

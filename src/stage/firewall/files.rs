@@ -7,7 +7,7 @@ use crate::config::units::Cidr;
 use crate::stage::{Build, lines};
 
 /// The networks of a file that the table names at `at`, each with its line, counted from 1. Every bad line is a fault there.
-pub(super) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<(u32, Cidr)> {
+pub(crate) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<(u32, Cidr)> {
     let mut networks = Vec::new();
     lines::read(file, at, build, faults, |number, line| {
         let written = line.split('#').next().unwrap_or_default().trim();

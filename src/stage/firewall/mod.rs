@@ -1,6 +1,6 @@
 //! `firewall`: which addresses may connect. Deny always wins, and the order of rules never matters.
 
-mod files;
+pub(crate) mod files;
 mod ranges;
 mod rule;
 mod sources;
