@@ -171,7 +171,8 @@ async fn what_a_kubelet_swaps_is_an_edit_of_the_file_and_of_its_secret() {
     let file = fs::read_to_string(folder.join("gateway.toml")).unwrap();
     let secret = fs::read_to_string(folder.join("secrets/jwt")).unwrap() + "-rotated";
     // Its own log has each line too.
-    let mut changed = |generation: u64| served.gateway.event_where("reloaded", |event| event["generation"] == generation)["changed"].clone();
+    let mut changed =
+        |generation: u64| served.gateway.event_where("reloaded", |event| event["generation"] == generation)["changed"].clone();
     mount(&folder, "..1", &file, &secret);
     assert_eq!(changed(2), "jwt.users, route.chat");
     mount(&folder, "..2", &file.replace("[route.chat]", "[route.chat]\nidle = \"10m\""), &secret);
