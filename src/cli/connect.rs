@@ -113,7 +113,14 @@ fn in_words(url: &Uri, error: tungstenite::Error) -> String {
             let body = body.trim().trim_start_matches(status.as_str()).trim_start();
             if body.is_empty() { format!("the server answered {status}") } else { format!("the server answered {status}: {body}") }
         }
-        tungstenite::Error::Io(error) => format!("cannot connect to {url}: {error}"),
-        error => format!("cannot connect to {url}: {error}"),
+        error => {
+            let error = match &error {
+                tungstenite::Error::Io(error) => error as &dyn std::fmt::Display,
+                error => error,
+            };
+            // Without the query, where a token may stand.
+            let shown = url.to_string();
+            format!("cannot connect to {}: {error}", shown.split('?').next().unwrap_or_default())
+        }
     }
 }

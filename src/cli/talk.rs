@@ -1,6 +1,6 @@
 //! The conversation of `wsgate connect`: lines out, messages in, and how it ended.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -79,6 +79,7 @@ async fn send(mut sink: SplitSink<Socket, Message>, mut input: Input) -> Result<
 fn print(message: &Message, quiet: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match message {
+        Message::Text(text) if out.is_terminal() => writeln!(out, "{}", harmless(text)),
         Message::Text(text) => writeln!(out, "{text}"),
         Message::Binary(bytes) => writeln!(out, "({} of binary)", counted(bytes.len())),
         Message::Ping(payload) if !quiet => {
@@ -90,6 +91,12 @@ fn print(message: &Message, quiet: bool) -> io::Result<()> {
     out.flush()
 }
 
+/// A text whose control characters are written out: a terminal would obey them.
+fn harmless(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_default().collect() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
 fn counted(bytes: usize) -> String {
     if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") }
 }
@@ -98,7 +105,7 @@ fn counted(bytes: usize) -> String {
 /// our own.
 fn farewell(frame: Option<&CloseFrame>, is_quiet: bool) -> Result<(), Failure> {
     let (code, reason) = frame.map_or((1005, "no code"), |frame| (u16::from(frame.code), frame.reason.as_str()));
-    let line = format!("closed: {code} {reason}");
+    let line = format!("closed: {code} {}", harmless(reason));
     if !matches!(code, 1000 | 1005) {
         return Err(Failure::could(line.trim_end()));
     }

@@ -49,6 +49,10 @@ impl Source {
 /// # Errors
 /// What is wrong with it, as a fault says it.
 pub(super) fn read_file(path: &Path) -> Result<String, String> {
+    // A pipe would be waited for, and a device might never end.
+    if path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Err("cannot read the file: it is a pipe or a device; `--config -` reads the standard input".to_owned());
+    }
     File::open(path).map_err(unreadable).and_then(read)
 }
 

@@ -1,7 +1,8 @@
 //! What a config asks of the machine it is read on: variables, files, names of hosts.
 
 use std::env::VarError;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 
@@ -48,7 +49,7 @@ impl World for Machine {
     }
 
     fn file(&self, path: &Path) -> Option<io::Result<Vec<u8>>> {
-        Some(std::fs::read(path))
+        Some(read(path))
     }
 
     fn standing(&self, path: &Path) -> Option<Standing> {
@@ -62,6 +63,20 @@ impl World for Machine {
     fn addresses(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         Some((host, port).to_socket_addrs().map(|found| usable(found.collect())))
     }
+}
+
+/// The largest file that a part is made from, in bytes: millions of networks, one a line.
+pub const MAX_INPUT: u64 = 256 << 20;
+
+/// Reads a file that is one: a pipe or a device would be waited for, or never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let other = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, what.to_owned()));
+    if !path.metadata()?.is_file() {
+        return other("it is not a file");
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_INPUT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_INPUT { other(&format!("it is larger than {} MiB", MAX_INPUT >> 20)) } else { Ok(bytes) }
 }
 
 /// Those that this machine can have: in many containers `localhost` is `::1` as well, and there is no IPv6. Where it is all that a name

@@ -51,25 +51,33 @@ pub(super) fn judge(record: &Record, gateway: &Gateway, now: SystemTime, finding
     if policy.is_same(&held) {
         return Judged::Same;
     }
-    match policy.route.on_reload {
-        OnReload::Keep => Judged::Same,
-        OnReload::Drain => leaves(&policy, client, Box::new(Refusal::new(DRAINING)), Haste::InTurn),
-        OnReload::Close => leaves(&policy, client, changed("its `on_reload` is \"close\""), Haste::Soon),
-        OnReload::Recheck => {
-            let verdict = policy.review(client, now, findings).and_then(|()| fits(record, &held.route, &policy.route));
-            match verdict {
-                Ok(()) => Judged::Adopts(policy),
-                Err(refusal) => leaves(&policy, client, refusal, Haste::InTurn),
-            }
-        }
+    let on_reload = policy.route.on_reload;
+    if on_reload == OnReload::Keep {
+        return Judged::Same;
+    }
+    let verdict = policy.review(client, now, findings);
+    findings.retain(|refusal| !held.has_said(&policy, refusal));
+    let leaves = |refusal, haste| leaves(&policy, client, refusal, haste);
+    match (verdict, on_reload) {
+        // Whom somebody wants out is not asked back, whatever becomes of the others.
+        (Err(refusal), _) if is_unwelcome(&refusal) => leaves(refusal, Haste::AtOnce),
+        (_, OnReload::Drain) if !policy.lets_in_as(&held) => leaves(Box::new(Refusal::new(DRAINING)), Haste::InTurn),
+        (_, OnReload::Close) if !policy.lets_in_as(&held) => leaves(changed("its `on_reload` is \"close\""), Haste::Soon),
+        (verdict, _) => match verdict.and_then(|()| fits(record, &held.route, &policy.route)) {
+            Ok(()) => Judged::Adopts(policy),
+            Err(refusal) => leaves(refusal, Haste::InTurn),
+        },
     }
 }
 
-/// The word of the policy that ends a connection, as soon as `haste` says if not at once.
+fn is_unwelcome(refusal: &Refusal) -> bool {
+    AT_ONCE.iter().any(|outcome| outcome.id == refusal.outcome.id)
+}
+
+/// The word of the policy that ends a connection.
 fn leaves(policy: &Policy, client: &Client, mut refusal: Box<Refusal>, haste: Haste) -> Judged {
-    let is_unwelcome = AT_ONCE.iter().any(|outcome| outcome.id == refusal.outcome.id);
     policy.tell(client, &mut refusal);
-    Judged::Leaves(refusal, if is_unwelcome { Haste::AtOnce } else { haste })
+    Judged::Leaves(refusal, haste)
 }
 
 /// What the snapshot has for a connection: its listener, and the route that its request goes to now.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::config::Document;
-use crate::config::fault::Faults;
+use crate::config::fault::{Fault, Faults, Severity};
 use crate::config::world::Machine;
 use crate::gateway::trial::prove;
 use crate::gateway::{Catalog, Compiled, Gateway};
@@ -144,6 +144,10 @@ impl Keeper {
         if gateway.changes_since(&self.engine.gateway()).is_empty() {
             return Ok(None);
         }
+        if gateway.threads != self.engine.gateway().threads {
+            let text = "gateway.threads takes effect at the next start";
+            self.engine.observer().report(&Event::Warning { text });
+        }
         let sinks = logs::open(&self.logs, &gateway)?;
         let reloaded = self.engine.reload(gateway, force).await.map_err(|refused| refusal(&refused))?;
         self.logs.swap(sinks);
@@ -185,14 +189,19 @@ impl Source {
 
 /// Every fault that refuses a config, with its place, one a line.
 fn told(document: &Document, faults: &Faults) -> String {
-    let line = |fault: &crate::config::fault::Fault| format!("{}: {}", document.position(&fault.place), fault.message);
-    faults.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    let line = |fault: &Fault| {
+        let hint = fault.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{}: {}{hint}", document.position(&fault.place), fault.message)
+    };
+    faults.into_iter().filter(|fault| fault.severity != Severity::Warning).map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn refusal(refused: &NotReloaded) -> String {
     match refused {
         NotReloaded::Start(_) => refused.to_string(),
-        NotReloaded::Closes { impact, .. } => format!("{refused}: {}; to apply it all the same, `wsgate reload --force`", causes(impact)),
+        NotReloaded::Closes { impact, .. } => {
+            format!("{refused}: {}; to apply it all the same, raise `max_closed` in the same edit", causes(impact))
+        }
     }
 }
 

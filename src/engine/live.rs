@@ -186,7 +186,10 @@ impl<S> Live<S> {
         self.is_over = true;
         let record = &self.seat.record;
         let client = &record.client;
-        self.policy.close(client, ending);
+        // A stage may be what has panicked: to ask it again could end the process.
+        if !std::thread::panicking() {
+            self.policy.close(client, ending);
+        }
         self.holdings.release();
         let (subprotocol, upstream) = (record.subprotocol.as_deref(), record.server.as_deref());
         self.worker.observer().report(&Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() });

@@ -114,7 +114,7 @@ impl Engine {
         shared.gateway.load().take_effect();
         let team: accept::Workers = workers.iter().map(|handle| (handle.worker.clone(), handle.inbox.clone())).collect();
         let scraper = Arc::new(Scraper::new(shared.clone(), workers.iter().map(|handle| handle.worker.clone()).collect()));
-        sockets.listen(bound, &scraper, &team)?;
+        sockets.listen(bound, &scraper, &team);
         let mut chores = JoinSet::new();
         chores.spawn(tidy::tidy(shared.clone()));
         let closing = shared.clone();

@@ -103,10 +103,6 @@ impl Visit {
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener.clone(), route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
-        let server = self.holdings.server.as_ref().map(|(server, _)| &**server);
-        let handshake = self.began.elapsed();
-        let event = Event::Open { client: &client, subprotocol: subprotocol.as_deref(), upstream: server, handshake };
-        self.worker.observer().report(&event);
         let settings = Settings {
             client: client.clone(),
             max_message: route.max_message,
@@ -114,6 +110,11 @@ impl Visit {
             close_timeout: route.times.close.into(),
             inspectors: policy.inspect(&client, Vec::new()),
         };
+        // What a stage has to say to it is said: from here on it is open.
+        let server = self.holdings.server.as_ref().map(|(server, _)| &**server);
+        let handshake = self.began.elapsed();
+        let event = Event::Open { client: &client, subprotocol: subprotocol.as_deref(), upstream: server, handshake };
+        self.worker.observer().report(&event);
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
         let seat = self.worker.registry.enter(Arc::new(Record::new(
@@ -148,9 +149,15 @@ impl Visit {
         if self.worker.is_draining() {
             record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
         }
-        let gateway = self.worker.shared.gateway.load();
-        if !Arc::ptr_eq(&gateway, &self.gateway) {
+        let mut seen = self.gateway.clone();
+        loop {
+            let gateway = self.worker.shared.gateway.load_full();
+            if Arc::ptr_eq(&gateway, &seen) {
+                return;
+            }
             settle(record, &gateway, Haste::InTurn, self.worker.observer());
+            // Another may have come meanwhile, and have been judged by before this was said.
+            seen = gateway;
         }
     }
 }

@@ -61,24 +61,36 @@ impl Pacer {
                 continue;
             };
             tokio::select! {
-                () = sleep_until(turn.max(earliest)) => {
-                    self.close_next(shared);
-                    // Turns that two edits have given may fall together.
-                    earliest = Instant::now() + self.queue().between;
-                }
+                () = sleep_until(turn.max(earliest)) => earliest = self.close_due(shared, earliest),
                 () = self.has_more.notified() => {}
             }
         }
     }
 
-    fn close_next(&self, shared: &Shared) {
-        let next = self.queue().turns.pop_first();
-        if let Some(record) = next.and_then(|(_, record)| record.upgrade()) {
-            record.set_leaving(false);
-            settle(&record, &shared.gateway.load(), Haste::InTurn, &shared.observer);
+    /// Closes all whose turn has come and whom the rate allows by now: a timer is no finer than a millisecond. Gives when it allows the
+    /// next. Turns that two edits have given may fall together.
+    fn close_due(&self, shared: &Shared, mut earliest: Instant) -> Instant {
+        let now = Instant::now();
+        earliest = earliest.max(now.checked_sub(LATENESS).unwrap_or(now));
+        while earliest <= now {
+            let due = {
+                let mut queue = self.queue();
+                earliest += queue.between;
+                let is_due = queue.turns.first_key_value().is_some_and(|((turn, _), _)| *turn <= now);
+                if is_due { queue.turns.pop_first() } else { None }
+            };
+            let Some((_, record)) = due else { break };
+            if let Some(record) = record.upgrade() {
+                record.set_leaving(false);
+                settle(&record, &shared.gateway.load(), Haste::InTurn, &shared.observer);
+            }
         }
+        earliest
     }
 }
+
+/// How much of its own lateness the pacer makes up for.
+const LATENESS: Duration = Duration::from_millis(10);
 
 /// Half to one and a half times as long: on the average as long.
 fn jittered(between: Duration) -> Duration {

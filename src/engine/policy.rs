@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
 use crate::stage::pipeline::{self, Findings};
-use crate::stage::{Client, Ending, Inspector, Refusal, Verdict};
+use crate::stage::{Client, Ending, Inspector, Pipeline, Refusal, Verdict};
 
 /// A connection keeps the parts of the snapshot it was judged by, and no other.
 #[derive(Clone)]
@@ -19,6 +19,20 @@ impl Policy {
     /// Whether it is the same in every part.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.listener, &other.listener) && Arc::ptr_eq(&self.route, &other.route)
+    }
+
+    /// Whether connections are let in by the same: what a listener says of sockets and handshakes is nothing to those that are in.
+    pub(super) fn lets_in_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.route, &other.route) && self.listener.pipeline == other.listener.pipeline
+    }
+
+    /// Whether a refusal that `next` has only reported was this one's to report already, by the same stage in the same mode.
+    pub(super) fn has_said(&self, next: &Self, refusal: &Refusal) -> bool {
+        let step = |policy: &Self| {
+            let pipelines = [&policy.listener.pipeline, &policy.route.pipeline];
+            pipelines.into_iter().flat_map(Pipeline::steps).find(|step| Some(&step.name) == refusal.stage.as_ref()).cloned()
+        };
+        step(self).is_some_and(|own| step(next).is_some_and(|step| step == own))
     }
 
     /// Judges a live connection again; what only would be refused is for the log.

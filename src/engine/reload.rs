@@ -145,11 +145,7 @@ impl Engine {
         // New connections find it first: what is entered from here on goes by it, or is judged by it.
         self.shared.gateway.store(gateway.clone());
         gateway.take_effect();
-        self.sockets.listen(bound, &self.scraper, &self.team).map_err(|error| {
-            self.shared.gateway.store(before.clone());
-            before.take_effect();
-            NotReloaded::Start(error)
-        })?;
+        self.sockets.listen(bound, &self.scraper, &self.team);
         self.shared.observer.metrics().retain(&scrape::names(&gateway));
         let impact = self.judge_all(&before, &gateway).await;
         Ok(Reloaded { changes: gateway.changes_since(&before), impact, took: begun.elapsed() })

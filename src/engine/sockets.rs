@@ -37,8 +37,10 @@ pub(super) struct Bound {
     only_v6: bool,
     local: SocketAddr,
     socket: net::TcpListener,
-    /// Whether it was open already, and whose it was.
-    was: Option<Owner>,
+    /// For the acceptor; none where the one that has it stays.
+    watched: Option<TcpListener>,
+    /// Whether it was open already.
+    was_open: bool,
 }
 
 /// Whose a socket is.
@@ -79,10 +81,10 @@ fn wanted(gateway: &Gateway) -> impl Iterator<Item = (Owner, SocketAddr, bool)> 
 }
 
 impl Sockets {
-    /// Binds what this gateway listens on and is not open yet. Nothing that is open is touched.
+    /// Binds what this gateway listens on and is not open yet. Nothing that is open is touched; all that can fail has not failed then.
     ///
     /// # Errors
-    /// An address that cannot be bound.
+    /// An address that cannot be bound, or a socket that the host refuses to watch.
     pub(super) fn bind(&self, gateway: &Gateway) -> Result<Vec<Bound>, StartError> {
         let mut left: Vec<&Bound> = self.open.iter().map(|open| &open.bound).collect();
         let mut all = Vec::new();
@@ -102,24 +104,23 @@ impl Sockets {
         Ok(all)
     }
 
-    /// Listens on these and no others from now on. A page that stays is served on as it is: whoever is reading it reads on.
-    ///
-    /// # Errors
-    /// The host refuses to watch a socket; what was open then is as it was.
-    pub(super) fn listen(&mut self, all: Vec<Bound>, scraper: &Arc<Scraper>, workers: &Workers) -> Result<(), StartError> {
-        let watched: Vec<_> = all.into_iter().map(|bound| Ok((bound.watch()?, bound))).collect::<Result<_, StartError>>()?;
+    /// Listens on these and no others from now on. A socket that stays with its owner is left to its acceptor, whatever that is at.
+    pub(super) fn listen(&mut self, all: Vec<Bound>, scraper: &Arc<Scraper>, workers: &Workers) {
         let mut before = std::mem::take(&mut self.open);
-        for (socket, bound) in watched {
-            if bound.was.is_none() {
+        for mut bound in all {
+            if !bound.was_open {
                 scraper.observer().report(&Event::Listening { of: bound.owner.as_event(), address: bound.local });
             }
             let stays = |open: &Open| open.bound.local == bound.local && open.bound.owner == bound.owner;
-            let acceptor = match (&bound.owner, before.iter().position(stays)) {
-                (Owner::Listener(name), _) => {
+            let acceptor = match (bound.watched.take(), &bound.owner) {
+                (None, _) => match before.iter().position(stays) {
+                    Some(index) => before.swap_remove(index).acceptor,
+                    None => continue,
+                },
+                (Some(socket), Owner::Listener(name)) => {
                     self.acceptors.spawn(accept::accept(socket, name.clone(), scraper.shared().clone(), workers.clone()))
                 }
-                (Owner::Page(_), Some(index)) => before.swap_remove(index).acceptor,
-                (Owner::Page(name), None) => self.pages.spawn(pages::serve(socket, name.clone(), scraper.clone())),
+                (Some(socket), Owner::Page(name)) => self.pages.spawn(pages::serve(socket, name.clone(), scraper.clone())),
             };
             self.open.push(Open { acceptor, bound });
         }
@@ -131,7 +132,6 @@ impl Sockets {
         }
         while self.acceptors.try_join_next().is_some() {}
         while self.pages.try_join_next().is_some() {}
-        Ok(())
     }
 
     /// Accepts nothing more. Pages are served until this is dropped, so that a drain can be watched.
@@ -162,18 +162,14 @@ impl Sockets {
 impl Bound {
     fn new(owner: Owner, asked: SocketAddr, only_v6: bool) -> io::Result<Self> {
         let socket = accept::bind(asked, only_v6)?;
-        Ok(Self { owner, asked, only_v6, local: socket.local_addr()?, socket, was: None })
+        let (local, watched) = (socket.local_addr()?, Some(TcpListener::from_std(socket.try_clone()?)?));
+        Ok(Self { owner, asked, only_v6, local, socket, watched, was_open: false })
     }
 
     /// The same socket, for an owner that may be another.
     fn hand_over(&self, owner: Owner) -> io::Result<Self> {
         let (asked, only_v6, local) = (self.asked, self.only_v6, self.local);
-        let (socket, was) = (self.socket.try_clone()?, Some(self.owner.clone()));
-        Ok(Self { owner, asked, only_v6, local, socket, was })
-    }
-
-    fn watch(&self) -> Result<TcpListener, StartError> {
-        let failed = StartError::new(format!("cannot listen on {} ({})", self.local, self.owner));
-        self.socket.try_clone().and_then(TcpListener::from_std).map_err(failed)
+        let watched = if owner == self.owner { None } else { Some(TcpListener::from_std(self.socket.try_clone()?)?) };
+        Ok(Self { owner, asked, only_v6, local, socket: self.socket.try_clone()?, watched, was_open: true })
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use crate::config::fault::{Fault, Faults, KeyPath};
-use crate::config::secret::{Secret, SecretSource};
+use crate::config::secret::{MASK, Secret, SecretSource};
 use crate::config::world::{Machine, World};
 
 use super::cells::Cells;
@@ -96,6 +96,15 @@ impl<'a> Build<'a> {
     /// # Errors
     /// A fault at that key when the variable is unset or the file cannot be read, or neither is to be looked at.
     pub fn secret(&mut self, at: KeyPath, source: &SecretSource) -> Result<Secret, Fault> {
+        let secret = self.resolve(at.clone(), source)?;
+        if secret.expose() == MASK {
+            let fault = Fault::new(at, "this is what `wsgate show` prints in the place of a secret, and everybody knows it");
+            return Err(fault.hint("write the secret itself, or where it is"));
+        }
+        Ok(secret)
+    }
+
+    fn resolve(&mut self, at: KeyPath, source: &SecretSource) -> Result<Secret, Fault> {
         match source {
             SecretSource::Literal(secret) => Ok(secret.clone()),
             SecretSource::Env { name, default } => {

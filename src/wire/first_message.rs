@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::stage::refusal::CLIENT_LOST;
+use crate::stage::refusal::{CLIENT_LOST, MESSAGE_TOO_LARGE};
 use crate::stage::{Ending, Message, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
@@ -69,6 +69,9 @@ where
         let mut reading = leg.reading.take().unwrap_or_default();
         let (taken, item) = match reading.read(&mut leg.cursor, bytes, now, |_, _| Ok(Pace::Go)) {
             Ok(read) => read,
+            Err(refusal) if refusal.outcome.id == MESSAGE_TOO_LARGE.id => {
+                return Poll::Ready(Err(NoMessage::Refused(Box::new(refusal.rule("message over first_message.max")))));
+            }
             Err(refusal) => return Poll::Ready(Err(NoMessage::Refused(refusal))),
         };
         let rest = bytes.get(taken..).unwrap_or_default();

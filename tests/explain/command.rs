@@ -82,7 +82,7 @@ fn a_request_is_told_with_its_route_its_stages_and_what_comes_of_it() {
         folder.path(),
         &["--path", "/%63hat/lobby?a=b", "--host", "Chat.Example.com", "--message", "hello"],
         &[
-            "request   ws://Chat.Example.com/%63hat/lobby?a=b, read as /chat/lobby",
+            "request   ws://Chat.Example.com/%63hat/lobby?a=…, read as /chat/lobby",
             "          from 127.0.0.1, to listener.public",
             "route     route.lobby, host chat.example.com, path /chat/lobby  gateway.toml:38",
             "          before route.room, host *, path /chat/{room}: an exact host goes before any host",

@@ -307,6 +307,18 @@ const EDITS: &[Edit] = &[
         sees: Close(1012, "route_changed"),
     },
     Edit {
+        what: "a firewall that denies it, on a route that drains",
+        before: "[firewall.f]\ndeny = [\"192.0.2.0/24\"]\n[route.a]\non_reload = \"drain\"\npipeline = [\"firewall.f\"]\nendpoint = \"echo\"",
+        after: "[firewall.f]\ndeny = [\"127.0.0.0/8\"]\n[route.a]\non_reload = \"drain\"\npipeline = [\"firewall.f\"]\nendpoint = \"echo\"",
+        sees: Close(3003, "ip_denied"),
+    },
+    Edit {
+        what: "more room on the listener of a route that closes",
+        before: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"",
+        after: "@roomier[route.a]\non_reload = \"close\"\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
         what: "another route, where this one closes when it changes",
         before: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nendpoint = \"echo\"",
         after: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nping = \"5s\"\nendpoint = \"echo\"",
@@ -325,6 +337,9 @@ fn file(text: &str, backend: &str) -> String {
         .replace("@both", &secret(JWT, &format!("secret = [{other}, {ours}]")))
         .replace("@renamed", &secret(JWT, &format!("secret = {ours}")).replace("jwt.users", "jwt.people"))
         .replace("@backend", backend);
+    if let Some(rest) = text.strip_prefix("@roomier") {
+        return format!("{FRAME}max_connections = 1000\n{rest}");
+    }
     match text.strip_prefix("@elsewhere") {
         Some(rest) => format!("{}{rest}", FRAME.replace("listener.public", "listener.other")),
         None => format!("{FRAME}{text}"),

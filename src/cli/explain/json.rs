@@ -24,7 +24,7 @@ pub(super) fn print(told: &Told<'_>) -> String {
             "name": &*route.answers,
             "servers": match &route.endpoint {
                 Endpoint::Own(_) | Endpoint::Health(_) => Value::Null,
-                Endpoint::Upstream(upstream) => upstream.servers().map(|(server, _)| server.name().to_string()).collect(),
+                Endpoint::Upstream(upstream) => upstream.servers().filter(|(server, _)| !server.drains()).map(|(server, _)| server.name().to_string()).collect(),
             },
         })),
         "greeting": trial.greeting,
@@ -40,7 +40,7 @@ fn request(told: &Told<'_>) -> Value {
         "listener": &*trial.listener,
         "ip": ask.ip.to_canonical(),
         "host": trial.authority,
-        "target": ask.target,
+        "target": super::text::shown(&ask.target),
         "path": trial.asked.as_ref().map(|asked| &asked.path),
         "token_for": trial.bearing.as_ref().and_then(|bearing| bearing.stage.as_deref()),
     })

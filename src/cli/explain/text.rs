@@ -47,11 +47,18 @@ fn request(told: &Told<'_>, page: &mut Page) {
     let as_asked = ask.target.split('?').next().unwrap_or_default();
     let normal = trial.asked.as_ref().map(|asked| asked.path.as_str()).filter(|path| *path != as_asked);
     let normal = normal.map(|path| format!(", read as {path}")).unwrap_or_default();
-    page.part("request", &format!("ws://{}{}{normal}", trial.authority, ask.target));
+    page.part("request", &format!("ws://{}{}{normal}", trial.authority, shown(&ask.target)));
     page.line(&format!("from {}, to listener.{}", ask.ip.to_canonical(), trial.listener));
     if let Some(bearing) = &trial.bearing {
         page.line(&bears(bearing));
     }
+}
+
+/// A target without the values of its query: any of them may be a token.
+pub(super) fn shown(target: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
+    let names = query.split('&').map(|part| part.split_once('=').map_or_else(|| part.to_owned(), |(name, _)| format!("{name}=…")));
+    format!("{path}?{}", names.collect::<Vec<_>>().join("&"))
 }
 
 fn bears(bearing: &Bearing) -> String {
@@ -160,7 +167,8 @@ fn endpoint(told: &Told<'_>, page: &mut Page) {
             (Endpoint::Own(_), true) => format!("{answers}, the gateway itself"),
             (Endpoint::Health(_), true) => format!("{answers}, the gateway itself over HTTP"),
             (Endpoint::Upstream(upstream), true) => {
-                let servers: Vec<String> = upstream.servers().map(|(server, _)| server.name().to_string()).collect();
+                let servers: Vec<String> =
+                    upstream.servers().filter(|(server, _)| !server.drains()).map(|(server, _)| server.name().to_string()).collect();
                 format!("{answers}, not dialled: {}", servers.join(", "))
             }
         },

@@ -53,14 +53,14 @@ impl Default for Drain {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reload {
-    /// Whether an edit takes effect when it is saved; otherwise on SIGHUP and `wsgate reload` only.
+    /// Whether an edit takes effect when it is saved; otherwise on SIGHUP only.
     pub watch: bool,
     /// The time over which connections that an edit ends are closed, so that their clients do not all come back at once. Those that a
     /// firewall or a revocation turns away are closed at once.
     pub spread: Interval,
     /// How many of them are closed at most, however short `spread` is.
     pub rate: Rate,
-    /// The share of open connections that an edit may close; one that would close more is refused, unless it is forced.
+    /// The share of open connections that an edit may close; one that would close more is refused.
     pub max_closed: Switch<Percent>,
 }
 

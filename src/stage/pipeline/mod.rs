@@ -86,6 +86,11 @@ impl Findings {
         }
     }
 
+    /// Leaves only those that are worth telling.
+    pub fn retain(&mut self, is_worth: impl Fn(&Refusal) -> bool) {
+        self.refusals.retain(is_worth);
+    }
+
     /// Takes what was found, in the order it was, and how many more there were than are kept.
     pub fn take(&mut self) -> (Vec<Refusal>, usize) {
         (std::mem::take(&mut self.refusals), std::mem::take(&mut self.lost))
