@@ -1,7 +1,9 @@
 //! Time: accepts connections, conducts each through its pipeline, ends it.
 
 mod accept;
+mod ages;
 mod connection;
+pub mod control;
 mod door;
 mod judge;
 pub mod keeper;
@@ -14,7 +16,10 @@ mod policy;
 mod registry;
 mod reload;
 mod request;
+mod roster;
 mod sockets;
+mod source;
+mod texts;
 mod thread;
 mod tidy;
 mod visit;
@@ -35,11 +40,13 @@ use crate::gateway::Gateway;
 use crate::observe::event::Event;
 use crate::wire::tick::TICK;
 
+use ages::Ages;
 use pacer::Pacer;
+use roster::Roster;
 use sockets::Sockets;
 use thread::Thread;
 
-pub use reload::{Cause, Impact, NotReloaded, Reloaded};
+pub use reload::{Cause, Impact, NotReloaded, Reloaded, Staying};
 
 /// How long a drained engine waits for closed connections to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -71,6 +78,8 @@ struct Shared {
     gateway: ArcSwap<Gateway>,
     /// Whoever an edit ends in turn.
     pacer: Pacer,
+    /// Which parts of earlier snapshots are still gone by.
+    ages: Ages,
 }
 
 /// A running gateway.
@@ -96,7 +105,7 @@ impl Engine {
         let bound = sockets.bind(&gateway)?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let threads = gateway.threads;
-        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), pacer: Pacer::default() });
+        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), pacer: Pacer::default(), ages: Ages::default() });
         let mut workers = Vec::new();
         for index in 0..threads {
             let thread = Thread::start(index, shared.clone(), stopped.clone());
@@ -115,6 +124,16 @@ impl Engine {
     /// The snapshot in force.
     pub fn gateway(&self) -> Arc<Gateway> {
         self.shared.gateway.load_full()
+    }
+
+    /// How many snapshots have been in force with the one that is.
+    pub fn generation(&self) -> u64 {
+        self.shared.ages.current()
+    }
+
+    /// The connections, for whoever looks on while the engine works.
+    pub(crate) fn roster(&self) -> Roster {
+        Roster::new(self.shared.clone(), self.workers.iter().map(|thread| thread.worker.clone()).collect())
     }
 
     /// The bound addresses with their listeners' names; a configured port 0 has its real one here.

@@ -35,6 +35,8 @@ struct Mail {
     policy: Policy,
     /// Whether it has a place in the pacer's queue.
     is_leaving: bool,
+    /// Whether it was ordered to end.
+    is_ending: bool,
     order: Option<Order>,
 }
 
@@ -50,7 +52,7 @@ pub(super) enum Order {
 
 impl Record {
     pub(super) fn new(client: Arc<Client>, policy: Policy, server: Option<Arc<str>>, subprotocol: Option<Box<str>>) -> Self {
-        let mail = Mail { waker: None, policy, is_leaving: false, order: None };
+        let mail = Mail { waker: None, policy, is_leaving: false, is_ending: false, order: None };
         Self { client, server, subprotocol, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
@@ -79,6 +81,7 @@ impl Record {
                 mail.policy = policy.clone();
             }
             if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
+                mail.is_ending |= matches!(order, Order::End(_) | Order::Leave(_));
                 mail.order = Some(order);
             }
         }
@@ -103,6 +106,11 @@ impl Record {
     /// What it goes by, or is about to.
     pub(super) fn policy(&self) -> Policy {
         self.mail().policy.clone()
+    }
+
+    /// Whether it was ordered to end, and only has not yet.
+    pub(super) fn is_ending(&self) -> bool {
+        self.mail().is_ending
     }
 
     /// Gives it a place in the pacer's queue, or takes that away; says whether it had one.
@@ -164,22 +172,31 @@ impl Registry {
         entry.record.clone().filter(|_| entry.turn == place.turn)
     }
 
-    /// How many are there.
-    pub(super) fn len(&self) -> usize {
-        let lists = self.lists();
-        lists.places.len() - lists.free.len()
-    }
-
     /// Whether nobody is there.
     pub(super) fn is_empty(&self) -> bool {
         self.lists().by_route.is_empty()
     }
 
-    /// The live connections of these listeners and routes.
-    pub(super) fn of(&self, mut wanted: impl FnMut(&str, &str) -> bool) -> Vec<Arc<Record>> {
+    /// The live connections of these listeners and routes, and how many others there are by their routes.
+    pub(super) fn split(&self, mut wanted: impl FnMut(&str, &str) -> bool) -> (Vec<Arc<Record>>, Vec<(Arc<str>, usize)>) {
         let lists = self.lists();
-        let wanted = lists.by_route.iter().filter(|((listener, route), _)| wanted(listener, route)).flat_map(|(_, places)| places);
-        wanted.filter_map(|place| lists.places.get(*place as usize)?.record.clone()).collect()
+        let (mut found, mut others) = (Vec::new(), Vec::new());
+        for ((listener, route), places) in &lists.by_route {
+            if wanted(listener, route) {
+                found.extend(places.iter().filter_map(|place| lists.places.get(*place as usize)?.record.clone()));
+            } else {
+                others.push((route.clone(), places.len()));
+            }
+        }
+        (found, others)
+    }
+
+    /// Live connections at `most` places from this one on; none where there are no more places. One that lives through a walk over all
+    /// places is met once.
+    pub(super) fn some(&self, from: usize, most: usize) -> Option<Vec<Arc<Record>>> {
+        let lists = self.lists();
+        let places = lists.places.get(from..).filter(|places| !places.is_empty())?;
+        Some(places.iter().take(most).filter_map(|entry| entry.record.clone()).collect())
     }
 
     /// Every live connection.

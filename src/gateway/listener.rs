@@ -29,17 +29,21 @@ pub struct Listener {
 /// The slots are those of its name, whatever the file says.
 impl PartialEq for Listener {
     fn eq(&self, other: &Self) -> bool {
-        let Self { name, addresses, pipeline, slots: _, max_connections, handshake_timeout, head } = self;
-        *name == other.name
-            && *addresses == other.addresses
-            && *pipeline == other.pipeline
-            && *max_connections == other.max_connections
-            && *handshake_timeout == other.handshake_timeout
-            && *head == other.head
+        self.pipeline == other.pipeline && self.has_settings_of(other)
     }
 }
 
 impl Listener {
+    /// Whether it is equal to another but for its pipeline.
+    pub(super) fn has_settings_of(&self, other: &Self) -> bool {
+        let Self { name, addresses, pipeline: _, slots: _, max_connections, handshake_timeout, head } = self;
+        *name == other.name
+            && *addresses == other.addresses
+            && *max_connections == other.max_connections
+            && *handshake_timeout == other.handshake_timeout
+            && *head == other.head
+    }
+
     /// Whether an IPv4 address of this listener has the same port, so that the IPv6 one has to keep to itself.
     pub fn has_v4_twin(&self, address: SocketAddr) -> bool {
         address.is_ipv6() && self.addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port() && other.port() != 0)

@@ -15,6 +15,7 @@ mod parts;
 pub mod path;
 mod references;
 pub mod route;
+mod route_change;
 mod routes;
 pub mod table;
 mod upstream;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::table::{LogTable, Reload as ReloadTable};
-use crate::config::units::Percent;
+use crate::config::units::{Percent, Switch};
 use crate::stage::slots::Slots;
 
 use listener::Listener;
@@ -35,6 +36,7 @@ use table::Table;
 pub use catalog::Catalog;
 pub use changes::Changes;
 pub use compile::Compiled;
+pub use route_change::{Fate, RouteChange};
 
 /// A compiled config: everything connections are conducted by.
 pub struct Gateway {
@@ -48,6 +50,8 @@ pub struct Gateway {
     pub slots: Arc<Slots>,
     /// How many they may; `None` is no limit.
     pub max_connections: Option<usize>,
+    /// Where its control socket is to be, unless in the runtime folder.
+    pub control: Option<Switch<PathBuf>>,
     /// The listeners, by name.
     pub listeners: BTreeMap<Arc<str>, Arc<Listener>>,
     /// The routes, in the order of their names.

@@ -98,6 +98,9 @@ impl Event<'_> {
             Self::ReloadRefused { faults } => line!(GATEWAY, ERROR, "reload_refused", faults),
             Self::WatchLimited { error, every } => line!(GATEWAY, WARN, "watch_limited", error, every = seconds(every)),
             Self::Warning { text } => line!(GATEWAY, WARN, "warning", text),
+            Self::Command { verb, by, what } => {
+                line!(GATEWAY, INFO, "command", verb, by, what = Some(what).filter(|what| !what.is_empty()));
+            }
             Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
             Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } => {}
         }

@@ -12,6 +12,7 @@
 mod emit;
 mod escape;
 pub mod event;
+pub mod feed;
 mod format;
 pub mod logs;
 pub mod rotate;
