@@ -140,6 +140,13 @@ pub(super) struct Registry {
     lists: Mutex<Lists>,
 }
 
+/// Connections that are wanted, and how many are not, by their routes.
+#[derive(Default)]
+pub(super) struct Split {
+    pub(super) wanted: Vec<Arc<Record>>,
+    pub(super) others: Vec<(Arc<str>, usize)>,
+}
+
 #[derive(Default)]
 struct Lists {
     places: Vec<Entry>,
@@ -178,17 +185,17 @@ impl Registry {
     }
 
     /// The live connections of these listeners and routes, and how many others there are by their routes.
-    pub(super) fn split(&self, mut wanted: impl FnMut(&str, &str) -> bool) -> (Vec<Arc<Record>>, Vec<(Arc<str>, usize)>) {
+    pub(super) fn split(&self, mut wanted: impl FnMut(&str, &str) -> bool) -> Split {
         let lists = self.lists();
-        let (mut found, mut others) = (Vec::new(), Vec::new());
+        let mut split = Split::default();
         for ((listener, route), places) in &lists.by_route {
             if wanted(listener, route) {
-                found.extend(places.iter().filter_map(|place| lists.places.get(*place as usize)?.record.clone()));
+                split.wanted.extend(places.iter().filter_map(|place| lists.places.get(*place as usize)?.record.clone()));
             } else {
-                others.push((route.clone(), places.len()));
+                split.others.push((route.clone(), places.len()));
             }
         }
-        (found, others)
+        split
     }
 
     /// Live connections at `most` places from this one on; none where there are no more places. One that lives through a walk over all

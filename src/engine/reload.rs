@@ -12,7 +12,7 @@ use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
 
 use super::judge::{Judged, judge};
-use super::registry::Record;
+use super::registry::{Record, Split};
 use super::{Engine, StartError};
 
 pub(super) use super::judge::Haste;
@@ -135,7 +135,7 @@ impl Engine {
     /// What this snapshot would mean for the connections that are open. Changes nothing.
     pub async fn survey(&self, gateway: &Gateway) -> Impact {
         let (mut impact, now) = (Impact::default(), SystemTime::now());
-        let (concerned, others) = self.concerned(&self.shared.gateway.load(), gateway);
+        let Split { wanted: concerned, others } = self.concerned(&self.shared.gateway.load(), gateway);
         impact.keep(others);
         for some in concerned.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
@@ -180,7 +180,7 @@ impl Engine {
 
     async fn judge_all(&self, before: &Gateway, gateway: &Gateway) -> Impact {
         let mut impact = Impact::default();
-        let (concerned, others) = self.concerned(before, gateway);
+        let Split { wanted: concerned, others } = self.concerned(before, gateway);
         impact.keep(others);
         let mut leaving = Vec::new();
         for some in concerned.chunks(AT_A_TIME) {
@@ -198,7 +198,7 @@ impl Engine {
     }
 
     /// The connections that a snapshot may mean something for, and how many others there are by their routes.
-    fn concerned(&self, before: &Gateway, gateway: &Gateway) -> (Vec<Arc<Record>>, Vec<(Arc<str>, usize)>) {
+    fn concerned(&self, before: &Gateway, gateway: &Gateway) -> Split {
         let routes_as = gateway.routes_as(before);
         let stays = |listener: &str, route: &str| {
             let is_same = |name: &str| match (before.listeners.get(name), gateway.listeners.get(name)) {
@@ -208,13 +208,13 @@ impl Engine {
             let routes = (before.route_named(route), gateway.route_named(route));
             routes_as && is_same(listener) && matches!(routes, (Some(old), Some(new)) if Arc::ptr_eq(old, new))
         };
-        let (mut concerned, mut others) = (Vec::new(), Vec::new());
+        let mut split = Split::default();
         for thread in &self.workers {
-            let (some, rest) = thread.worker.registry.split(|listener, route| !stays(listener, route));
-            concerned.extend(some);
-            others.extend(rest);
+            let Split { wanted, others } = thread.worker.registry.split(|listener, route| !stays(listener, route));
+            split.wanted.extend(wanted);
+            split.others.extend(others);
         }
-        (concerned, others)
+        split
     }
 }
 

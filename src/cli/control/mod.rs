@@ -157,7 +157,7 @@ fn read<T: DeserializeOwned>(line: &str) -> Result<T, Failure> {
 }
 
 /// An answer that is none: most likely of a gateway of another version.
-fn other_version(error: serde_json::Error) -> Failure {
+fn other_version(error: impl std::fmt::Display) -> Failure {
     Failure::Could(format!("the gateway's answer is not understood, it may be of another version: {error}"))
 }
 

@@ -14,7 +14,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 use tracing::Level;
 
-use crate::observe::feed::{Feed, Line, Next};
+use crate::observe::feed::{Feed, Line, Next, Reader};
 
 use super::super::keeper::Standing;
 use super::super::roster::Roster;
@@ -161,17 +161,24 @@ impl Server {
         for item in latest.into_iter().skip(skipped) {
             write(to, item.as_bytes()).await?;
         }
-        let mut nothing = [0; 1];
-        while follow.follow {
-            tokio::select! {
-                next = reader.next() => if let Some(item) = wanted.item(next) {
-                    to.write_all(item.as_bytes()).await?;
-                },
-                // It says nothing more until it goes.
-                _ = from.read(&mut nothing) => break,
-            }
+        if follow.follow {
+            self::follow(&mut reader, &wanted, &mut from, to).await?;
         }
         Ok(Reply::Done(Value::Null))
+    }
+}
+
+/// Hands on events as they come, until the client goes.
+async fn follow(reader: &mut Reader, wanted: &Wanted<'_>, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) -> io::Result<()> {
+    let mut nothing = [0; 1];
+    loop {
+        tokio::select! {
+            next = reader.next() => if let Some(item) = wanted.item(next) {
+                to.write_all(item.as_bytes()).await?;
+            },
+            // It says nothing more until it goes.
+            _ = from.read(&mut nothing) => return Ok(()),
+        }
     }
 }
 
