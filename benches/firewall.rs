@@ -1,4 +1,5 @@
-//! What a firewall of 100,000 networks costs each connection: a lookup in a pipeline, beside a pipeline without stages.
+//! What long lists cost each connection: a firewall of 100,000 networks, beside a pipeline without stages; and 100,000 revoked
+//! tokens, beside a single one.
 //! `cargo bench --bench firewall`.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
@@ -8,15 +9,18 @@
 use std::fmt::Write;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use wsgate::config::document::Document;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 use wsgate::stage::pipeline::Findings;
-use wsgate::stage::{Peer, Pipeline};
+use wsgate::stage::{Client, Identity, Peer, Pipeline, Stage};
 
 const NETWORKS: usize = 100_000;
+/// Revoked tokens.
+const TOKENS: usize = 100_000;
 const LOOKUPS: u32 = 2_000_000;
 const ROUNDS: usize = 7;
 
@@ -43,6 +47,71 @@ fn main() {
         );
         std::fs::remove_dir_all(&folder).unwrap();
     }
+    let folder = std::env::temp_dir().join(format!("wsgate-revoked-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let clients: Vec<Client> = (0..1024).map(|_| client(rand::random())).collect();
+    let (one, many) = (revoked(&folder, 1), revoked(&folder, TOKENS));
+    let (one, many) = (0..ROUNDS).map(|_| (review(&*one, &clients), review(&*many, &clients))).unzip();
+    println!(
+        "revoked: a verdict on a token among {TOKENS} {:.0} ns, beside a single one {:.0} ns (medians of {ROUNDS})",
+        median(many),
+        median(one)
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A list of so many revoked tokens.
+fn revoked(folder: &std::path::Path, tokens: usize) -> Arc<dyn Stage> {
+    let mut list = String::new();
+    for token in 0..tokens {
+        writeln!(list, "jti:{token:032x}").unwrap();
+    }
+    std::fs::write(folder.join("revoked.txt"), list).unwrap();
+    let tables = "[jwt.users]\nalgorithms = \"HS256\"\nsecret = { env = \"NOBODY_SETS_THIS\", default = \"for-a-benchmark-only-0123456789abcdef\" }\n\
+                  [revoked.list]\nfiles = \"revoked.txt\"\n";
+    let pipeline = pipeline(folder, tables, "\"jwt.users\", \"revoked.list\"");
+    pipeline.steps().find(|step| &*step.name == "revoked.list").unwrap().stage.clone()
+}
+
+/// Nanoseconds for the verdict on one client, its claims read from their text.
+fn review(stage: &dyn Stage, clients: &[Client]) -> f64 {
+    let now = SystemTime::now();
+    let began = Instant::now();
+    for client in clients.iter().cycle().take(LOOKUPS as usize) {
+        assert!(black_box(stage.review(black_box(client), now)).is_ok());
+    }
+    began.elapsed().as_secs_f64() * 1e9 / f64::from(LOOKUPS)
+}
+
+/// Somebody with a token of this id.
+fn client(jti: u128) -> Client {
+    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    let mut client = Client {
+        id: 1,
+        peer: Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH },
+        route: "r".into(),
+        host: "localhost".into(),
+        port: None,
+        path: "/".into(),
+        origin: None,
+        params: Box::default(),
+        identities: Box::default(),
+        counters: Default::default(),
+        holdings: Default::default(),
+        request: None,
+        first_message: None,
+    };
+    let claims = format!("{{\"sub\":\"alice\",\"exp\":4102444800,\"jti\":\"{jti:032x}\"}}").into();
+    client.prove(Identity {
+        by: "jwt.users".into(),
+        user: Some("alice".into()),
+        claims,
+        expires: None,
+        key: "k".into(),
+        kid: None,
+        algorithm: "HS256",
+    });
+    client
 }
 
 fn pipeline(folder: &std::path::Path, tables: &str, stages: &str) -> Pipeline {

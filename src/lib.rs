@@ -13,7 +13,7 @@
 //! - [`wire`]: bytes. WebSocket over a stream; knows no config.
 //! - [`endpoint`]: what answers behind a route: echo, authenticated, a proxied upstream.
 //! - [`gateway`]: shape to snapshot. Compiles a config into one immutable value.
-//! - [`observe`]: facts, as typed events, and where they are written.
+//! - [`observe`]: facts, as typed events, where they are written and how they are counted.
 //! - [`engine`]: time. Accepts, conducts each connection through its pipeline, ends it.
 //! - [`cli`]: what was typed. All of the `wsgate` command, for a program with stages of its own as well.
 

@@ -21,7 +21,8 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 9] = ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "gateway", "hosts", "segments"];
+const FEATURES: [&str; 11] =
+    ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "metrics", "gateway", "hosts", "segments", "test"];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,7 +38,7 @@ fn examples() -> Vec<PathBuf> {
 /// Serves a file of the package on ports of its own: its listeners get them from the system, and `backend` stands for its servers.
 fn serve(file: &str, backend: Option<SocketAddr>) -> Gateway {
     let mut config = fs::read_to_string(package().join(file)).unwrap();
-    for port in ["8765", "8888"] {
+    for port in ["8765", "8888", "9100", "9101"] {
         config = config.replace(&format!("127.0.0.1:{port}\""), "127.0.0.1:0\"").replace(&format!("[::1]:{port}\""), "[::1]:0\"");
     }
     for port in ["9001", "9002"] {
@@ -125,6 +126,23 @@ async fn authenticated_greets_who_has_a_token() {
     let mut socket = greeted(&gateway, "public", "/", &minted(&gateway, "jwt.users", &[])).await;
     assert_eq!(next_text(&mut socket).await, "Welcome!");
     assert_eq!(ask(&mut socket, "hello").await, "you said: hello");
+}
+
+#[tokio::test]
+async fn rate_limit_closes_the_older_session_of_a_user_and_a_connection_that_sends_too_much() {
+    let gateway = example("rate_limit");
+    let token = minted(&gateway, "jwt.users", &[]);
+    let mut older = greeted(&gateway, "public", "/secure/x", &token).await;
+    let mut newer = greeted(&gateway, "public", "/secure/x", &token).await;
+    assert_eq!(closed(&mut older).await, (1008, "signed in elsewhere".to_owned()));
+    assert_eq!(next_text(&mut newer).await, "Authenticated!");
+    assert_eq!(ask(&mut newer, "hello").await, "hello");
+    let mut socket = gateway.connect("public", "/").await;
+    for _ in 0..25 {
+        // What is sent into a connection that is being closed may fail.
+        _ = futures_util::SinkExt::send(&mut socket, Message::text("x")).await;
+    }
+    assert_eq!(closed(&mut socket).await, (1008, "too many requests".to_owned()));
 }
 
 #[tokio::test]
@@ -351,6 +369,15 @@ async fn log_writes_a_route_s_connections_and_what_went_wrong_to_files() {
 }
 
 #[tokio::test]
+async fn metrics_serves_what_its_connections_did() {
+    let gateway = example("metrics");
+    assert_eq!(ask(&mut gateway.connect("public", "/").await, "hello").await, "hello");
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let page = raw::exchange(gateway.address("metrics.local"), request.as_bytes()).await;
+    assert!(page.contains("\nwsgate_messages_total{route=\"echo\",from=\"client\"} 1\n"), "{page}");
+}
+
+#[tokio::test]
 async fn gateway_sets_what_a_route_does_not() {
     let gateway = example("gateway");
     for (path, code) in [("/", Some(1009)), ("/upload", None)] {
@@ -392,6 +419,19 @@ async fn segments_are_matched_the_written_one_first() {
         assert_eq!(asked_of(&gateway, host, path).await, answer, "{host}{path}");
     }
     assert_eq!(gateway.refusal(gateway.url("public", "/t/acme")).await.0, 404);
+}
+
+#[tokio::test]
+async fn test_says_what_connections_come_to() {
+    let gateway = example("test");
+    let claims = |issuer: &str| minted(&gateway, "jwt.users", &["--claim", &format!("iss={issuer}")]);
+    let mut socket = greeted(&gateway, "public", "/chat/lobby", &claims("https://id.example.com")).await;
+    assert_eq!(next_text(&mut socket).await, "Authenticated!");
+    let elsewhere = with_token(&gateway.url("public", "/chat"), &claims("https://other.example.com"));
+    assert_eq!(gateway.refusal(elsewhere).await.0, 401);
+    assert_eq!(ask(&mut gateway.connect("public", "/chatter").await, "open").await, "open");
+    let checked = command(gateway.folder.path()).arg("check").output().unwrap();
+    assert!(String::from_utf8(checked.stdout).unwrap().ends_with("2 routes, 5 tests passed\n"));
 }
 
 /// What the route of this host and path answers to `x`.

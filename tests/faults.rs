@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use wsgate::config::fault::Faults;
+use wsgate::config::world::Machine;
 use wsgate::config::{Document, render};
+use wsgate::gateway::trial::prove;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 
@@ -15,9 +17,14 @@ fn compile(document: &Document) -> (Option<Gateway>, Faults) {
     Gateway::compile(document, &Catalog::default(), &Cells::default())
 }
 
-/// What the operator of this file is told.
+/// What the operator of this file is told, that its tests do not hold included.
 fn report(document: &Document) -> String {
-    render(document, &compile(document).1, false)
+    let (gateway, mut faults) = compile(document);
+    if gateway.is_some_and(|gateway| !gateway.tests.is_empty()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        faults.extend(runtime.block_on(prove(document, &Catalog::default(), &Machine)).1);
+    }
+    render(document, &faults, false)
 }
 
 /// Relative to the package, where cargo runs tests: what is told names it.

@@ -9,6 +9,7 @@ use wsgate::config::document::Document;
 use wsgate::config::fault::{Faults, KeyPath};
 use wsgate::config::world::{Machine, Offline};
 use wsgate::config::{Config, Spot, Told, World, report, unknown};
+use wsgate::gateway::trial::prove;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 
@@ -57,6 +58,8 @@ struct Summary {
     warnings: usize,
     listeners: usize,
     routes: usize,
+    /// Tests that hold.
+    tests: usize,
 }
 
 /// Something beyond the file, and where the file names it.
@@ -75,9 +78,11 @@ pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failur
         return Err(Failure::Faults);
     }
     let document = super::read(path);
-    let world: &dyn World = if arguments.offline { &Offline } else { &Machine };
-    let (_, faults) = Gateway::compile_in(&document, catalog, &Cells::default(), world);
-    let checked = Checked::of(&document, &faults, &catalog.kinds(), arguments.strict, world);
+    let world: &(dyn World + Sync) = if arguments.offline { &Offline } else { &Machine };
+    let (_, mut faults) = Gateway::compile_in(&document, catalog, &Cells::default(), world);
+    let (held, failed) = super::block_on(prove(&document, catalog, world))?;
+    faults.extend(failed);
+    let checked = Checked::of(&document, &faults, held, &catalog.kinds(), arguments.strict, world);
     if arguments.json {
         super::print_json(&checked)?;
     } else {
@@ -88,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failur
 }
 
 impl<'a> Checked<'a> {
-    fn of(document: &'a Document, found: &'a Faults, kinds: &[&str], strict: bool, world: &dyn World) -> Self {
+    fn of(document: &'a Document, found: &'a Faults, held: usize, kinds: &[&str], strict: bool, world: &dyn World) -> Self {
         let (config, _) = Config::read_in(document, kinds, world);
         let config = config.unwrap_or_default();
         let (faults, warnings) = found.counts();
@@ -97,7 +102,13 @@ impl<'a> Checked<'a> {
             config: document.name(),
             fine: faults == 0 && !(strict && warnings > 0),
             faults: report(document, found),
-            summary: Summary { faults, warnings, listeners: config.names("listener").count(), routes: config.names("route").count() },
+            summary: Summary {
+                faults,
+                warnings,
+                listeners: config.names("listener").count(),
+                routes: config.names("route").count(),
+                tests: held,
+            },
             reporting: config.reporting().iter().map(KeyPath::to_string).collect(),
             not_looked_at: unknown.map(|fault| NotLookedAt { what: &fault.message, spot: document.spot(&fault.place) }).collect(),
         }
@@ -106,10 +117,11 @@ impl<'a> Checked<'a> {
     /// Tells a person what faults do not.
     fn tell(&self, document: &Document, found: &Faults) -> Result<(), Failure> {
         let count = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-        let Summary { faults, listeners, routes, .. } = self.summary;
+        let Summary { faults, listeners, routes, tests, .. } = self.summary;
         let mut out = io::stdout().lock();
         if self.fine {
-            writeln!(out, "{}: fine, {}, {}", self.config, count(listeners, "listener"), count(routes, "route"))?;
+            let tests = if tests == 0 { String::new() } else { format!(", {} passed", count(tests, "test")) };
+            writeln!(out, "{}: fine, {}, {}{tests}", self.config, count(listeners, "listener"), count(routes, "route"))?;
             if !self.reporting.is_empty() {
                 writeln!(out, "in report mode, refusing nobody: {}", self.reporting.join(", "))?;
             }

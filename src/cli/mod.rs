@@ -5,6 +5,7 @@ mod completions;
 mod connect;
 mod control;
 mod errors;
+mod explain;
 mod proxy;
 mod run;
 mod talk;
@@ -19,8 +20,9 @@ use serde::Serialize;
 use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
 use wsgate::config::render;
+use wsgate::config::world::Machine;
 use wsgate::engine::control::protocol::Faulty;
-use wsgate::gateway::{Catalog, Gateway};
+use wsgate::gateway::{Catalog, Gateway, trial};
 use wsgate::stage::cells::Cells;
 
 /// A WebSocket gateway: listeners, routes, firewalls, authentication and limits from one file.
@@ -55,6 +57,8 @@ enum Command {
     Run(File),
     /// Tell what is wrong with a file: every fault at once, with its place and a hint. Starts nothing.
     Check(check::Arguments),
+    /// Tell what a request would come to, step by step, and by which rule. Opens no socket.
+    Explain(explain::Arguments),
     /// Put a gateway in front of a backend, without a file: `wsgate proxy :8080 ws://localhost:3000`.
     Proxy(proxy::Arguments),
     /// Tell how a running gateway does: what is in force since when, what was refused, its connections.
@@ -129,6 +133,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
     let done = match arguments.command.unwrap_or(Command::Run(arguments.file)) {
         Command::Run(file) => run::run(&file.config, catalog),
         Command::Check(arguments) => check::run(&arguments, catalog),
+        Command::Explain(arguments) => explain::run(&arguments, catalog),
         Command::Token(arguments) => token::run(&arguments, catalog),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
@@ -224,6 +229,26 @@ fn compile(path: &Path, catalog: &Catalog, cells: &Cells) -> Result<(Gateway, Do
             Err(Failure::Faults)
         }
     }
+}
+
+/// Tries the tests of a file that has compiled with these warnings. What does not hold is a fault of the file, and all of them are
+/// printed.
+fn prove(document: &Document, gateway: &Gateway, catalog: &Catalog, warnings: &Faults) -> Result<(), Failure> {
+    if gateway.tests.is_empty() {
+        return Ok(());
+    }
+    let mut faults = block_on(trial::prove(document, catalog, &Machine))?.1;
+    if faults.is_empty() {
+        return Ok(());
+    }
+    faults.extend(warnings.clone());
+    show(document, &faults);
+    Err(Failure::Faults)
+}
+
+/// Waits for what stages that have somebody to ask answer.
+fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future))
 }
 
 fn show(document: &Document, faults: &Faults) {

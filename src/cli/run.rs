@@ -28,6 +28,7 @@ pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     let watch = super::can_be_read_again(path).then(|| runtime.block_on(Watch::new([path.to_owned()])));
     let cells = Arc::new(Cells::default());
     let (gateway, document, warnings) = super::compile(path, catalog, &cells)?;
+    super::prove(&document, &gateway, catalog, &warnings)?;
     // A log has each of them below; a person sees them where they stand.
     if io::stderr().is_terminal() {
         super::show(&document, &warnings);
@@ -67,6 +68,7 @@ pub(super) fn serve_until_stopped(
         // What has no file has nobody who would know where to look for it.
         let door = if source.is_some() { Door::open(&gateway, name).map_err(Failure::Could)? } else { None };
         let engine = Engine::start(gateway).map_err(Failure::could)?;
+        engine.metrics().watch(logs);
         greet(&engine)?;
         let keeper = Keeper::new(engine, source, logs.clone()).await;
         let control = door.map(|door| door.serve(&keeper, name, logs));

@@ -8,8 +8,12 @@ use super::nearest::nearest;
 /// The key whose value, and all below it, is secret.
 pub(super) const SECRET: &str = "secret";
 
-/// What keys of secrets are called, and the ends of their names. A `key` is public; what stands there by mistake is not.
-const NAMES: [&str; 4] = [SECRET, "key", "password", "token"];
+/// What keys of secrets are called, and the ends of their names. A `key` is public; what stands there by mistake is not. The last two
+/// are headers, as a test may have them.
+const NAMES: [&str; 6] = [SECRET, "key", "password", "token", "authorization", "cookie"];
+
+/// A word longer than this is not one of those a limit counts by, misspelled.
+const LONGEST_WORD: usize = 12;
 
 /// What a private key in PEM says of itself, wherever it stands (RFC 7468 §10 and §13).
 const PRIVATE: &str = "PRIVATE KEY-----";
@@ -31,7 +35,7 @@ pub(super) fn is_private(text: &str) -> bool {
 /// A file that does not parse is masked by its lines, too, because its tree may lack what it holds.
 pub(super) fn printable(text: &str, root: &Node, is_doubtful: bool) -> String {
     let mut spans = Vec::new();
-    keys(root, 0, &mut spans);
+    keys(root, &mut Vec::new(), &mut spans);
     let mut spans: Vec<_> = spans.into_iter().map(|span| (span, "\"'\r\n")).collect();
     if is_doubtful {
         spans.extend(doubtful_lines(text).into_iter().map(|span| (span, "\"'\r\n\t {}[],=")));
@@ -47,32 +51,38 @@ pub(super) fn printable(text: &str, root: &Node, is_doubtful: bool) -> String {
     shown
 }
 
-/// The spans of the secrets below this node. A kind or a name, the keys of depth 0 and 1, may be called `secret` itself.
-fn keys(node: &Node, depth: usize, spans: &mut Vec<Range<usize>>) {
+/// The spans of the secrets below this node, which stands at this path. A kind or a name, the keys of depth 0 and 1, may be called
+/// `secret` itself.
+fn keys<'a>(node: &'a Node, at: &mut Vec<&'a str>, spans: &mut Vec<Range<usize>>) {
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                let is_harmless = key == "key" && is_counted_by(&entry.node);
-                if is_secret(key) && !is_harmless && (depth > 1 || entry.form() == Form::Assigned) {
+                let is_harmless = key == "key" && is_counted_by(at.first().copied(), &entry.node);
+                if is_secret(key) && !is_harmless && (at.len() > 1 || entry.form() == Form::Assigned) {
                     values(&entry.node, spans);
                 } else {
-                    keys(&entry.node, depth + 1, spans);
+                    at.push(key);
+                    keys(&entry.node, at, spans);
+                    at.pop();
                 }
             }
         }
-        Value::List(list) => list.iter().for_each(|node| keys(node, depth, spans)),
+        Value::List(list) => list.iter().for_each(|node| keys(node, at, spans)),
         Value::String(text) if is_private(text) => spans.push(node.span.clone()),
         _ => {}
     }
 }
 
-/// Whether a `key` says what a limit counts by, which is no secret.
-fn is_counted_by(node: &Node) -> bool {
+/// Whether a `key` says what a limit counts by, which is no secret: in a table of that kind also what is nearly such a word.
+pub(super) fn is_counted_by(kind: Option<&str>, node: &Node) -> bool {
     match &node.value {
-        Value::List(list) => list.iter().all(is_counted_by),
+        Value::List(list) => list.iter().all(|node| is_counted_by(kind, node)),
         Value::String(text) => {
-            matches!(text.as_str(), "ip" | "user" | "route" | "connection")
+            let words = ["ip", "user", "route", "connection", "claim", "header"];
+            let first = text.split([':', '/']).next().unwrap_or_default();
+            words.iter().take(4).any(|word| text == word)
                 || ["ip/", "claim:", "header:"].iter().any(|start| text.starts_with(start))
+                || (kind == Some("rate_limit") && first.len() <= LONGEST_WORD && nearest(first, words).is_some())
         }
         _ => false,
     }

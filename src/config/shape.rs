@@ -11,7 +11,9 @@ use super::fault::{Faults, KeyPath, Place, Step};
 use super::nearest::nearest;
 use super::part::Part;
 use super::structure::{self, GATEWAY, Named};
-use super::table::{GatewayTable, ListenerTable, LogTable, PipelineTable, Route, RouteTable, Table, UpstreamTable};
+use super::table::{
+    GatewayTable, ListenerTable, LogTable, MetricsTable, PipelineTable, Route, RouteTable, Table, TestTable, UpstreamTable,
+};
 use super::values::Walk;
 use super::world::{Machine, World};
 
@@ -30,6 +32,10 @@ pub struct Config {
     pub pipelines: BTreeMap<String, PipelineTable>,
     /// `[log.*]`.
     pub logs: BTreeMap<String, LogTable>,
+    /// `[metrics.*]`.
+    pub metrics: BTreeMap<String, MetricsTable>,
+    /// `[test.*]`.
+    pub tests: BTreeMap<String, TestTable>,
     /// Every other table, by kind and name: stages and endpoints.
     pub parts: BTreeMap<(String, String), Part>,
     /// The folder that relative paths belong to.
@@ -119,6 +125,8 @@ impl Config {
             "upstream" => insert(&mut self.upstreams, table, &mut self.unread, faulty, faults),
             "pipeline" => insert(&mut self.pipelines, table, &mut self.unread, faulty, faults),
             "log" => insert(&mut self.logs, table, &mut self.unread, faulty, faults),
+            "metrics" => insert(&mut self.metrics, table, &mut self.unread, faulty, faults),
+            "test" => insert(&mut self.tests, table, &mut self.unread, faulty, faults),
             _ => {
                 let part = Part::of(table, faulty, faults);
                 self.parts.insert((part.kind.clone(), part.name.clone()), part);

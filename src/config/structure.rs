@@ -7,7 +7,7 @@ use super::fault::{Fault, Faults, KeyPath, Place};
 use super::nearest::{listed, nearest};
 
 /// The kinds the gateway itself knows; every other is a stage or an endpoint.
-pub const FRAME_KINDS: [&str; 6] = ["gateway", "listener", "route", "upstream", "pipeline", "log"];
+pub const FRAME_KINDS: [&str; 8] = ["gateway", "listener", "route", "upstream", "pipeline", "log", "metrics", "test"];
 
 /// The one kind that is a single table, without names.
 pub(super) const GATEWAY: &str = "gateway";

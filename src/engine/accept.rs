@@ -54,7 +54,7 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
             Ok((socket, address)) => {
                 failures = 0;
                 if rest.take().is_some() {
-                    Event::AcceptResumed { listener: &name }.emit();
+                    shared.observer.report(&Event::AcceptResumed { listener: &name });
                 }
                 let gateway = shared.gateway.load_full();
                 let Some(listener) = gateway.listeners.get(&name).cloned() else { continue };
@@ -64,7 +64,7 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
             }
             Err(error) if socket::is_exhaustion(&error) || failures >= FAILURES => {
                 if rest.is_none() {
-                    Event::AcceptPaused { listener: &name, error: &error }.emit();
+                    shared.observer.report(&Event::AcceptPaused { listener: &name, error: &error });
                 }
                 let pause = rest.map_or(FIRST_REST, |before: Duration| (before * 2).min(LONGEST_REST));
                 rest = Some(pause);

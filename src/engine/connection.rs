@@ -10,23 +10,21 @@ use tokio::time::timeout;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::health::Health;
+use crate::gateway::admission::{self, Against};
+use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
-use crate::stage::refusal::{
-    AUTH_TIMEOUT, AUTH_UNAVAILABLE, BAD_HANDSHAKE, CLIENT_LOST, HANDSHAKE_TIMEOUT, NO_ROUTE, OVERLOADED, SHUTTING_DOWN, TOKEN_MISSING,
-};
+use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, OVERLOADED, SHUTTING_DOWN};
 use crate::stage::{Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::head::{Reader, Unread};
-use crate::wire::upgrade::Upgrade;
 use crate::wire::{answers, handshake};
 
 use super::door::Door;
 use super::live::Holdings;
 use super::opening::Backend;
-use super::request::{self, Target};
 use super::visit::{Stop, Terms, Visit, refused};
 use super::worker::{Accepted, Load, Worker};
 
@@ -62,26 +60,27 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
 impl Visit {
     async fn admit(&mut self) -> Result<Backend, Stop> {
         let full = self.take_slots()?;
-        let unwelcome = self.greet()?;
+        let unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings)?;
         let parts = self.read_request().await?;
-        let found = self.find_route(parts);
-        if let Some(refusal) = unwelcome {
-            return Err(refusal.into());
-        }
-        let route = found?;
-        if let Some(refusal) = full.filter(|_| !route.endpoint.is_health()) {
-            return Err(refusal.into());
-        }
-        route.pipeline.connect(&self.peer, &mut self.findings)?;
+        let route = self.enter(parts, Against { unwelcome, full })?;
         self.judge(&self.listener.clone().pipeline).await?;
         self.judge(&route.pipeline).await?;
         let backend = match &route.endpoint {
             Endpoint::Health(health) => return Err(self.answer_probe(health)),
             _ if self.worker.is_draining() => return Err(refused(Refusal::new(SHUTTING_DOWN))),
             Endpoint::Own(_) => None,
-            Endpoint::Upstream(upstream) => Some(self.open_upstream(upstream, &route).await?),
+            Endpoint::Upstream(upstream) => {
+                self.keep_slots()?;
+                Some(self.open_upstream(upstream, &route).await?)
+            }
         };
+        self.keep_slots()?;
         self.switch(backend).await
+    }
+
+    /// Others may have overtaken it while somebody was asked about it.
+    fn keep_slots(&self) -> Result<(), Stop> {
+        Ok(self.client.as_ref().map_or(Ok(()), |client| client.holdings.verdict())?)
     }
 
     /// The socket is accepted: is there room for it? One too many may be a probe, which is answered all the same: a supervisor would
@@ -96,14 +95,6 @@ impl Visit {
             self.holdings.permits.push(permit);
         }
         Ok(None)
-    }
-
-    /// The client's address is known. One that is refused with an accepted upgrade and a Close has to ask for it first.
-    fn greet(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
-        let Err(mut refusal) = self.listener.pipeline.connect(&self.peer, &mut self.findings) else { return Ok(None) };
-        self.listener.pipeline.error(None, &mut refusal);
-        let waits = refusal.telling.accept_close && refusal.close_code().is_some();
-        if waits { Ok(Some(refusal)) } else { Err(refusal.into()) }
     }
 
     /// The head is read, bounded and under its deadline, checked raw, and parsed.
@@ -134,50 +125,23 @@ impl Visit {
         Ok(parts)
     }
 
-    /// The request is read: which route takes it, and does it ask for WebSocket?
-    fn find_route(&mut self, parts: Parts) -> Result<Arc<Route>, Stop> {
-        let target = Target::of(&parts).map_err(|(target, why)| {
-            self.asked = Some(target);
-            let reason = format!("{}: {why}", BAD_HANDSHAKE.reason).into();
-            refused(Refusal { reason, ..Refusal::new(BAD_HANDSHAKE).rule(why) })
-        })?;
-        self.asked = Some(target.clone());
-        let Some((route, params)) = self.gateway.route(&self.listener.name, &target.host, &target.path) else {
-            return Err(refused(Refusal::new(NO_ROUTE)));
-        };
-        let route = route.clone();
-        self.route = Some(route.clone());
-        let upgrade = Upgrade::check(&parts, route.compression);
-        self.client = Some(Client {
-            id: self.id,
-            peer: self.peer.clone(),
-            route: route.name.clone(),
-            host: target.host.as_str().into(),
-            port: target.port,
-            path: target.path.as_str().into(),
-            origin: request::origin(&parts),
-            params,
-            identities: Box::default(),
-            counters: Default::default(),
-            holdings: Default::default(),
-            request: Some(Box::new(parts)),
-            first_message: None,
-        });
-        // A probe upgrades to nothing, whatever it says (RFC 9110 §7.8).
-        if !route.endpoint.is_health() {
-            self.terms = Some(Terms { upgrade: upgrade?, subprotocol: None });
-        }
-        Ok(route)
+    /// The request is read, and what it comes to kept.
+    fn enter(&mut self, parts: Parts, against: Against) -> Result<Arc<Route>, Stop> {
+        let entry = admission::enter(&self.gateway, (&self.peer, self.id), parts, against, &mut self.findings);
+        self.asked = Some(entry.asked);
+        self.route = entry.route.clone();
+        self.client = entry.client.map(|client| Client { counters: self.worker.counters(&client.route), ..client });
+        self.terms = entry.upgrade.map(|upgrade| Terms { upgrade, subprotocol: None });
+        entry.verdict?;
+        entry.route.ok_or(Stop::Gone)
     }
 
     /// The stages judge; one that asks for the first message is asked again with it.
     async fn judge(&mut self, pipeline: &Pipeline) -> Result<(), Stop> {
         let mut from = Resume::default();
         loop {
-            let Some(client) = &mut self.client else { return Err(Stop::Gone) };
-            // A stage that has somebody else to ask has no longer for it than a client for its head.
-            let judged = timeout(self.listener.handshake_timeout, pipeline.handshake(from, client, &mut self.findings)).await;
-            match judged.map_err(|_| refused(Refusal::new(AUTH_UNAVAILABLE).rule("no judgement within `handshake_timeout`")))?? {
+            let (Some(client), Some(route)) = (&mut self.client, &self.route) else { return Err(Stop::Gone) };
+            match admission::judge((&self.listener, route), pipeline, from, client, &mut self.findings).await? {
                 Progress::Done => return Ok(()),
                 Progress::FirstMessage(wanted, resume) => {
                     self.take_first_message(wanted).await?;
@@ -200,9 +164,6 @@ impl Visit {
 
     /// Answers 101, before any backend has been asked, and reads one message.
     async fn take_first_message(&mut self, wanted: FirstMessage) -> Result<(), Stop> {
-        if self.terms.is_none() {
-            return Err(refused(Refusal::new(TOKEN_MISSING).rule("a probe sends no first message")));
-        }
         let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
         // No backend has agreed to a compression yet, and the client must not begin to use one.
         terms.upgrade.offer = Offer::default();
@@ -229,7 +190,7 @@ impl Visit {
         self.holdings.release();
         let within = self.listener.handshake_timeout;
         // It will not become live: its slots are free before it has been told so.
-        drop(self.client.as_mut().map(|client| client.holdings.take_permits()));
+        drop(self.client.as_mut().map(|client| client.holdings.take_slots()));
         let (mut refusal, answer) = match stop {
             Stop::Gone => return,
             Stop::Answered(answer) => {
@@ -241,7 +202,7 @@ impl Visit {
         };
         let route = self.route.as_ref();
         pipeline::tell(&self.listener.pipeline, route.map(|route| &route.pipeline), self.client.as_ref(), &mut refusal);
-        if refusal.telling.accept_close && refusal.close_code().is_some() {
+        if refusal.is_told_by_close() {
             self.open_to_close(within).await;
         }
         // Behind a 101 no answer of a backend's own can be passed on.
@@ -252,7 +213,8 @@ impl Visit {
             Some(answer) => Told::Status(answer.status().as_u16()),
             None => self.door.tells(&refusal),
         };
-        Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration: self.began.elapsed() }.emit();
+        let duration = self.began.elapsed();
+        self.worker.observer().report(&Event::Refused { attempt: self.attempt(), refusal: &refusal, told, duration });
         let Some(_courtesy) = courtesy else { return };
         if let Some(answer) = answer {
             return self.door.answer(Vec::new, || *answer, within).await;

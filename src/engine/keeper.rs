@@ -161,12 +161,12 @@ impl Keeper {
         self.rearm(files).await;
         match came {
             Ok(None) => {
-                Event::ReloadUnchanged.emit();
+                self.engine.observer().report(&Event::ReloadUnchanged);
                 Reload::Unchanged(warnings)
             }
             Ok(Some(reloaded)) => Reload::Done(Box::new(reloaded), warnings),
             Err(refused) => {
-                Event::ReloadRefused { faults: &refused.faults }.emit();
+                self.engine.observer().report(&Event::ReloadRefused { faults: &refused.faults });
                 if matches!(wanted, Wanted::Saved | Wanted::File) {
                     self.standing.facts().refused = Some(refused.clone());
                 }
@@ -221,7 +221,7 @@ impl Keeper {
         let (read, made) = kept.source.compile(self.engine.gateway(), text).await;
         files.extend(read);
         if let Ok(made) = &made {
-            made.warnings.iter().for_each(|text| Event::Warning { text }.emit());
+            made.warnings.iter().for_each(|text| self.engine.observer().report(&Event::Warning { text }));
         }
         made
     }
@@ -270,7 +270,7 @@ impl Keeper {
         self.standing.facts().since = SystemTime::now();
         let causes = causes(impact);
         let connections = Concerned { kept: impact.kept, adopted: impact.adopted, closed: impact.closes(), causes: &causes };
-        Event::Reloaded {
+        self.engine.observer().report(&Event::Reloaded {
             generation: self.engine.generation(),
             added: &changes.added,
             changed: &changes.changed,
@@ -279,8 +279,7 @@ impl Keeper {
             connections,
             compiled,
             applied: *took,
-        }
-        .emit();
+        });
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep_until};
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::Lease;
 use crate::observe::event::{Attempt, Event};
+use crate::stage::holders::{Holder, Slot};
 use crate::stage::pipeline::Findings;
 use crate::stage::refusal::{INTERNAL, SHUTTING_DOWN};
 use crate::stage::slots::Permit;
@@ -27,20 +28,32 @@ use super::worker::{Load, Worker};
 /// What a connection holds until it ends, only to give it back then.
 pub(super) struct Holdings {
     _load: Load,
-    /// Its slots at the gateway and the listener.
+    /// Its place at the gateway and the listener.
     pub(super) permits: Vec<Permit>,
+    /// The slots that stages have given it.
+    pub(super) slots: Vec<Slot>,
     /// Its place at a server of an upstream.
     pub(super) server: Option<(Arc<str>, Lease)>,
 }
 
 impl Holdings {
     pub(super) fn new(load: Load) -> Self {
-        Self { _load: load, permits: Vec::new(), server: None }
+        Self { _load: load, permits: Vec::new(), slots: Vec::new(), server: None }
+    }
+
+    /// The connection is live, and replaces whoever its slots replace; nobody any more where it is replaced itself.
+    pub(super) fn go_live(&mut self, holder: &Arc<dyn Holder>) {
+        for slot in &mut self.slots {
+            if !slot.go_live(holder) {
+                return;
+            }
+        }
     }
 
     /// Gives everything back but the load, which stays until its task is gone.
     pub(super) fn release(&mut self) {
         self.permits.clear();
+        self.slots.clear();
         self.server = None;
     }
 }
@@ -89,7 +102,10 @@ impl<S: Session + Unpin> Live<S> {
             }
             match self.liveness.due(&mut self.session, now) {
                 Due::Nothing(next) => break next,
-                Due::Sample => Event::Sample { client: &self.seat.record.client, age: self.began.elapsed() }.emit(),
+                Due::Sample => {
+                    let age = self.began.elapsed();
+                    self.worker.observer().report(&Event::Sample { client: &self.seat.record.client, age });
+                }
                 Due::End(refusal) => self.end(refusal, now),
                 Due::Review => match self.review() {
                     None => self.liveness.passed(self.policy.review_at(&self.seat.record.client, Some(SystemTime::now()))),
@@ -129,14 +145,17 @@ impl<S: Session + Unpin> Live<S> {
         let mut findings = Findings::default();
         let verdict = self.policy.review(client, SystemTime::now(), &mut findings);
         for refusal in findings.take().0 {
-            Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal }.emit();
+            self.worker.observer().report(&Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal });
         }
         verdict.err()
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
-        let (policy, client) = (&self.policy, &*self.seat.record.client);
-        self.session.poll(cx, now, &|refusal| policy.tell(client, refusal))
+        let (policy, client, observer) = (&self.policy, &*self.seat.record.client, self.worker.observer());
+        self.session.poll(cx, now, &|refusal| match refusal.report {
+            true => observer.report(&Event::WouldRefuse { attempt: Attempt::from(client), refusal }),
+            false => policy.tell(client, refusal),
+        })
     }
 
     /// Has the task woken when a frame that is held is due.
@@ -170,7 +189,7 @@ impl<S> Live<S> {
         self.policy.close(client, ending);
         self.holdings.release();
         let (subprotocol, upstream) = (record.subprotocol.as_deref(), record.server.as_deref());
-        Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() }.emit();
+        self.worker.observer().report(&Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() });
     }
 }
 
@@ -222,7 +241,7 @@ impl<S> Drop for Live<S> {
         if !self.is_over {
             let outcome = if std::thread::panicking() { INTERNAL } else { SHUTTING_DOWN };
             let reason = outcome.reason.into();
-            self.finish(&Ending { by: Party::Gateway, outcome, code: NO_CLOSE, reason, stage: None, rule: None });
+            self.finish(&Ending { by: Party::Gateway, outcome, code: NO_CLOSE, reason, stage: None, rule: None, clause: None });
         }
     }
 }

@@ -12,11 +12,12 @@ mod liveness;
 pub mod logs;
 mod opening;
 mod pacer;
+mod pages;
 mod policy;
 mod registry;
 mod reload;
-mod request;
 mod roster;
+mod scrape;
 mod sockets;
 mod source;
 mod texts;
@@ -38,11 +39,14 @@ use tokio::task::JoinSet;
 
 use crate::gateway::Gateway;
 use crate::observe::event::Event;
+use crate::observe::metrics::Format;
+use crate::observe::{Metrics, Observer};
 use crate::wire::tick::TICK;
 
 use ages::Ages;
 use pacer::Pacer;
 use roster::Roster;
+use scrape::Scraper;
 use sockets::Sockets;
 use thread::Thread;
 
@@ -76,6 +80,7 @@ impl std::error::Error for StartError {}
 /// What acceptors and connections share.
 struct Shared {
     gateway: ArcSwap<Gateway>,
+    observer: Arc<Observer>,
     /// Whoever an edit ends in turn.
     pacer: Pacer,
     /// Which parts of earlier snapshots are still gone by.
@@ -88,6 +93,7 @@ pub struct Engine {
     workers: Vec<Thread>,
     team: accept::Workers,
     sockets: Sockets,
+    scraper: Arc<Scraper>,
     /// What runs beside the acceptors and the workers' connections: the tidying up, and the closing in turn.
     chores: JoinSet<()>,
     stop: tokio::sync::watch::Sender<bool>,
@@ -95,8 +101,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Binds every listener's addresses and starts accepting. Acceptors run on the tokio runtime this is called in,
-    /// connections on threads of their own.
+    /// Binds the addresses of every listener and every page of metrics, and starts accepting. Acceptors run on the tokio runtime this is
+    /// called in, connections on threads of their own.
     ///
     /// # Errors
     /// When an address cannot be bound or a thread not started; nothing has been accepted then.
@@ -105,7 +111,10 @@ impl Engine {
         let bound = sockets.bind(&gateway)?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let threads = gateway.threads;
-        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), pacer: Pacer::default(), ages: Ages::default() });
+        let observer = Arc::new(Observer::new(threads));
+        observer.metrics().retain(&scrape::names(&gateway));
+        let gateway = ArcSwap::from_pointee(gateway);
+        let shared = Arc::new(Shared { gateway, observer, pacer: Pacer::default(), ages: Ages::default() });
         let mut workers = Vec::new();
         for index in 0..threads {
             let thread = Thread::start(index, shared.clone(), stopped.clone());
@@ -113,12 +122,13 @@ impl Engine {
         }
         shared.gateway.load().take_effect();
         let team: accept::Workers = workers.iter().map(|handle| (handle.worker.clone(), handle.inbox.clone())).collect();
-        sockets.listen(bound, &shared, &team)?;
+        let scraper = Arc::new(Scraper::new(shared.clone(), workers.iter().map(|handle| handle.worker.clone()).collect()));
+        sockets.listen(bound, &scraper, &team)?;
         let mut chores = JoinSet::new();
         chores.spawn(tidy::tidy(shared.clone()));
         let closing = shared.clone();
         chores.spawn(async move { closing.pacer.run(&closing).await });
-        Ok(Self { shared, workers, team, sockets, chores, stop, is_drained: false })
+        Ok(Self { shared, workers, team, sockets, scraper, chores, stop, is_drained: false })
     }
 
     /// The snapshot in force.
@@ -141,6 +151,28 @@ impl Engine {
         self.sockets.addresses()
     }
 
+    /// The bound addresses of its metrics, with the names of their pages.
+    pub fn metrics_addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        self.sockets.metrics_addresses()
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        self.observer().metrics()
+    }
+
+    /// The page of its metrics as of now, for a program that serves it itself.
+    ///
+    /// # Errors
+    /// See [`Metrics::page`].
+    pub fn metrics_page(&self, format: Format) -> Result<String, fmt::Error> {
+        self.scraper.page(format)
+    }
+
+    fn observer(&self) -> &Observer {
+        &self.shared.observer
+    }
+
     /// Connections and handshakes in progress.
     pub fn connections(&self) -> usize {
         self.workers.iter().map(|handle| handle.worker.load()).sum()
@@ -152,12 +184,12 @@ impl Engine {
         let drain = self.shared.gateway.load().drain;
         self.workers.iter().for_each(|handle| handle.worker.begin_to_stop());
         if !drain.delay.is_zero() {
-            Event::Stopping { delay: drain.delay }.emit();
+            self.observer().report(&Event::Stopping { delay: drain.delay });
             tokio::time::sleep(drain.delay).await;
         }
         self.sockets.close().await;
         let (began, open) = (Instant::now(), self.connections());
-        Event::Draining { connections: open, over: drain.over }.emit();
+        self.observer().report(&Event::Draining { connections: open, over: drain.over });
         let mut told = JoinSet::new();
         for handle in &self.workers {
             let worker = handle.worker.clone();
@@ -172,7 +204,7 @@ impl Engine {
         };
         _ = tokio::time::timeout(FAREWELL, gone).await;
         let cut = self.connections();
-        Event::Drained { closed: open.saturating_sub(cut), cut, duration: began.elapsed() }.emit();
+        self.observer().report(&Event::Drained { closed: open.saturating_sub(cut), cut, duration: began.elapsed() });
         self.is_drained = true;
     }
 
@@ -180,7 +212,7 @@ impl Engine {
     pub fn stop(self) {
         let cut = self.connections();
         if !self.is_drained && cut > 0 {
-            Event::Drained { closed: 0, cut, duration: Duration::ZERO }.emit();
+            self.observer().report(&Event::Drained { closed: 0, cut, duration: Duration::ZERO });
         }
         drop(self.sockets);
         drop(self.chores);
@@ -201,6 +233,7 @@ mod tests {
     use super::registry::Record;
     use crate::config::Document;
     use crate::gateway::{Catalog, Gateway};
+    use crate::observe::Observer;
     use crate::stage::cells::Cells;
     use crate::stage::{Client, Peer};
 
@@ -210,7 +243,7 @@ mod tests {
         let (gateway, _) = Gateway::compile(&Document::parse("test", text, "."), &Catalog::default(), &Cells::default());
         let gateway = gateway.unwrap();
         let policy = Policy { listener: gateway.listeners["l"].clone(), route: gateway.routes[0].clone() };
-        Arc::new(Record::new(client(), policy, None, None))
+        Arc::new(Record::new(client(), policy, None, None, Arc::new(Observer::new(1))))
     }
 
     fn client() -> Arc<Client> {

@@ -7,9 +7,12 @@ use tokio::net::TcpStream;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
+use crate::gateway::request;
 use crate::gateway::route::Route;
+use crate::observe::Observer;
 use crate::observe::event::Event;
 use crate::stage::client::ForwardFirst;
+use crate::stage::holders::Holder;
 use crate::stage::refusal::{CLIENT_LOST, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
@@ -22,7 +25,6 @@ use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat};
 use super::reload::{Haste, settle};
-use super::request;
 use super::visit::{Stop, Visit, refused};
 use super::worker::Worker;
 
@@ -50,7 +52,7 @@ impl Visit {
         let facts = Facts { ip, user, secure: false, target: &target, offer: &terms.upgrade.offer, extra: &extra };
         let mut news = Vec::new();
         let opened = upstream.open(request, &facts, &mut news).await;
-        news.iter().for_each(|news| report(news, client));
+        news.iter().for_each(|news| report(news, client, self.worker.observer()));
         let opened = opened.map_err(|refused| match refused {
             Refused::Gateway(refusal) => Stop::Refused(refusal),
             Refused::Backend(server, response) => {
@@ -94,12 +96,14 @@ impl Visit {
         let Some(leg) = self.door.take_leg() else { return };
         let is_needed = client.request.take().is_some_and(|request| request.extensions.get::<ForwardFirst>().is_some());
         let first = client.first_message.take().filter(|_| is_needed);
-        self.holdings.permits.extend(client.holdings.take_permits());
+        self.holdings.slots = client.holdings.take_slots();
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener.clone(), route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
         let server = self.holdings.server.as_ref().map(|(server, _)| &**server);
-        Event::Open { client: &client, subprotocol: subprotocol.as_deref(), upstream: server, handshake: self.began.elapsed() }.emit();
+        let handshake = self.began.elapsed();
+        let event = Event::Open { client: &client, subprotocol: subprotocol.as_deref(), upstream: server, handshake };
+        self.worker.observer().report(&event);
         let settings = Settings {
             client: client.clone(),
             max_message: route.max_message,
@@ -109,8 +113,17 @@ impl Visit {
         };
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
-        let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), server, subprotocol)));
+        let seat = self.worker.registry.enter(Arc::new(Record::new(
+            client,
+            policy.clone(),
+            server,
+            subprotocol,
+            self.worker.shared.observer.clone(),
+        )));
         self.catch_up(&seat.record);
+        if !seat.record.is_ending() {
+            self.holdings.go_live(&(seat.record.clone() as Arc<dyn Holder>));
+        }
         let kept = Kept { began: self.began, holdings: self.holdings };
         match (&route.endpoint, backend) {
             (Endpoint::Own(answer), _) => spawn(Terminal::new(leg, answer.responder(), settings, now), policy, seat, self.worker, kept),
@@ -134,7 +147,7 @@ impl Visit {
         }
         let gateway = self.worker.shared.gateway.load();
         if !Arc::ptr_eq(&gateway, &self.gateway) {
-            settle(record, &gateway, Haste::InTurn);
+            settle(record, &gateway, Haste::InTurn, self.worker.observer());
         }
     }
 }
@@ -144,15 +157,15 @@ fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, w
 }
 
 /// Tells of what opening a connection has shown of a server.
-fn report(news: &News, client: &Client) {
-    match news {
-        News::Failed { server, outcome, detail } => {
+fn report(news: &News, client: &Client, observer: &Observer) {
+    observer.report(&match news {
+        News::Failed { server, outcome, detail, is_replaced } => {
             let (connection, route) = (Some(client.id), Some(&*client.route));
-            Event::UpstreamFailed { connection, route, server, outcome: *outcome, detail }.emit();
+            Event::UpstreamFailed { connection, route, server, outcome: *outcome, detail, is_replaced: *is_replaced }
         }
-        News::Resting { server } => Event::UpstreamResting { server, rest: REST }.emit(),
-        News::Back { server } => Event::UpstreamBack { server }.emit(),
-    }
+        News::Resting { server } => Event::UpstreamResting { server, rest: REST },
+        News::Back { server } => Event::UpstreamBack { server },
+    });
 }
 
 /// The headers that tell the backend of the client's claims; without a value where the claim is not there, or no header could hold it.

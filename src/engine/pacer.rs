@@ -75,7 +75,7 @@ impl Pacer {
         let next = self.queue().turns.pop_first();
         if let Some(record) = next.and_then(|(_, record)| record.upgrade()) {
             record.set_leaving(false);
-            settle(&record, &shared.gateway.load(), Haste::InTurn);
+            settle(&record, &shared.gateway.load(), Haste::InTurn, &shared.observer);
         }
     }
 }

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
-use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::{self, Findings};
 use crate::stage::{Client, Ending, Inspector, Refusal, Verdict};
 
@@ -46,12 +45,8 @@ impl Policy {
         client.expires(after).into_iter().chain(pipelines.into_iter().flatten()).min()
     }
 
-    /// Shapes what a refused client is told: the route's stages have the last word. A refusal that is only reported is logged, and
-    /// ends here.
+    /// Shapes what a refused client is told: the route's stages have the last word.
     pub(super) fn tell(&self, client: &Client, refusal: &mut Refusal) {
-        if refusal.report {
-            return Event::WouldRefuse { attempt: Attempt::from(client), refusal }.emit();
-        }
         pipeline::tell(&self.listener.pipeline, Some(&self.route.pipeline), Some(client), refusal);
     }
 

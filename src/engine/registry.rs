@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::observe::Observer;
+use crate::observe::event::{Attempt, Event};
+use crate::stage::holders::Holder;
 use crate::stage::{Client, Refusal};
 
 use super::policy::Policy;
@@ -24,6 +27,7 @@ pub(super) struct Record {
     pub(super) server: Option<Arc<str>>,
     /// The subprotocol that was agreed on.
     pub(super) subprotocol: Option<Box<str>>,
+    observer: Arc<Observer>,
     mail: Mutex<Mail>,
     /// Set where there is mail or its time has come, so that a poll without either costs one load.
     called: AtomicBool,
@@ -51,9 +55,15 @@ pub(super) enum Order {
 }
 
 impl Record {
-    pub(super) fn new(client: Arc<Client>, policy: Policy, server: Option<Arc<str>>, subprotocol: Option<Box<str>>) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        policy: Policy,
+        server: Option<Arc<str>>,
+        subprotocol: Option<Box<str>>,
+        observer: Arc<Observer>,
+    ) -> Self {
         let mail = Mail { waker: None, policy, is_leaving: false, is_ending: false, order: None };
-        Self { client, server, subprotocol, mail: Mutex::new(mail), called: AtomicBool::new(false) }
+        Self { client, server, subprotocol, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -131,6 +141,16 @@ impl Record {
     /// What it is asked to do, if anything.
     pub(super) fn take_order(&self) -> Option<Order> {
         self.mail().order.take()
+    }
+}
+
+impl Holder for Record {
+    fn replaced(&self, refusal: Refusal) {
+        if refusal.report {
+            self.observer.report(&Event::WouldRefuse { attempt: Attempt::from(&*self.client), refusal: &refusal });
+        } else {
+            self.end(Box::new(refusal));
+        }
     }
 }
 

@@ -8,11 +8,13 @@ use tokio::task::yield_now;
 
 use crate::config::units::Percent;
 use crate::gateway::{Changes, Gateway, RouteChange};
+use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
 
 use super::judge::{Judged, judge};
 use super::registry::{Record, Split};
+use super::scrape;
 use super::{Engine, StartError};
 
 pub(super) use super::judge::Haste;
@@ -167,11 +169,12 @@ impl Engine {
         // New connections find it first: what is entered from here on goes by it, or is judged by it.
         self.shared.gateway.store(gateway.clone());
         gateway.take_effect();
-        self.sockets.listen(bound, &self.shared, &self.team).map_err(|error| {
+        self.sockets.listen(bound, &self.scraper, &self.team).map_err(|error| {
             self.shared.gateway.store(before.clone());
             before.take_effect();
             NotReloaded::Start(error)
         })?;
+        self.shared.observer.metrics().retain(&scrape::names(&gateway));
         let impact = self.judge_all(&before, &gateway).await;
         self.shared.ages.put_aside(&before, &gateway);
         let (changes, routes) = (gateway.changes_since(&before), gateway.routes_since(&before));
@@ -185,7 +188,7 @@ impl Engine {
         let mut leaving = Vec::new();
         for some in concerned.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
-                let judged = settle(record, gateway, Haste::AtOnce);
+                let judged = settle(record, gateway, Haste::AtOnce, &self.shared.observer);
                 impact.count(record, &judged);
                 if matches!(judged, Judged::Leaves(_, Haste::InTurn)) {
                     leaving.push(record.clone());
@@ -225,11 +228,11 @@ pub(super) fn too_many(gateway: &Gateway, impact: &Impact) -> Option<NotReloaded
 }
 
 /// Judges a connection by this snapshot and lets the verdict hold: it adopts, or ends where it must as soon as `haste` says.
-pub(super) fn settle(record: &Record, gateway: &Gateway, haste: Haste) -> Judged {
+pub(super) fn settle(record: &Record, gateway: &Gateway, haste: Haste, observer: &Observer) -> Judged {
     let mut findings = Findings::default();
     let judged = judge(record, gateway, SystemTime::now(), &mut findings);
     for refusal in &findings.take().0 {
-        Event::WouldRefuse { attempt: Attempt::from(&*record.client), refusal }.emit();
+        observer.report(&Event::WouldRefuse { attempt: Attempt::from(&*record.client), refusal });
     }
     match &judged {
         Judged::Same => {}

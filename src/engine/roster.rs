@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::gateway::Gateway;
+use crate::observe::Observer;
 
 use super::Shared;
 use super::registry::Record;
@@ -34,6 +35,11 @@ impl Roster {
     /// The snapshot in force.
     pub(super) fn gateway(&self) -> Arc<Gateway> {
         self.shared.gateway.load_full()
+    }
+
+    /// Whom facts are told.
+    pub(super) fn observer(&self) -> &Observer {
+        &self.shared.observer
     }
 
     /// How many snapshots have been in force with the one that is.

@@ -1,5 +1,6 @@
 //! The sockets a gateway listens on, and how an edit changes them: one that stays is never closed, not for a moment.
 
+use std::fmt;
 use std::io;
 use std::net::{self, SocketAddr};
 use std::sync::Arc;
@@ -8,16 +9,18 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::gateway::Gateway;
-use crate::observe::event::Event;
+use crate::observe::event::{self, Event};
 
 use super::accept::{self, Workers};
-use super::{Shared, StartError};
+use super::scrape::Scraper;
+use super::{StartError, pages};
 
-/// The sockets that are open, each with an acceptor.
+/// The sockets that are open, each with an acceptor: those of listeners, and those of pages of metrics.
 #[derive(Default)]
 pub(super) struct Sockets {
     open: Vec<Open>,
     acceptors: JoinSet<()>,
+    pages: JoinSet<()>,
 }
 
 /// One socket. The acceptor has a handle of its own to it, so that another can take its place.
@@ -28,14 +31,51 @@ struct Open {
 
 /// A socket that is bound, and whose connections it takes.
 pub(super) struct Bound {
-    listener: Arc<str>,
+    owner: Owner,
     /// As the file says it; the port may be 0.
     asked: SocketAddr,
     only_v6: bool,
     local: SocketAddr,
     socket: net::TcpListener,
-    /// Whether it was open already, and under which listener's name.
-    was: Option<Arc<str>>,
+    /// Whether it was open already, and whose it was.
+    was: Option<Owner>,
+}
+
+/// Whose a socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Owner {
+    Listener(Arc<str>),
+    Page(Arc<str>),
+}
+
+impl Owner {
+    fn as_event(&self) -> event::Owner<'_> {
+        match self {
+            Self::Listener(name) => event::Owner::Listener(name),
+            Self::Page(name) => event::Owner::Metrics(name),
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listener(name) => write!(f, "listener.{name}"),
+            Self::Page(name) => write!(f, "metrics.{name}"),
+        }
+    }
+}
+
+/// Every address of a gateway, whose it is, and whether it keeps to IPv6.
+fn wanted(gateway: &Gateway) -> impl Iterator<Item = (Owner, SocketAddr, bool)> {
+    let listeners = gateway.listeners.values().flat_map(|listener| {
+        listener.addresses.iter().map(|asked| (Owner::Listener(listener.name.clone()), *asked, listener.has_v4_twin(*asked)))
+    });
+    let pages = gateway
+        .metrics
+        .iter()
+        .flat_map(|page| page.addresses.iter().map(|asked| (Owner::Page(page.name.clone()), *asked, page.has_v4_twin(*asked))));
+    listeners.chain(pages)
 }
 
 impl Sockets {
@@ -46,75 +86,94 @@ impl Sockets {
     pub(super) fn bind(&self, gateway: &Gateway) -> Result<Vec<Bound>, StartError> {
         let mut left: Vec<&Bound> = self.open.iter().map(|open| &open.bound).collect();
         let mut all = Vec::new();
-        for listener in gateway.listeners.values() {
-            for &asked in &listener.addresses {
-                let only_v6 = listener.has_v4_twin(asked);
-                let is_it = |bound: &&&Bound| bound.asked == asked && bound.only_v6 == only_v6;
-                let own = left.iter().position(|bound| is_it(&bound) && bound.listener == listener.name);
-                // What another listener gives up; port 0 names no socket.
-                let others = || left.iter().position(|bound| is_it(&bound) && asked.port() != 0);
-                let taken = own.or_else(others).map(|index| left.swap_remove(index));
-                let bound = match taken {
-                    Some(bound) => bound.hand_over(&listener.name),
-                    None => Bound::new(&listener.name, asked, only_v6),
-                };
-                all.push(bound.map_err(StartError::new(format!("cannot listen on {asked} (listener.{})", listener.name)))?);
-            }
+        for (owner, asked, only_v6) in wanted(gateway) {
+            let is_it = |bound: &&&Bound| bound.asked == asked && bound.only_v6 == only_v6;
+            let own = left.iter().position(|bound| is_it(&bound) && bound.owner == owner);
+            // What another gives up; port 0 names no socket.
+            let others = || left.iter().position(|bound| is_it(&bound) && asked.port() != 0);
+            let taken = own.or_else(others).map(|index| left.swap_remove(index));
+            let failed = StartError::new(format!("cannot listen on {asked} ({owner})"));
+            let bound = match taken {
+                Some(bound) => bound.hand_over(owner),
+                None => Bound::new(owner, asked, only_v6),
+            };
+            all.push(bound.map_err(failed)?);
         }
         Ok(all)
     }
 
-    /// Listens on these and no others from now on.
+    /// Listens on these and no others from now on. A page that stays is served on as it is: whoever is reading it reads on.
     ///
     /// # Errors
     /// The host refuses to watch a socket; what was open then is as it was.
-    pub(super) fn listen(&mut self, all: Vec<Bound>, shared: &Arc<Shared>, workers: &Workers) -> Result<(), StartError> {
+    pub(super) fn listen(&mut self, all: Vec<Bound>, scraper: &Arc<Scraper>, workers: &Workers) -> Result<(), StartError> {
         let watched: Vec<_> = all.into_iter().map(|bound| Ok((bound.watch()?, bound))).collect::<Result<_, StartError>>()?;
-        let before = std::mem::take(&mut self.open);
+        let mut before = std::mem::take(&mut self.open);
         for (socket, bound) in watched {
             if bound.was.is_none() {
-                Event::Listening { listener: &bound.listener, address: bound.local }.emit();
+                scraper.observer().report(&Event::Listening { of: bound.owner.as_event(), address: bound.local });
             }
-            let acceptor = accept::accept(socket, bound.listener.clone(), shared.clone(), workers.clone());
-            self.open.push(Open { acceptor: self.acceptors.spawn(acceptor), bound });
+            let stays = |open: &Open| open.bound.local == bound.local && open.bound.owner == bound.owner;
+            let acceptor = match (&bound.owner, before.iter().position(stays)) {
+                (Owner::Listener(name), _) => {
+                    self.acceptors.spawn(accept::accept(socket, name.clone(), scraper.shared().clone(), workers.clone()))
+                }
+                (Owner::Page(_), Some(index)) => before.swap_remove(index).acceptor,
+                (Owner::Page(name), None) => self.pages.spawn(pages::serve(socket, name.clone(), scraper.clone())),
+            };
+            self.open.push(Open { acceptor, bound });
         }
         for open in before {
             open.acceptor.abort();
             if !self.open.iter().any(|other| other.bound.local == open.bound.local) {
-                Event::NoLongerListening { listener: &open.bound.listener, address: open.bound.local }.emit();
+                scraper.observer().report(&Event::NoLongerListening { of: open.bound.owner.as_event(), address: open.bound.local });
             }
         }
         while self.acceptors.try_join_next().is_some() {}
+        while self.pages.try_join_next().is_some() {}
         Ok(())
     }
 
-    /// Accepts nothing more.
+    /// Accepts nothing more. Pages are served until this is dropped, so that a drain can be watched.
     pub(super) async fn close(&mut self) {
-        self.open.clear();
+        self.open.retain(|open| matches!(open.bound.owner, Owner::Page(_)));
         self.acceptors.shutdown().await;
     }
 
-    /// The addresses, with their listeners' names.
+    /// The addresses of listeners, with their names.
     pub(super) fn addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
-        self.open.iter().map(|open| (open.bound.listener.clone(), open.bound.local)).collect()
+        let named = self.open.iter().filter_map(|open| match &open.bound.owner {
+            Owner::Listener(name) => Some((name.clone(), open.bound.local)),
+            Owner::Page(_) => None,
+        });
+        named.collect()
+    }
+
+    /// The addresses of pages of metrics, with their names.
+    pub(super) fn metrics_addresses(&self) -> Vec<(Arc<str>, SocketAddr)> {
+        let named = self.open.iter().filter_map(|open| match &open.bound.owner {
+            Owner::Page(name) => Some((name.clone(), open.bound.local)),
+            Owner::Listener(_) => None,
+        });
+        named.collect()
     }
 }
 
 impl Bound {
-    fn new(listener: &Arc<str>, asked: SocketAddr, only_v6: bool) -> io::Result<Self> {
+    fn new(owner: Owner, asked: SocketAddr, only_v6: bool) -> io::Result<Self> {
         let socket = accept::bind(asked, only_v6)?;
-        Ok(Self { listener: listener.clone(), asked, only_v6, local: socket.local_addr()?, socket, was: None })
+        Ok(Self { owner, asked, only_v6, local: socket.local_addr()?, socket, was: None })
     }
 
-    /// The same socket, for a listener that may be another.
-    fn hand_over(&self, listener: &Arc<str>) -> io::Result<Self> {
+    /// The same socket, for an owner that may be another.
+    fn hand_over(&self, owner: Owner) -> io::Result<Self> {
         let (asked, only_v6, local) = (self.asked, self.only_v6, self.local);
-        let (socket, was) = (self.socket.try_clone()?, Some(self.listener.clone()));
-        Ok(Self { listener: listener.clone(), asked, only_v6, local, socket, was })
+        let (socket, was) = (self.socket.try_clone()?, Some(self.owner.clone()));
+        Ok(Self { owner, asked, only_v6, local, socket, was })
     }
 
     fn watch(&self) -> Result<TcpListener, StartError> {
-        let failed = StartError::new(format!("cannot listen on {} (listener.{})", self.local, self.listener));
+        let failed = StartError::new(format!("cannot listen on {} ({})", self.local, self.owner));
         self.socket.try_clone().and_then(TcpListener::from_std).map_err(failed)
     }
 }

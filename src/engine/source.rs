@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::runtime::Handle;
+
 use crate::config::Document;
 use crate::config::fault::{Fault, Faults};
 use crate::config::world::Machine;
+use crate::gateway::trial::prove;
 use crate::gateway::{Catalog, Compiled, Gateway};
 use crate::stage::cells::Cells;
 
@@ -63,7 +66,7 @@ impl Refused {
 }
 
 impl Source {
-    /// Compiles a text to take the place of a gateway; also gives the files it was made from, be it or not. It runs on a thread of its
+    /// Compiles a text to take the place of a gateway, and tries its tests; also gives the files it was made from, be it or not. It runs on a thread of its
     /// own: it may take a while, and connections are accepted meanwhile.
     pub(super) async fn compile(&self, before: Arc<Gateway>, text: Text) -> (BTreeSet<PathBuf>, Result<Made, Refused>) {
         let source = self.clone();
@@ -77,7 +80,12 @@ impl Source {
             Text::Read(document) => document,
         };
         let compiled = Gateway::compile_after(Some(before), &document, &self.catalog, &self.cells, &Machine);
-        let Compiled { gateway, faults, files } = compiled;
+        let Compiled { mut gateway, mut faults, files } = compiled;
+        if gateway.as_ref().is_some_and(|gateway| !gateway.tests.is_empty()) {
+            let (_, failed) = Handle::current().block_on(prove(&document, &self.catalog, &Machine));
+            gateway = gateway.filter(|_| !failed.refuse());
+            faults.extend(failed);
+        }
         let made = match gateway {
             Some(gateway) => {
                 let warnings = faults.iter().map(|warning| line(&document, warning)).collect();

@@ -28,7 +28,7 @@ impl Thread {
     /// # Errors
     /// When the host refuses a thread or a poller.
     pub(super) fn start(index: usize, shared: Arc<Shared>, stop: watch::Receiver<bool>) -> std::io::Result<Self> {
-        let worker = Arc::new(Worker::new(shared));
+        let worker = Arc::new(Worker::new(index, shared));
         let (inbox, sockets) = mpsc::channel(INBOX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = run(worker.clone(), sockets, stop);

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::gateway::Gateway;
 use crate::gateway::listener::Listener;
+use crate::gateway::request::Target;
 use crate::gateway::route::Route;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
@@ -17,7 +18,6 @@ use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
 use super::live::Holdings;
-use super::request::Target;
 use super::worker::Worker;
 
 /// Why a connection does not become live.
@@ -75,7 +75,7 @@ impl Visit {
     pub(super) fn report_findings(&mut self) {
         let (found, _) = self.findings.take();
         for refusal in &found {
-            Event::WouldRefuse { attempt: self.attempt(), refusal }.emit();
+            self.worker.observer().report(&Event::WouldRefuse { attempt: self.attempt(), refusal });
         }
     }
 

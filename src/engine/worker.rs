@@ -10,8 +10,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::gateway::Gateway;
 use crate::gateway::listener::Listener;
+use crate::observe::Observer;
 use crate::stage::Peer;
 use crate::stage::Refusal;
+use crate::stage::client::Counters;
 use crate::stage::refusal::SHUTTING_DOWN;
 use crate::stage::slots::Slots;
 use crate::wire::tick::TICK;
@@ -40,6 +42,7 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) wheel: Wheel,
     pub(super) registry: Arc<Registry>,
+    index: usize,
     /// Connections and handshakes on this worker.
     load: AtomicUsize,
     stopping: AtomicBool,
@@ -61,9 +64,10 @@ impl Drop for Load {
 
 impl Worker {
     /// A worker without connections.
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(index: usize, shared: Arc<Shared>) -> Self {
         Self {
             shared,
+            index,
             wheel: Wheel::new(),
             registry: Arc::default(),
             load: AtomicUsize::new(0),
@@ -83,6 +87,16 @@ impl Worker {
     /// Connections and handshakes on this worker.
     pub(super) fn load(&self) -> usize {
         self.load.load(Ordering::Relaxed)
+    }
+
+    /// Whom its connections tell what happens to them.
+    pub(super) fn observer(&self) -> &Observer {
+        &self.shared.observer
+    }
+
+    /// Counters for a connection of this route on this worker.
+    pub(super) fn counters(&self, route: &str) -> Counters {
+        Counters::adding_to(self.observer().metrics().traffic(route, self.index))
     }
 
     /// A stop has been asked for: probes are told to send nobody here any more, while whoever comes is let in.

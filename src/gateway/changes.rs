@@ -7,6 +7,7 @@ use crate::config::table::LogTable;
 
 use super::Gateway;
 use super::compile::Requests;
+use super::metrics::Page;
 
 /// The tables of a file that took the place of another, by what became of them. Names are as the file refers to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +61,8 @@ impl Gateway {
         let routes =
             routes.map(|(route, requests)| (format!("route.{}", route.name), Identity::Route(Arc::as_ptr(route).cast(), requests)));
         let logs = self.logs.iter().map(|(name, table)| (format!("log.{name}"), Identity::Log(table)));
-        self.kept.parts().chain(listeners).chain(routes).chain(logs).collect()
+        let pages = self.metrics.iter().map(|page| (format!("metrics.{}", page.name), Identity::Page(page)));
+        self.kept.parts().chain(listeners).chain(routes).chain(logs).chain(pages).collect()
     }
 }
 
@@ -71,6 +73,7 @@ pub(super) enum Identity<'a> {
     /// The requests a route takes are no part of it: to take others wakes nobody who is on it.
     Route(*const (), &'a Requests),
     Log(&'a LogTable),
+    Page(&'a Page),
 }
 
 impl Identity<'_> {

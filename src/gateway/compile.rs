@@ -23,6 +23,7 @@ use super::kept::Before;
 use super::listener::Listener;
 use super::parts::Parts;
 use super::route::Route;
+use super::table::choice::Way;
 use super::{Drain, Gateway, Reload, log_file};
 
 impl Gateway {
@@ -45,13 +46,17 @@ impl Gateway {
         let (config, mut faults) = Config::read_in(document, &catalog.kinds(), world);
         let Some(config) = config else { return Compiled { gateway: None, faults, files: BTreeSet::new() } };
         let parts = Parts::new(&config, catalog, cells, world, Before(before));
-        let mut compiler = Compiler { parts, cells, world, listeners: BTreeMap::new() };
+        let mut compiler = Compiler { parts, cells, world, listeners: BTreeMap::new(), bound: Vec::new(), ways: Vec::new() };
         compiler.listeners();
+        let metrics = compiler.metrics();
         let (routes, tables) = compiler.routes();
         compiler.logs();
+        compiler.tests();
         compiler.parts.unused_pipelines();
         compiler.parts.warn_of_unused();
         let listeners = std::mem::take(&mut compiler.listeners);
+        let upstreams = compiler.parts.upstreams();
+        let ways = std::mem::take(&mut compiler.ways);
         let Parts { faults: found, kept, files, .. } = compiler.parts;
         faults.extend(found);
         let requests = config.routes().map(|route| Requests::of(&route)).collect();
@@ -72,9 +77,13 @@ impl Gateway {
             listeners,
             routes,
             reporting: config.reporting().iter().map(ToString::to_string).collect(),
+            upstreams,
+            metrics,
             logs: config.logs,
             folder: config.folder,
             tables,
+            ways,
+            tests: config.tests,
             files: files.clone(),
             requests,
             kept,
@@ -115,21 +124,24 @@ pub(super) struct Compiler<'a> {
     cells: &'a Cells,
     world: &'a dyn World,
     pub(super) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
+    bound: Vec<Bound>,
+    /// What each route takes.
+    pub(super) ways: Vec<Way>,
 }
 
-/// An address a listener takes, and where the file says so.
+/// An address that is taken, by which table, and where it says so.
 struct Bound {
     address: SocketAddr,
-    listener: String,
+    by: KeyPath,
     at: KeyPath,
 }
 
 impl Bound {
-    /// Whether the system would give only one of these two addresses out. Of one listener `[::]` leaves IPv4 to its twin.
-    fn meets(&self, address: SocketAddr, listener: &str) -> bool {
+    /// Whether the system would give only one of these two addresses out. Of one table `[::]` leaves IPv4 to its twin.
+    fn meets(&self, address: SocketAddr, by: &KeyPath) -> bool {
         let (ours, theirs) = (self.address.ip(), address.ip());
         let is_same_family = ours.is_ipv4() == theirs.is_ipv4();
-        let covers = |one: SocketAddr| one.ip().is_unspecified() && (is_same_family || (one.is_ipv6() && self.listener != listener));
+        let covers = |one: SocketAddr| one.ip().is_unspecified() && (is_same_family || (one.is_ipv6() && self.by != *by));
         address.port() != 0 && self.address.port() == address.port() && (ours == theirs || covers(self.address) || covers(address))
     }
 }
@@ -145,44 +157,48 @@ impl Compiler<'_> {
             let fault = Fault::new(KeyPath::default(), "there is no listener, so nothing would be served");
             self.fault(fault.hint("write a table [listener.NAME] with an address, as \"127.0.0.1:8765\""));
         }
-        let mut bound = Vec::new();
         for (name, shape) in &config.listeners {
             let at = KeyPath::table("listener", name);
-            let listener = self.listener(name, shape, &at, &mut bound);
+            let listener = self.listener(name, shape, &at);
             let listener = self.parts.before.listener(listener);
             self.listeners.insert(name.as_str().into(), listener);
         }
     }
 
-    fn listener(&mut self, name: &str, shape: &ListenerTable, at: &KeyPath, bound: &mut Vec<Bound>) -> Listener {
+    /// The addresses of a table, resolved; each belongs to one table.
+    pub(super) fn addresses(&mut self, table: &KeyPath, written: &[Address]) -> Vec<SocketAddr> {
         let mut addresses = Vec::new();
-        for (index, address) in shape.address.iter().enumerate() {
-            let at = at.key("address").index(index);
+        for (index, address) in written.iter().enumerate() {
+            let at = table.key("address").index(index);
             let found = resolve(address, &at, self.world).unwrap_or_else(|fault| {
                 self.fault(fault);
                 Vec::new()
             });
             for address in found {
-                match bound.iter().find(|bound| bound.meets(address, name)) {
+                match self.bound.iter().find(|bound| bound.meets(address, table)) {
                     Some(other) => {
                         let fault = match other.address == address {
                             true => Fault::new(at.clone(), format!("{address} is taken already")),
                             false => Fault::new(at.clone(), format!("{address} cannot be bound beside {}", other.address))
                                 .hint(format!("{} is every address: leave the other out", widest(address, other.address))),
                         };
-                        let fault = fault.also(other.at.clone(), format!("listener.{}", other.listener));
+                        let fault = fault.also(other.at.clone(), other.by.to_string());
                         self.fault(fault);
                     }
                     None => {
-                        bound.push(Bound { address, listener: name.to_owned(), at: at.clone() });
+                        self.bound.push(Bound { address, by: table.clone(), at: at.clone() });
                         addresses.push(address);
                     }
                 }
             }
         }
+        addresses
+    }
+
+    fn listener(&mut self, name: &str, shape: &ListenerTable, at: &KeyPath) -> Listener {
         Listener {
             name: name.into(),
-            addresses,
+            addresses: self.addresses(at, &shape.address),
             pipeline: Pipeline::new(self.parts.entries(&at.key("pipeline"), &shape.pipeline, &[])),
             slots: self.cells.cell("listener", name, || Slots::new(None)),
             max_connections: count(shape.max_connections),

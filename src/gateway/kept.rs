@@ -47,14 +47,6 @@ impl<P: Clone> Origin<P> {
 }
 
 impl Kept {
-    /// What the file calls an endpoint.
-    pub(super) fn endpoint(&self, made: &Endpoint) -> Option<String> {
-        let own = self.own.iter().filter(|(_, origin)| origin.made == *made).map(|(name, _)| name);
-        let upstreams =
-            self.upstreams.iter().filter(|(_, upstream)| Endpoint::Upstream(Arc::clone(upstream)) == *made).map(|(name, _)| name);
-        own.chain(upstreams).next().map(ToString::to_string)
-    }
-
     /// Every part that a table made, by its name.
     pub(super) fn parts(&self) -> impl Iterator<Item = (String, Identity<'_>)> {
         let stages = self.stages.iter().map(|(name, origin)| (name.to_string(), Identity::of(&origin.made)));

@@ -46,6 +46,11 @@ impl Listener {
 
     /// Whether an IPv4 address of this listener has the same port, so that the IPv6 one has to keep to itself.
     pub fn has_v4_twin(&self, address: SocketAddr) -> bool {
-        address.is_ipv6() && self.addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port() && other.port() != 0)
+        has_v4_twin(&self.addresses, address)
     }
+}
+
+/// Whether one of these addresses is an IPv4 one of the same port as this IPv6 one.
+pub(super) fn has_v4_twin(addresses: &[SocketAddr], address: SocketAddr) -> bool {
+    address.is_ipv6() && addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port() && other.port() != 0)
 }

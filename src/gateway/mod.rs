@@ -2,22 +2,27 @@
 //!
 //! All that can fail about a file fails here, before anything of it is in force.
 
+pub mod admission;
 pub mod catalog;
 mod changes;
 mod compile;
+mod expected;
 mod fitting;
 mod health;
 mod kept;
 pub mod listener;
 mod log_file;
+pub mod metrics;
 mod needs;
 mod parts;
 pub mod path;
 mod references;
+pub mod request;
 pub mod route;
 mod route_change;
 mod routes;
 pub mod table;
+pub mod trial;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,13 +30,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::table::{LogTable, Reload as ReloadTable};
+use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
 use crate::config::units::{Percent, Switch};
+use crate::endpoint::upstream::Upstream;
 use crate::stage::slots::Slots;
 
 use listener::Listener;
+use metrics::Page;
 use route::Route;
 use table::Table;
+use table::choice::Way;
 
 pub use catalog::Catalog;
 pub use changes::Changes;
@@ -56,12 +64,20 @@ pub struct Gateway {
     pub listeners: BTreeMap<Arc<str>, Arc<Listener>>,
     /// The routes, in the order of their names.
     pub routes: Vec<Arc<Route>>,
+    /// The upstreams, by name; one that is only a URL by that.
+    pub upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
+    /// Where its numbers are served.
+    pub metrics: Vec<Page>,
     /// Where log lines go, as the file says it.
     pub logs: BTreeMap<String, LogTable>,
     /// The stages and rules in `mode = "report"`, by their places: they refuse nobody.
     pub reporting: Vec<String>,
     /// The folder that relative paths belong to.
     pub folder: PathBuf,
+    /// What each route takes of each listener, to tell why one takes a request.
+    pub ways: Vec<Way>,
+    /// What the file expects to come of requests.
+    pub tests: BTreeMap<String, TestTable>,
     /// The files that its parts were read from.
     pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,

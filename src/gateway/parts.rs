@@ -259,6 +259,16 @@ impl<'a> Parts<'a> {
         self.endpoints.get(reference).cloned().flatten()
     }
 
+    /// Every upstream, by name; one that is only a URL by that.
+    pub(super) fn upstreams(&self) -> BTreeMap<Arc<str>, Arc<Upstream>> {
+        let named = self.endpoints.iter().filter_map(|(reference, made)| match (reference, made) {
+            (EndpointRef::Part(part), Some(Endpoint::Upstream(upstream))) => Some((part.name.as_deref()?.into(), upstream.clone())),
+            (EndpointRef::Url(url), Some(Endpoint::Upstream(upstream))) => Some((url.to_string().into(), upstream.clone())),
+            _ => None,
+        });
+        named.collect()
+    }
+
     /// Whether every client that passes this pipeline has an identity.
     pub(super) fn authenticates(&self, pipeline: &Pipeline) -> bool {
         pipeline.entries().iter().any(|entry| self.proves(entry))

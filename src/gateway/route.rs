@@ -19,6 +19,8 @@ pub struct Route {
     pub pipeline: Pipeline,
     /// What answers.
     pub endpoint: Endpoint,
+    /// The same, as the file names it.
+    pub answers: Arc<str>,
     /// The subprotocols that may be agreed on; `None` for all of them.
     pub subprotocols: Option<Vec<String>>,
     /// The largest message of each side.
@@ -36,14 +38,15 @@ pub struct Route {
 /// Routes are equal when they say the same and are made of the same stages and endpoint.
 impl PartialEq for Route {
     fn eq(&self, other: &Self) -> bool {
-        self.pipeline == other.pipeline && self.endpoint == other.endpoint && self.has_settings_of(other)
+        self.pipeline == other.pipeline && self.endpoint == other.endpoint && self.answers == other.answers && self.has_settings_of(other)
     }
 }
 
 impl Route {
-    /// Whether it is equal to another but for its pipeline and its endpoint.
+    /// Whether it is equal to another but for its pipeline and what answers.
     pub(super) fn has_settings_of(&self, other: &Self) -> bool {
-        let Self { name, pipeline: _, endpoint: _, subprotocols, max_message, times, compression, forward_claims, on_reload } = self;
+        let Self { name, pipeline: _, endpoint: _, answers: _, subprotocols, max_message, times, compression, forward_claims, on_reload } =
+            self;
         *name == other.name
             && *subprotocols == other.subprotocols
             && *max_message == other.max_message

@@ -69,7 +69,8 @@ impl<'a> Whole<'a> {
         // Left out it is the only one there is.
         let takes = |listener: &str| requests.listeners.is_empty() || requests.listeners.iter().any(|name| name == listener);
         let listeners = gateway.listeners.iter().map(|(name, listener)| (&**name, listener)).filter(|(name, _)| takes(name)).collect();
-        let endpoint = gateway.kept.endpoint(&route.endpoint).unwrap_or_else(|| format!("route.{name}"));
+        // One that is a URL stands in the route's own table.
+        let endpoint = if route.answers.contains("://") { format!("route.{name}") } else { route.answers.to_string() };
         Some(Self { route, requests, listeners, endpoint })
     }
 

@@ -13,6 +13,7 @@ use crate::wire::session::MaxMessage;
 use super::compile::Compiler;
 use super::listener::Listener;
 use super::route::{Route, Times};
+use super::table::choice::Way;
 use super::table::{HostPattern, PathPattern, Table};
 
 /// Which route has taken a host and path of a listener, by listener.
@@ -25,6 +26,15 @@ struct Patterns {
 }
 
 impl Patterns {
+    /// What a route of these takes of a listener.
+    fn ways(&self, listener: &Arc<str>, route: &str) -> Vec<Way> {
+        let way = |host: &HostPattern, path: &PathPattern| {
+            let (listener, host, path) = (listener.clone(), host.clone(), path.clone());
+            Way { listener, host, path, route: route.into() }
+        };
+        self.hosts.iter().flat_map(|host| self.paths.iter().map(move |(_, path)| way(host, path))).collect()
+    }
+
     /// The names that segments of any of them have.
     fn segments(&self) -> Vec<Arc<str>> {
         let labels = self.hosts.iter().filter_map(HostPattern::label);
@@ -48,6 +58,7 @@ impl Compiler<'_> {
             for listener in &listeners {
                 let table = tables.entry(listener.name.clone()).or_default();
                 self.enter(table, index, &patterns, &shapes);
+                self.ways.extend(patterns.ways(&listener.name, shape.name));
             }
             let route = self.route(shape, &listeners, &segments);
             routes.push(route.map(|route| self.parts.before.route(route)));
@@ -98,6 +109,7 @@ impl Compiler<'_> {
             name: shape.name.into(),
             pipeline,
             endpoint: endpoint?,
+            answers: shape.endpoint.to_string().into(),
             subprotocols: shape.subprotocols.map(|names| names.iter().map(ToString::to_string).collect()),
             max_message: MaxMessage { client: size(shape.max_client_message), upstream: size(shape.max_upstream_message) },
             times: Times {

@@ -1,5 +1,7 @@
 //! The routing table: which route takes a request, by listener, host and path.
 
+pub mod choice;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -50,11 +50,16 @@ impl Event<'_> {
             Self::Started { version, config, listeners } => {
                 line!(GATEWAY, INFO, "started", version, config = %config.display(), listeners);
             }
-            Self::Listening { listener, address } => line!(GATEWAY, INFO, "listening", listener, address = %address),
-            Self::NoLongerListening { listener, address } => {
-                line!(GATEWAY, INFO, "no_longer_listening", listener, address = %address);
+            Self::Listening { of, address } => {
+                let (listener, metrics) = of.names();
+                line!(GATEWAY, INFO, "listening", listener, metrics, address = %address);
             }
-            Self::UpstreamFailed { connection, route, server, outcome, detail } => {
+            Self::NoLongerListening { of, address } => {
+                let (listener, metrics) = of.names();
+                line!(GATEWAY, INFO, "no_longer_listening", listener, metrics, address = %address);
+            }
+            Self::UpstreamFailed { is_replaced: false, .. } => {}
+            Self::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true } => {
                 line!(
                     GATEWAY,
                     WARN,

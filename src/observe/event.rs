@@ -8,7 +8,8 @@ use crate::stage::{Client, Ending, Outcome, Peer, Refusal};
 
 /// One fact, borrowed from whoever knows it, at the moment it is true.
 ///
-/// Its level, name and fields stand in one place, `emit.rs`. Nothing is reported per frame or message.
+/// Its level, name and fields stand in one place, `emit.rs`; what it counts in another, `metrics/mod.rs`. Nothing is reported per frame or
+/// message.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The config is compiled and every socket is bound.
@@ -20,17 +21,17 @@ pub enum Event<'a> {
         /// How many listeners it has.
         listeners: usize,
     },
-    /// A listener takes connections at one of its addresses.
+    /// A listener takes connections at one of its addresses, or a page of metrics is served there.
     Listening {
-        /// The listener's name.
-        listener: &'a str,
+        /// Whose address it is.
+        of: Owner<'a>,
         /// The address as bound, with the port that was given for port 0.
         address: SocketAddr,
     },
-    /// A listener takes no connections at one of its addresses any more: an edit took it out.
+    /// An address is served no more: an edit took it out.
     NoLongerListening {
-        /// The listener's name.
-        listener: &'a str,
+        /// Whose address it was.
+        of: Owner<'a>,
         /// The address.
         address: SocketAddr,
     },
@@ -95,6 +96,8 @@ pub enum Event<'a> {
         outcome: Outcome,
         /// What the system or the server said.
         detail: &'a str,
+        /// Whether another server has answered in its place. Where none has, the refusal tells of every try, and this has no line.
+        is_replaced: bool,
     },
     /// A server that kept failing gets no connections for a while.
     UpstreamResting {
@@ -211,6 +214,36 @@ pub enum Event<'a> {
         /// What went wrong.
         what: &'a str,
     },
+}
+
+impl Event<'_> {
+    /// What a handshake or connection has come to, where this is its end.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Close { ending, .. } => Some(ending.outcome),
+            Self::Refused { refusal, .. } => Some(refusal.outcome),
+            _ => None,
+        }
+    }
+}
+
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// The listener of this name.
+    Listener(&'a str),
+    /// The page of metrics of this name.
+    Metrics(&'a str),
+}
+
+impl<'a> Owner<'a> {
+    /// Its name, as a listener's and as a page's.
+    pub(super) fn names(self) -> (Option<&'a str>, Option<&'a str>) {
+        match self {
+            Self::Listener(name) => (Some(name), None),
+            Self::Metrics(name) => (None, Some(name)),
+        }
+    }
 }
 
 /// What an edit means for the connections that are open.

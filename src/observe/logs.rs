@@ -1,5 +1,6 @@
 //! Logs: the subscriber that writes events to sinks, which can be swapped while it runs.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -61,6 +62,12 @@ impl<'a> From<&'a Trouble> for Event<'a> {
             (0, Some(error)) => Self::LogFileStuck { sink, error },
             (lines, error) => Self::LogLinesLost { sink, lines, error },
         }
+    }
+}
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logs").finish_non_exhaustive()
     }
 }
 

@@ -132,6 +132,14 @@ pub fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value
 /// Messages and bytes that a connection has passed on. One writer, any reader.
 #[derive(Debug, Default)]
 pub struct Counters {
+    own: Traffic,
+    /// Where all connections of its route on this thread add up, if anybody wants to know.
+    sum: Option<Arc<Traffic>>,
+}
+
+/// Messages and bytes from both sides. One thread writes, any reads.
+#[derive(Debug, Default)]
+pub struct Traffic {
     client: Tally,
     upstream: Tally,
 }
@@ -144,6 +152,26 @@ pub struct Tally {
 }
 
 impl Counters {
+    /// Counters of a connection that adds to this sum too; nobody but this thread does.
+    pub fn adding_to(sum: Arc<Traffic>) -> Self {
+        Self { own: Traffic::default(), sum: Some(sum) }
+    }
+
+    /// What came from this side.
+    pub fn from(&self, side: Side) -> &Tally {
+        self.own.from(side)
+    }
+
+    /// Counts messages and payload bytes from this side; called by the connection's own task only, so that loads and stores do.
+    pub fn add(&self, side: Side, messages: u64, bytes: u64) {
+        self.own.from(side).add(messages, bytes);
+        if let Some(sum) = &self.sum {
+            sum.from(side).add(messages, bytes);
+        }
+    }
+}
+
+impl Traffic {
     /// What came from this side.
     pub fn from(&self, side: Side) -> &Tally {
         match side {
@@ -154,8 +182,7 @@ impl Counters {
 }
 
 impl Tally {
-    /// Counts messages and payload bytes; called by the connection's own task only, so a load and a store do.
-    pub fn add(&self, messages: u64, bytes: u64) {
+    fn add(&self, messages: u64, bytes: u64) {
         self.messages.store(self.messages.load(Ordering::Relaxed) + messages, Ordering::Relaxed);
         self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
     }

@@ -1,28 +1,50 @@
-//! What stages hold for one connection: permits it gives back at its end, and what they have looked up for it.
+//! What stages hold for one connection: slots it gives back at its end, and what they have looked up for it.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use super::slots::Permit;
+use super::holders::{Holders, Slot};
+use super::refusal::{Refusal, Verdict};
 
 /// Filled at the handshake; each stage adds a bounded number of entries. A connection that does not become live gives all of it back
 /// as soon as it is refused.
 #[derive(Default)]
 pub struct Holdings {
-    permits: Vec<Permit>,
+    slots: Vec<Slot>,
     kept: Vec<(Arc<str>, Arc<dyn Any + Send + Sync>)>,
 }
 
 impl Holdings {
     /// Holds a slot until the connection ends.
-    pub fn hold(&mut self, permit: Permit) {
-        self.permits.push(permit);
+    pub fn hold(&mut self, slot: Slot) {
+        // Each connection has few of them, and there are many connections.
+        self.slots.reserve_exact(1);
+        self.slots.push(slot);
+    }
+
+    /// Whether a slot of these is held: a stage that stands on a way twice counts a connection once.
+    pub fn has_slot_of(&self, holders: &Arc<Holders>) -> bool {
+        self.slots.iter().any(|slot| slot.is_of(holders))
+    }
+
+    /// Whether all slots that are held are still to be had; see [`Slot::verdict`].
+    ///
+    /// # Errors
+    /// The refusal of the first that is not.
+    pub fn verdict(&self) -> Verdict {
+        self.slots.iter().try_for_each(Slot::verdict)
+    }
+
+    /// Signs what those are told whom this connection will replace.
+    pub(super) fn sign(&mut self, sign: impl Fn(&mut Refusal)) {
+        self.slots.iter_mut().for_each(|slot| slot.sign(&sign));
     }
 
     /// Keeps what the stage of this name has looked up, in place of what it kept before.
     pub fn keep<T: Any + Send + Sync>(&mut self, stage: &Arc<str>, value: Arc<T>) {
         self.kept.retain(|(name, _)| name != stage);
+        self.kept.reserve_exact(1);
         self.kept.push((stage.clone(), value));
     }
 
@@ -33,21 +55,20 @@ impl Holdings {
     }
 
     /// The slots, for whoever gives them back at a moment of its own.
-    pub fn take_permits(&mut self) -> Vec<Permit> {
-        std::mem::take(&mut self.permits)
+    pub fn take_slots(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.slots)
     }
 }
 
 impl fmt::Debug for Holdings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stages: Vec<&str> = self.kept.iter().map(|(name, _)| &**name).collect();
-        f.debug_struct("Holdings").field("permits", &self.permits.len()).field("kept", &stages).finish()
+        f.debug_struct("Holdings").field("slots", &self.slots.len()).field("kept", &stages).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::slots::Slots;
     use super::*;
 
     #[test]
@@ -62,14 +83,15 @@ mod tests {
     }
 
     #[test]
-    fn permits_that_are_taken_are_given_back_by_whoever_took_them() {
-        let slots = Arc::new(Slots::new(Some(1)));
+    fn slots_that_are_taken_are_given_back_by_whoever_took_them() {
+        let (holders, others) = (Arc::<Holders>::default(), Arc::default());
         let mut holdings = Holdings::default();
-        holdings.hold(slots.enter().unwrap());
-        let permits = holdings.take_permits();
+        holdings.hold(holders.enter(1).unwrap());
+        assert!(holdings.has_slot_of(&holders) && !holdings.has_slot_of(&others));
+        let slots = holdings.take_slots();
         drop(holdings);
-        assert!(slots.enter().is_none());
-        drop(permits);
-        assert!(slots.enter().is_some());
+        assert!(holders.enter(1).is_none());
+        drop(slots);
+        assert!(holders.enter(1).is_some());
     }
 }

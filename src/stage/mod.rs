@@ -10,6 +10,7 @@ pub mod errors;
 pub mod fields;
 pub mod firewall;
 pub mod headers;
+pub mod holders;
 pub mod holdings;
 pub mod inputs;
 pub mod jwt;
@@ -23,6 +24,7 @@ pub mod refusal;
 pub mod revoked;
 pub mod sample;
 pub mod slots;
+pub mod supposed;
 pub mod template;
 pub mod traffic;
 
@@ -36,6 +38,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::config::Part;
 use crate::config::fault::Faults;
+
+use supposed::Shown;
 
 pub use build::Build;
 pub use client::{Client, Identity, Peer};
@@ -104,6 +108,11 @@ pub trait Stage: Send + Sync + 'static {
 
     /// The connection has ended. For counting; what it held releases itself.
     fn close(&self, _client: &Client, _ending: &Ending) {}
+
+    /// How a client would show this token where the stage looks first, for trials; nothing where it looks at none.
+    fn show(&self, _token: &str) -> Option<Shown> {
+        None
+    }
 
     /// Whether it may leave out messages.
     fn leaves_out(&self) -> bool {

@@ -1,11 +1,14 @@
 //! The one table of outcomes: what each refusal or ending is called, answered and logged as.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::config::fault::KeyPath;
 
 use super::template::Template;
 
@@ -145,10 +148,23 @@ pub struct Refusal {
     pub stage: Option<Arc<str>>,
     /// Which rule of that stage decided, for the log; never told to the client.
     pub rule: Option<Box<str>>,
+    /// Where that rule stands in the stage's table.
+    pub clause: Option<Clause>,
     /// A would-be refusal of a rule in `mode = "report"`: logged and counted, not enforced.
     pub report: bool,
     /// How the client is told; `errors` stages change it.
     pub telling: Telling,
+}
+
+/// Where in its stage's own table a rule stands. Nothing of it is allocated for a refusal: stages keep what they need to say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause {
+    /// The key; one of an inner table by its dotted path.
+    pub key: &'static str,
+    /// The element, where the key holds a list.
+    pub index: Option<usize>,
+    /// The line, counted from 1, of the file which that element names, as it names it.
+    pub line: Option<(Arc<Path>, usize)>,
 }
 
 /// The form in which a refused client is told.
@@ -185,6 +201,7 @@ impl Refusal {
             retry_after: None,
             stage: None,
             rule: None,
+            clause: None,
             report: false,
             telling: Telling::default(),
         }
@@ -197,6 +214,23 @@ impl Refusal {
         self
     }
 
+    /// Says which key of its stage's table the rule is, or a part of.
+    #[must_use]
+    pub fn at(mut self, key: &'static str) -> Self {
+        self.clause = Some(Clause { key, index: None, line: None });
+        self
+    }
+
+    /// Where in the file the rule stands that decided: the key of the stage's table, or that table; nothing where no stage decided.
+    /// A bare kind has no table, and its path leads nowhere.
+    pub fn path(&self) -> Option<KeyPath> {
+        let stage = self.stage.as_deref()?;
+        let table = stage.split_once('.').map_or_else(|| KeyPath::default().key(stage), |(kind, name)| KeyPath::table(kind, name));
+        let Some(clause) = &self.clause else { return Some(table) };
+        let key = clause.key.split('.').fold(table, |at, key| at.key(key));
+        Some(clause.index.map_or_else(|| key.clone(), |index| key.index(index)))
+    }
+
     /// Marks it as a would-be refusal: logged and counted, not enforced.
     #[must_use]
     pub fn reported(mut self) -> Self {
@@ -207,6 +241,11 @@ impl Refusal {
     /// The close code the client gets, where this refusal can be told in a Close frame.
     pub fn close_code(&self) -> Option<u16> {
         self.code.or(self.outcome.code)
+    }
+
+    /// Whether a client that has not been answered is told by an accepted upgrade and a Close, and not over HTTP.
+    pub fn is_told_by_close(&self) -> bool {
+        self.telling.accept_close && self.close_code().is_some()
     }
 
     /// The text message to send on the socket before the Close frame, with this refusal's final reason and code; none where it has
@@ -256,6 +295,8 @@ pub struct Ending {
     pub stage: Option<Arc<str>>,
     /// Which rule of that stage decided.
     pub rule: Option<Box<str>>,
+    /// Where that rule stands in the stage's table.
+    pub clause: Option<Box<Clause>>,
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Closing {
     /// A peer has closed.
     pub(super) fn answering(side: Side, close: Close, timeout: Ticks, now: Tick) -> Self {
         let code = close.code.unwrap_or(NO_CODE);
-        let ending = Ending { by: party(side), outcome: CLOSED, code, reason: close.reason, stage: None, rule: None };
+        let ending = Ending { by: party(side), outcome: CLOSED, code, reason: close.reason, stage: None, rule: None, clause: None };
         let until = now + timeout;
         Self { ending, phase: Phase::Answering(side), grace: until, until }
     }
@@ -61,14 +61,16 @@ impl Closing {
         let grace = if refusal.outcome.id == TOKEN_EXPIRED.id { GRACE_EXPIRED } else { GRACE };
         let (code, reason) = refusal.close_code().map_or((NO_CLOSE, ""), |code| (code, close::cut(&refusal.reason)));
         let reason = reason.into();
-        let Refusal { outcome, stage, rule, .. } = refusal;
-        Self::parting(Ending { by: Party::Gateway, outcome, code, reason, stage, rule }, grace, timeout, now)
+        let Refusal { outcome, stage, rule, clause, .. } = refusal;
+        let clause = clause.map(Box::new);
+        Self::parting(Ending { by: Party::Gateway, outcome, code, reason, stage, rule, clause }, grace, timeout, now)
     }
 
     /// A peer's connection has ended without a Close.
     pub(super) fn lost(side: Side, refusal: &Refusal, timeout: Ticks, now: Tick) -> Self {
         let (code, reason) = refusal.close_code().map_or((NO_CLOSE, ""), |code| (code, close::cut(&refusal.reason)));
-        let ending = Ending { by: party(side), outcome: refusal.outcome, code, reason: reason.into(), stage: None, rule: None };
+        let ending =
+            Ending { by: party(side), outcome: refusal.outcome, code, reason: reason.into(), stage: None, rule: None, clause: None };
         Self::parting(ending, GRACE, timeout, now)
     }
 

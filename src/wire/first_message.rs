@@ -23,7 +23,7 @@ pub enum NoMessage {
     /// What the client sent is refused; it has not been told yet.
     Refused(Box<Refusal>),
     /// The client has closed, and its Close is answered, or it is lost.
-    Ended(Ending),
+    Ended(Box<Ending>),
 }
 
 /// Reads exactly one message of at most `max` bytes; pings before it are answered, what follows it stays in the leg. The time
@@ -58,13 +58,13 @@ where
             ready!(leg.shut(cx));
         }
         if let Some(ending) = ending.take() {
-            return Poll::Ready(Err(NoMessage::Ended(ending)));
+            return Poll::Ready(Err(NoMessage::Ended(Box::new(ending))));
         }
         let bytes = ready!(leg.fill(cx, now, buffer));
         if bytes.is_empty() || leg.flow != Flow::Open {
-            return Poll::Ready(Err(NoMessage::Ended(
+            return Poll::Ready(Err(NoMessage::Ended(Box::new(
                 Closing::lost(Side::Client, &Refusal::new(CLIENT_LOST), Ticks::default(), now).ending,
-            )));
+            ))));
         }
         let mut reading = leg.reading.take().unwrap_or_default();
         let (taken, item) = match reading.read(&mut leg.cursor, bytes, now, |_, _| Ok(Pace::Go)) {

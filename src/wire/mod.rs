@@ -17,6 +17,7 @@ pub mod handshake;
 pub mod head;
 pub mod leg;
 pub mod linger;
+pub mod memory;
 pub mod message;
 mod own;
 mod pump;

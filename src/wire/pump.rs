@@ -131,7 +131,7 @@ where
     D: AsyncRead + AsyncWrite + Unpin,
 {
     let count = src.cursor.pass(bytes.len()).unwrap_or_default();
-    terms.client.counters.from(from).add(0, count as u64);
+    terms.client.counters.add(from, 0, count as u64);
     dst.send(cx, now, bytes.get(..count).unwrap_or_default(), None);
     if src.cursor.open() == 0 {
         src.flow = src.flow.after(Turning::FrameDone);

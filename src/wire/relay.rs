@@ -40,7 +40,7 @@ impl<C, U> Relay<C, U> {
     /// Sends the backend a message the client has sent before, which nothing of the session has gone on before.
     pub fn begin_with(&mut self, message: &Message, now: Tick) {
         self.upstream.queue(&own::masked(message), now);
-        self.terms.client.counters.from(Side::Client).add(1, message.as_bytes().len() as u64);
+        self.terms.client.counters.add(Side::Client, 1, message.as_bytes().len() as u64);
     }
 
     /// Nothing but the frames that are going out passes any more; the peers are owed these farewells.

@@ -78,7 +78,7 @@ impl<'a> Judge<'a> {
     /// Adds up what has passed; says whether more than control frames has come.
     pub(super) fn settle(self, client: &Client) -> bool {
         if self.has_data || self.bytes > 0 {
-            client.counters.from(self.from).add(self.messages, self.bytes);
+            client.counters.add(self.from, self.messages, self.bytes);
         }
         self.has_data || self.bytes > 0
     }

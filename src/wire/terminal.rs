@@ -179,7 +179,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         if let Some(greeting) = self.responder.greet() {
             let mut out = Vec::new();
             own::message(&greeting, &mut out);
-            self.terms.client.counters.from(Side::Upstream).add(1, greeting.as_bytes().len() as u64);
+            self.terms.client.counters.add(Side::Upstream, 1, greeting.as_bytes().len() as u64);
             self.leg.send(cx, now, &out, None);
         }
     }
@@ -191,7 +191,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         let mut reading = self.leg.reading.take().unwrap_or_default();
         let (taken, turn) = answers.give(&mut reading, &mut self.leg, bytes, &mut judge);
         let Answers { mut out, messages, bytes: answered, held, .. } = answers;
-        client.counters.from(Side::Upstream).add(messages, answered);
+        client.counters.add(Side::Upstream, messages, answered);
         if judge.settle(client) {
             self.leg.passed_data(now);
         }

@@ -131,7 +131,7 @@ fn for_programs_a_check_is_one_json_object_whatever_came_of_it() {
     let keys = ["config", "fine", "faults", "summary", "reporting", "not_looked_at"];
     write(FINE);
     let (checked, code) = json_of(folder.path(), &["check", "--json"]);
-    let summary = json!({ "faults": 0, "warnings": 0, "listeners": 1, "routes": 1 });
+    let summary = json!({ "faults": 0, "warnings": 0, "listeners": 1, "routes": 1, "tests": 0 });
     let fine = json!({ "config": "gateway.toml", "fine": true, "faults": [], "summary": summary, "reporting": [], "not_looked_at": [] });
     assert_eq!((checked, code), (fine, Some(0)));
     write(

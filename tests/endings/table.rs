@@ -8,6 +8,8 @@ const TESTS: &[&str] = &[
     include_str!("../embedding.rs"),
     include_str!("../proxy/failing.rs"),
     include_str!("../proxy/health.rs"),
+    include_str!("../rate_limit/connections.rs"),
+    include_str!("../rate_limit/replacing.rs"),
     include_str!("../reload/edits.rs"),
     include_str!("broken.rs"),
     include_str!("closes.rs"),
@@ -17,8 +19,7 @@ const TESTS: &[&str] = &[
 ];
 
 /// Rows for stages that come later.
-const LATER: &[&str] =
-    &["auth_unavailable", "scope_insufficient", "kicked", "too_many_connections", "session_replaced", "type_not_allowed"];
+const LATER: &[&str] = &["auth_unavailable", "scope_insufficient", "kicked", "type_not_allowed"];
 
 /// It takes a peer that takes nothing for 30 s: the engine's own tests pass that time in no time.
 const TOO_SLOW: &[&str] = &["slow_consumer"];

@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use wsgate::observe::Event;
-use wsgate::observe::event::{Attempt, Told};
+use wsgate::observe::event::{Attempt, Owner, Told};
 use wsgate::observe::select::{Only, Selection};
 use wsgate::observe::sink::Format;
 use wsgate::stage::refusal::{CLOSED, HANDSHAKE_TIMEOUT, NO_ROUTE, PROTOCOL_ERROR, Party, UPSTREAM_REFUSED};
@@ -26,14 +26,18 @@ fn report_everything() {
     let mut behind_proxy = peer();
     behind_proxy.address = "[2001:db8::1]:7000".parse().unwrap();
     let anonymous = Client { identities: Box::default(), ..ann() };
-    let ended = Ending { by: Party::Upstream, outcome: CLOSED, code: 1000, reason: "good night".into(), stage: None, rule: None };
+    let ended =
+        Ending { by: Party::Upstream, outcome: CLOSED, code: 1000, reason: "good night".into(), stage: None, rule: None, clause: None };
     let broken = Ending { by: Party::Gateway, outcome: PROTOCOL_ERROR, code: 1002, reason: "protocol error".into(), ..lost() };
     let (subprotocol, upstream) = (Some("chat.v1"), Some("ws://127.0.0.1:9001"));
     let refused = |attempt, refusal: &Refusal, told| Event::Refused { attempt, refusal, told, duration: 4 * MS }.emit();
     let asked = Attempt { host: Some("example.com"), path: Some("/nowhere"), ..Attempt::unread(0xac, &behind_proxy) };
 
     Event::Started { version: "0.1.0", config: Path::new("/etc/wsgate/gateway.toml"), listeners: 2 }.emit();
-    Event::Listening { listener: "public", address: "[::]:8765".parse().unwrap() }.emit();
+    Event::Listening { of: Owner::Listener("public"), address: "[::]:8765".parse().unwrap() }.emit();
+    Event::Listening { of: Owner::Metrics("local"), address: "127.0.0.1:9100".parse().unwrap() }.emit();
+    Event::NoLongerListening { of: Owner::Listener("public"), address: "[::]:8765".parse().unwrap() }.emit();
+    Event::NoLongerListening { of: Owner::Metrics("local"), address: "127.0.0.1:9100".parse().unwrap() }.emit();
     Event::Warning { text: "firewall.blocklist judges nobody" }.emit();
     Event::Open { client: &client, subprotocol, upstream, handshake: 12 * MS }.emit();
     Event::Open { client: &anonymous, subprotocol: None, upstream: None, handshake: Duration::ZERO }.emit();
@@ -48,8 +52,10 @@ fn report_everything() {
     Event::WouldRefuse { attempt: Attempt::from(&client), refusal: &denied().reported() }.emit();
     let detail = "connection refused (os error 111)";
     let (connection, route, server, outcome) = (Some(0xae), Some("chat"), "ws://127.0.0.1:9001", UPSTREAM_REFUSED);
-    Event::UpstreamFailed { connection, route, server, outcome, detail }.emit();
-    Event::UpstreamFailed { connection: None, route: None, server, outcome, detail }.emit();
+    Event::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true }.emit();
+    Event::UpstreamFailed { connection: None, route: None, server, outcome, detail, is_replaced: true }.emit();
+    // The refusal's own line tells of these.
+    Event::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: false }.emit();
     Event::UpstreamResting { server, rest: 10_000 * MS }.emit();
     Event::UpstreamBack { server }.emit();
     Event::AcceptPaused { listener: "public", error: &io::Error::other("too many open files") }.emit();
@@ -168,7 +174,8 @@ fn a_sink_takes_what_its_level_kind_and_routes_select() {
         Event::Stopped.emit();
         sample(&client);
         sample(&elsewhere);
-        Event::UpstreamFailed { connection: None, route: Some("chat"), server: "a", outcome: UPSTREAM_REFUSED, detail: "" }.emit();
+        let (route, outcome) = (Some("chat"), UPSTREAM_REFUSED);
+        Event::UpstreamFailed { connection: None, route, server: "a", outcome, detail: "", is_replaced: true }.emit();
         Event::Refused { attempt: Attempt::unread(1, &peer()), refusal: &denied(), told: Told::Nothing, duration: MS }.emit();
         Event::InternalError { what: "" }.emit();
     };

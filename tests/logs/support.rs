@@ -115,8 +115,8 @@ pub(crate) fn ann() -> Client {
         request: None,
         first_message: None,
     };
-    client.counters.from(Side::Client).add(12, 345);
-    client.counters.from(Side::Upstream).add(3, 6789);
+    client.counters.add(Side::Client, 12, 345);
+    client.counters.add(Side::Upstream, 3, 6789);
     client
 }
 
@@ -127,5 +127,5 @@ pub(crate) fn denied() -> Refusal {
 }
 
 pub(crate) fn lost() -> Ending {
-    Ending { by: Party::Client, outcome: CLIENT_LOST, code: 1006, reason: "".into(), stage: None, rule: None }
+    Ending { by: Party::Client, outcome: CLIENT_LOST, code: 1006, reason: "".into(), stage: None, rule: None, clause: None }
 }

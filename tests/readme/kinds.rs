@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use serde_json::{Map, Value};
-use wsgate::config::table::{GatewayTable, ListenerTable, LogTable, PipelineTable, RouteTable, UpstreamTable};
+use wsgate::config::table::{GatewayTable, ListenerTable, LogTable, MetricsTable, PipelineTable, RouteTable, TestTable, UpstreamTable};
 use wsgate::gateway::catalog::ENDPOINTS;
 use wsgate::stage::STAGES;
 
@@ -22,6 +22,8 @@ fn kinds() -> Vec<(String, &'static str, Value)> {
         ("[upstream.NAME]".to_owned(), "", schemars::schema_for!(UpstreamTable).to_value()),
         ("[pipeline.NAME]".to_owned(), "", schemars::schema_for!(PipelineTable).to_value()),
         ("[log.NAME]".to_owned(), "", schemars::schema_for!(LogTable).to_value()),
+        ("[metrics.NAME]".to_owned(), "", schemars::schema_for!(MetricsTable).to_value()),
+        ("[test.NAME]".to_owned(), "", schemars::schema_for!(TestTable).to_value()),
     ];
     kinds.extend(STAGES.iter().map(|stage| (format!("[{}.NAME]", stage.kind), "A stage", (stage.schema)().to_value())));
     kinds.extend(ENDPOINTS.iter().map(|endpoint| (format!("[{}.NAME]", endpoint.kind), "An endpoint", (endpoint.schema)().to_value())));

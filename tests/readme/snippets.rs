@@ -1,6 +1,8 @@
 //! Every TOML block of the pages compiles without a word.
 
+use wsgate::config::world::Machine;
 use wsgate::config::{Document, render};
+use wsgate::gateway::trial::prove;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 
@@ -35,8 +37,8 @@ fn whole(block: &str) -> String {
     whole
 }
 
-#[test]
-fn every_toml_block_compiles() {
+#[tokio::test]
+async fn every_toml_block_compiles_and_its_tests_hold() {
     let mut found = 0;
     for (page, text) in pages() {
         for block in blocks(&text, "toml") {
@@ -44,6 +46,8 @@ fn every_toml_block_compiles() {
             let document = Document::parse(page.display().to_string(), whole(&block), package());
             let (gateway, faults) = Gateway::compile(&document, &Catalog::default(), &Cells::default());
             assert!(gateway.is_some() && faults.is_empty(), "{}", render(&document, &faults, false));
+            let (_, faults) = prove(&document, &Catalog::default(), &Machine).await;
+            assert!(faults.is_empty(), "{}", render(&document, &faults, false));
         }
     }
     assert!(found >= 2, "{found} blocks");

@@ -6,4 +6,6 @@
 mod support;
 
 mod edits;
+mod generations;
 mod parts;
+mod storm;

@@ -39,6 +39,7 @@ pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// A running gateway.
 pub struct Gateway {
     child: Child,
+    /// By listener, and by `metrics.NAME`.
     pub addresses: HashMap<String, SocketAddr>,
     events: Receiver<Value>,
     seen: Vec<Value>,
@@ -73,8 +74,12 @@ impl Gateway {
         });
         let mut gateway = Self { child, addresses: HashMap::new(), events, seen: Vec::new(), folder };
         gateway.event("started");
-        for event in gateway.seen.iter().filter(|event| event["event"] == "listening") {
-            let name = event["listener"].as_str().unwrap().to_owned();
+        for event in &gateway.seen {
+            let name = match (event["event"].as_str(), event["listener"].as_str(), event["metrics"].as_str()) {
+                (Some("listening"), Some(listener), _) => listener.to_owned(),
+                (Some("listening"), _, Some(page)) => format!("metrics.{page}"),
+                _ => continue,
+            };
             gateway.addresses.entry(name).or_insert_with(|| event["address"].as_str().unwrap().parse().unwrap());
         }
         gateway
@@ -102,7 +107,8 @@ impl Gateway {
         self.event_of(&[name], is_meant)
     }
 
-    fn event_of(&mut self, names: &[&str], is_meant: impl Fn(&Value) -> bool) -> Value {
+    /// Waits for the next event of one of these names that is the one meant.
+    pub fn event_of(&mut self, names: &[&str], is_meant: impl Fn(&Value) -> bool) -> Value {
         loop {
             let Ok(event) = self.events.recv_timeout(PATIENCE) else {
                 panic!("no event {names:?}; there were: {:#?}", self.seen);

@@ -5,10 +5,12 @@
 mod gateway;
 mod listener;
 mod log;
+mod metrics;
 mod pipeline;
 mod route;
 mod server;
 mod sticky;
+mod test;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -20,10 +22,12 @@ use super::fault::{Faults, KeyPath};
 pub use gateway::{Drain, GatewayTable, Reload};
 pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
+pub use metrics::{MetricsTable, PagePath};
 pub use pipeline::PipelineTable;
 pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use server::Server;
 pub use sticky::Sticky;
+pub use test::{Connect, Expect, Ip, Rule, TestTable};
 pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.
@@ -49,13 +53,15 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let schemas: [Schema; 6] = [
+        let schemas: [Schema; 8] = [
             schemars::schema_for!(GatewayTable),
             schemars::schema_for!(ListenerTable),
             schemars::schema_for!(RouteTable),
             schemars::schema_for!(UpstreamTable),
             schemars::schema_for!(PipelineTable),
             schemars::schema_for!(LogTable),
+            schemars::schema_for!(MetricsTable),
+            schemars::schema_for!(TestTable),
         ];
         let mut keys = 0;
         for schema in schemas {
@@ -84,6 +90,8 @@ mod tests {
         config.upstreams.values().for_each(same);
         config.pipelines.values().for_each(same);
         config.logs.values().for_each(same);
+        config.metrics.values().for_each(same);
+        config.tests.values().for_each(same);
     }
 
     #[test]

@@ -70,9 +70,9 @@ impl Failure {
         }
     }
 
-    /// This try's failure, where another try has succeeded.
-    pub(super) fn news(&self, server: &Arc<str>) -> News {
-        News::Failed { server: server.clone(), outcome: self.outcome(), detail: self.to_string() }
+    /// This try's failure, and whether another try has succeeded.
+    pub(super) fn news(&self, server: &Arc<str>, is_replaced: bool) -> News {
+        News::Failed { server: server.clone(), outcome: self.outcome(), detail: self.to_string(), is_replaced }
     }
 
     fn reached(&self) -> u8 {

@@ -165,7 +165,7 @@ impl Upstream {
                     if member.state.answered() {
                         news.push(News::Back { server: server.clone() });
                     }
-                    news.extend(failures.iter().map(|(server, failure)| failure.news(server)));
+                    news.extend(failures.iter().map(|(server, failure)| failure.news(server, true)));
                     return opened(answer, member, lease);
                 }
                 Err(failure) => {
@@ -180,6 +180,7 @@ impl Upstream {
                 }
             }
         }
+        news.extend(failures.iter().map(|(server, failure)| failure.news(server, false)));
         Err(Refused::Gateway(failure::refusal(&failures)))
     }
 

@@ -7,7 +7,7 @@ use crate::stage::Outcome;
 /// Something an operator would want to know of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// A try has failed, and another server answered in its place. Where none did, the refusal's rule tells of every try.
+    /// A try has failed.
     Failed {
         /// The server.
         server: Arc<str>,
@@ -15,6 +15,8 @@ pub enum News {
         outcome: Outcome,
         /// What the server did.
         detail: String,
+        /// Whether another server has answered in its place; where none has, the refusal's rule tells of every try too.
+        is_replaced: bool,
     },
     /// It has failed too often in a row, and is left alone for [`REST`](super::REST).
     Resting {

@@ -35,15 +35,14 @@ impl Command {
 }
 
 async fn carry_out(verb: Verb, by: &str, keeper: &mut Keeper) -> Reply {
-    let tell = |verb: &str, what: &str| Event::Command { verb, by, what }.emit();
     match verb {
         Verb::Plan { file } => plan(keeper, file).await,
         Verb::Reload { force } => {
-            tell("reload", if force { "forced" } else { "" });
+            keeper.engine.observer().report(&Event::Command { verb: "reload", by, what: how(force) });
             bring(keeper, Wanted::File, force).await
         }
         Verb::Rollback { force } => {
-            tell("rollback", if force { "forced" } else { "" });
+            keeper.engine.observer().report(&Event::Command { verb: "rollback", by, what: how(force) });
             bring(keeper, Wanted::Before, force).await
         }
         Verb::Deny(deny) => lists::answer(lists::deny(keeper, &deny, by).await),
@@ -51,6 +50,10 @@ async fn carry_out(verb: Verb, by: &str, keeper: &mut Keeper) -> Reply {
         Verb::Revoke(revoke) => lists::answer(lists::revoke(keeper, &revoke, by).await),
         Verb::Status | Verb::Ps(_) | Verb::Kick(_) | Verb::Events(_) => Reply::Failed("this is not the keeper's to answer".to_owned()),
     }
+}
+
+fn how(force: bool) -> &'static str {
+    if force { "forced" } else { "" }
 }
 
 async fn plan(keeper: &Keeper, file: Option<PathBuf>) -> Reply {

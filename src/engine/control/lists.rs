@@ -30,7 +30,7 @@ pub(super) async fn deny(keeper: &mut Keeper, deny: &Deny, by: &str) -> Result<L
         return Err(cannot_be_written(&written));
     }
     let is_it = |text: &str| firewall::Line::read(text).is_ok_and(|line| line.is_some_and(|line| line.cidr == deny.cidr));
-    Event::Command { verb: "deny", by, what: &written }.emit();
+    keeper.engine.observer().report(&Event::Command { verb: "deny", by, what: &written });
     target.write(keeper, deny.force, |list| (list.replace(is_it, &written), Some(written.clone()))).await
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn undeny(keeper: &mut Keeper, undeny: &Undeny, by: &str) -> Re
         let hint = wider.map(|wider| format!("; {wider}, which does, covers it")).unwrap_or_default();
         return Err(Reply::Failed(format!("{cidr} does not stand in {}{hint}", target.file.display())));
     }
-    Event::Command { verb: "undeny", by, what: &cidr.to_string() }.emit();
+    keeper.engine.observer().report(&Event::Command { verb: "undeny", by, what: &cidr.to_string() });
     target.write(keeper, true, |list| (list.take_out(|text| networks(text) == Some(cidr)), None)).await
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn revoke(keeper: &mut Keeper, revoke: &Revoke, by: &str) -> Re
         let read = revoked::Line::read(text).ok().flatten();
         read.is_some_and(|read| (read.kind, &read.entry.value) == (kind, &revoke.value))
     };
-    Event::Command { verb: "revoke", by, what: &written }.emit();
+    keeper.engine.observer().report(&Event::Command { verb: "revoke", by, what: &written });
     target.write(keeper, revoke.force, |list| (list.replace(is_it, &written), Some(written.clone()))).await
 }
 

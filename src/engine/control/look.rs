@@ -112,7 +112,7 @@ async fn end(roster: &Roster, kick: &Kick, chosen: &Chosen<'_>, by: &str) -> usi
         yield_now().await;
     }
     if !kick.dry_run {
-        Event::Command { verb: "kick", by, what: &format!("{connections} connections") }.emit();
+        roster.observer().report(&Event::Command { verb: "kick", by, what: &format!("{connections} connections") });
     }
     connections
 }

@@ -54,11 +54,11 @@ impl fmt::Display for Line {
     }
 }
 
-/// The lines of a file that the table names at `at`, with their numbers. Every bad line is a fault there.
-pub(super) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<(usize, Line)> {
+/// The lines of a file that the table names at `at`, with their numbers from 1. Every bad line is a fault there.
+pub(super) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<(u32, Line)> {
     let mut found = Vec::new();
     lines::read(file, at, build, faults, |number, text| {
-        found.extend(Line::read(text)?.map(|line| (number, line)));
+        found.extend(Line::read(text)?.map(|line| (u32::try_from(number).unwrap_or(u32::MAX), line)));
         Ok(())
     });
     found

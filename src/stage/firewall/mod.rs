@@ -3,10 +3,11 @@
 mod files;
 mod ranges;
 mod rule;
+mod sources;
 
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use ipnet::IpNet;
@@ -24,6 +25,7 @@ use super::{Build, Client, Configure, Peer, Stage};
 pub use files::Line;
 use ranges::{Collect, Ranges};
 pub use rule::Rule;
+use sources::Sources;
 
 /// `[firewall.NAME]`: which addresses may connect. Deny always wins, and the order of rules never matters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +66,8 @@ pub struct Firewall {
     deny: Rules,
     report: Rules,
     otherwise: Otherwise,
+    /// The key that says whom it lets in.
+    allows: &'static str,
     /// When rules are over, in order, each once.
     ends: Box<[SystemTime]>,
 }
@@ -75,8 +79,7 @@ struct Rules {
     timed: Box<[Timed]>,
     /// Lines of files that end, of which there may be many.
     lines: Networks<Ending>,
-    /// What each source of a range is called in the log.
-    names: Box<[Box<str>]>,
+    sources: Sources,
 }
 
 /// When a line is over, and its source.
@@ -98,28 +101,30 @@ impl Rules {
         self.lasting.is_empty() && self.timed.is_empty() && self.lines.is_empty()
     }
 
-    /// The name of a rule that covers the address at this time.
-    fn find(&self, ip: IpAddr, now: SystemTime) -> Option<&str> {
+    /// The source of a rule that covers the address at this time.
+    fn find(&self, ip: IpAddr, now: SystemTime) -> Option<u32> {
         let timed = || self.timed.iter().filter(|rule| now < rule.expires).find_map(|rule| rule.ranges.find(ip));
         let line = || self.lines.find(ip, |line| now < line.expires).map(|(_, line)| line.source);
-        let source = self.lasting.find(ip).or_else(timed).or_else(line)?;
-        // A name is only for the log: a missing one must not let anybody in.
-        Some(usize::try_from(source).ok().and_then(|source| self.names.get(source)).map_or("unnamed", |name| name))
+        self.lasting.find(ip).or_else(timed).or_else(line)
+    }
+
+    /// The refusal by a rule that covers the address at this time.
+    fn refuse(&self, ip: IpAddr, now: SystemTime) -> Option<Refusal> {
+        self.find(ip, now).map(|source| self.sources.name(source, Refusal::new(IP_DENIED)))
     }
 }
 
 impl Firewall {
     fn judge(&self, ip: IpAddr, now: SystemTime) -> Verdict {
         let ip = ip.to_canonical();
-        let denied = |rule: &str| Refusal::new(IP_DENIED).rule(rule);
-        if let Some(rule) = self.deny.find(ip, now) {
-            return Err(Box::new(denied(rule)));
+        if let Some(denied) = self.deny.refuse(ip, now) {
+            return Err(Box::new(denied));
         }
         if self.otherwise == Otherwise::Deny && self.allow.find(ip, now).is_none() {
-            return Err(Box::new(denied("no allow rule names the address")));
+            return Err(Box::new(Refusal::new(IP_DENIED).rule("no allow rule names the address").at(self.allows)));
         }
-        match self.report.find(ip, now) {
-            Some(rule) => Err(Box::new(denied(rule).reported())),
+        match self.report.refuse(ip, now) {
+            Some(denied) => Err(Box::new(denied.reported())),
             None => Ok(()),
         }
     }
@@ -170,23 +175,28 @@ impl Configure for Firewall {
                         .hint("put the mode on the firewall"),
                 );
             }
-            allow.add(rule, &at, build, &mut faults);
+            allow.add(rule, ("allow", index), build, &mut faults);
         }
         for (index, rule) in table.deny.iter().flat_map(|rules| rules.iter()).enumerate() {
             let rules = if rule.mode == Mode::Report { &mut report } else { &mut deny };
-            rules.add(rule, &at.key("deny").index(index), build, &mut faults);
+            rules.add(rule, ("deny", index), build, &mut faults);
         }
         for (key, list, rules) in [("allow_files", &table.allow_files, &mut allow), ("deny_files", &table.deny_files, &mut deny)] {
             for (index, file) in list.iter().flat_map(|files| files.iter()).enumerate() {
                 let lines = files::read(file, &at.key(key).index(index), build, &mut faults);
-                rules.add_file(&format!("{key}[{index}] {}", file.display()), lines);
+                rules.add_file((key, index), file, lines);
             }
         }
+        let allows = match (table.default, table.allow) {
+            (Some(_), _) => "default",
+            (None, Some(_)) => "allow",
+            (None, None) => "allow_files",
+        };
         let mut ends: Vec<SystemTime> = [&allow, &deny, &report].into_iter().flat_map(|rules| rules.ends.iter().copied()).collect();
         ends.sort_unstable();
         ends.dedup();
         let (allow, deny, report) = (allow.finish(), deny.finish(), report.finish());
-        let firewall = Self { allow, deny, report, otherwise: otherwise.unwrap_or(Otherwise::Deny), ends: ends.into() };
+        let firewall = Self { allow, deny, report, otherwise: otherwise.unwrap_or(Otherwise::Deny), allows, ends: ends.into() };
         if faults.refuse() {
             return Err(faults);
         }
@@ -204,17 +214,12 @@ struct Reading {
     timed: Vec<Timed>,
     lines: Networks<Ending>,
     ends: Vec<SystemTime>,
-    names: Vec<Box<str>>,
+    sources: Sources,
 }
 
 impl Reading {
-    fn name(&mut self, name: String) -> u32 {
-        let source = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.push(name.into());
-        source
-    }
-
-    fn add(&mut self, rule: &Rule, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) {
+    fn add(&mut self, rule: &Rule, (key, index): (&'static str, usize), build: &mut Build<'_>, faults: &mut Faults) {
+        let at = build.at().key(key).index(index);
         for (index, hole) in rule.except.iter().enumerate() {
             let at = at.key("except").index(index);
             if !rule.cidr.0.contains(&hole.0) {
@@ -225,7 +230,7 @@ impl Reading {
         }
         let network = rule.cidr.0;
         let holes: Vec<IpNet> = rule.except.iter().map(|hole| hole.0).collect();
-        let source = self.name(name(rule, at));
+        let source = self.sources.rule(key, index, name(rule, &at));
         match rule.expires.map(|expires| expires.get()) {
             Some(expires) if expires <= SystemTime::now() => {
                 build.warnings.push(Fault::warning(at.key("expires"), "this rule is over: it judges nobody"));
@@ -240,10 +245,12 @@ impl Reading {
         }
     }
 
-    /// Adds the lines of a file that are not over. One that ends has a name of its own: it is why somebody is let in or out later.
-    fn add_file(&mut self, name: &str, lines: Vec<(usize, Line)>) {
-        let (source, now) = (self.name(name.to_owned()), SystemTime::now());
-        for (number, Line { cidr, expires, note }) in lines {
+    /// Adds the lines of a file that are not over.
+    fn add_file(&mut self, (key, index): (&'static str, usize), file: &Path, lines: Vec<(u32, Line)>) {
+        let last = lines.last().map_or(0, |(number, _)| *number);
+        let (first, now) = (self.sources.file(key, index, file, last), SystemTime::now());
+        for (number, Line { cidr, expires, note: _ }) in lines {
+            let source = first.saturating_add(number - 1);
             let Some(expires) = expires.map(|expires| expires.get()) else {
                 self.lasting.add(cidr.0, &[], source);
                 continue;
@@ -251,18 +258,16 @@ impl Reading {
             if expires <= now {
                 continue;
             }
-            let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
-            let line = Ending { expires, source: self.name(format!("{name}:{number} {cidr}{note}")) };
             match self.lines.entry(cidr.0) {
-                Entry::Occupied(known) if known.get().expires >= line.expires => {}
-                entry => _ = entry.insert_entry(line),
+                Entry::Occupied(known) if known.get().expires >= expires => {}
+                entry => _ = entry.insert_entry(Ending { expires, source }),
             }
             self.ends.push(expires);
         }
     }
 
     fn finish(self) -> Rules {
-        Rules { lasting: self.lasting.merge(), timed: self.timed.into(), lines: self.lines, names: self.names.into() }
+        Rules { lasting: self.lasting.merge(), timed: self.timed.into(), lines: self.lines, sources: self.sources }
     }
 }
 

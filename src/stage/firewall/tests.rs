@@ -151,7 +151,7 @@ fn a_firewall_that_lets_nobody_in_is_a_warning() {
 }
 
 #[test]
-fn files_are_read_line_by_line_and_the_refusal_names_the_file() {
+fn files_are_read_line_by_line_and_the_refusal_names_the_file_and_the_line() {
     let folder = std::env::temp_dir().join(format!("wsgate-firewall-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("good.txt"), "# bad guests\n10.0.0.0/8\r\n\n  2001:db8::/32  # lab\n192.0.2.7\n").unwrap();
@@ -161,7 +161,7 @@ fn files_are_read_line_by_line_and_the_refusal_names_the_file() {
     std::fs::remove_dir_all(&folder).unwrap();
 
     let good = good.unwrap();
-    for (ip, verdict) in [("10.9.9.9", "deny_files[0] good.txt"), ("2001:db8::1", "deny_files[0] good.txt"), ("192.0.2.8", "")] {
+    for (ip, verdict) in [("10.9.9.9", "deny_files[0] good.txt:2"), ("2001:db8::1", "deny_files[0] good.txt:4"), ("192.0.2.8", "")] {
         assert_eq!(judged(&good, ip, SystemTime::now()), verdict);
     }
     let faults = bad.unwrap_err();
@@ -182,18 +182,40 @@ fn a_line_that_ends_counts_until_then_and_is_named_by_its_number() {
     std::fs::write(folder.path().join("deny.txt"), lines).unwrap();
     let (firewall, warnings) = build_in(folder.path(), "deny_files = \"deny.txt\"");
     let firewall = firewall.unwrap();
-    let named = |line: &str| format!("deny_files[0] deny.txt{line}");
+    let named = |line: u32| format!("deny_files[0] deny.txt:{line}");
     for (ip, at, verdict) in [
-        ("192.0.2.8", day(1), named(":1 192.0.2.0/24 (net)")),
+        ("192.0.2.8", day(1), named(1)),
         ("192.0.2.8", day(2), String::new()),
-        ("192.0.2.7", day(2), named(":3 192.0.2.7 (longer)")),
+        ("192.0.2.7", day(2), named(3)),
         ("192.0.2.7", day(3), String::new()),
         ("198.51.100.1", SystemTime::now(), String::new()),
-        ("203.0.113.1", day(9), named("")),
+        ("203.0.113.1", day(9), named(5)),
     ] {
         assert_eq!(judged(&firewall, ip, at), verdict, "{ip}");
     }
     assert_eq!([day(0), day(1), day(2), day(3)].map(|now| firewall.next_change(now)), [Some(day(1)), Some(day(2)), Some(day(3)), None]);
     // A list runs out by itself: that is what ends are for.
     assert_eq!(warnings.0.len(), 0);
+}
+
+#[test]
+fn a_refusal_says_where_its_rule_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.txt"), "192.0.2.7\n\n192.0.2.8\n").unwrap();
+    for (table, ip, place) in [
+        (r#"deny = ["10.0.0.0/8", "192.0.2.0/24"]"#, "192.0.2.1", "deny[1]"),
+        (r#"deny = "10.0.0.0/8""#, "10.0.0.1", "deny[0]"),
+        (r#"deny_files = ["bad.txt"]"#, "192.0.2.8", "deny_files[0]:3"),
+        ("deny = \"10.0.0.0/8\"\ndeny_files = [\"bad.txt\", \"bad.txt\"]", "192.0.2.7", "deny_files[0]:1"),
+        (r#"deny = [{ cidr = "10.0.0.0/8", mode = "report" }]"#, "10.0.0.1", "deny[0]"),
+        (r#"allow = "10.0.0.0/8""#, "192.0.2.1", "allow"),
+        (r#"allow_files = "bad.txt""#, "10.0.0.1", "allow_files"),
+        ("allow = \"10.0.0.0/8\"\ndefault = \"deny\"", "192.0.2.1", "default"),
+    ] {
+        let firewall = build_in(folder.path(), table).0.unwrap();
+        let mut refusal = firewall.judge(ip.parse().unwrap(), SystemTime::now()).unwrap_err();
+        refusal.stage = Some("firewall.office".into());
+        let line = refusal.clause.as_ref().and_then(|clause| clause.line.as_ref()).map(|(_, line)| format!(":{line}")).unwrap_or_default();
+        assert_eq!(format!("{}{line}", refusal.path().unwrap()), format!("firewall.office.{place}"), "{table}");
+    }
 }

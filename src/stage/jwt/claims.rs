@@ -27,8 +27,9 @@ pub(super) struct Expected {
     pub(super) leeway: Duration,
 }
 
-fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
-    Box::new(Refusal::new(TOKEN_INVALID).rule(rule))
+/// Refused for what this key of the table asks for.
+fn unmet(key: &'static str, rule: impl Into<Box<str>>) -> Box<Refusal> {
+    Box::new(Refusal::new(TOKEN_INVALID).rule(rule).at(key))
 }
 
 /// A numeric date (RFC 7519 §2), where the claim is there.
@@ -40,7 +41,7 @@ pub(super) fn date(claims: &Claims, name: &str) -> Result<Option<SystemTime>, Bo
     let date = value.as_f64().filter(|seconds| *seconds <= LAST_DATE).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     match date.and_then(|since| UNIX_EPOCH.checked_add(since)) {
         Some(date) => Ok(Some(date)),
-        None => Err(invalid(format!("{name} is no date in seconds"))),
+        None => Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("{name} is no date in seconds")))),
     }
 }
 
@@ -51,26 +52,26 @@ impl Expected {
             date(claims, name)?;
         }
         if let Some(name) = self.require.iter().find(|name| claim(claims, name).is_none_or(Value::is_null)) {
-            return Err(invalid(format!("{name} is missing")));
+            return Err(unmet("require", format!("{name} is missing")));
         }
         if !self.issuers.is_empty() {
             match claims.get("iss") {
-                None => return Err(invalid("iss is missing")),
+                None => return Err(unmet("issuer", "iss is missing")),
                 Some(Value::String(issuer)) if self.issuers.contains(issuer) => {}
-                Some(_) => return Err(invalid("iss is none of `issuer`")),
+                Some(_) => return Err(unmet("issuer", "iss is none of `issuer`")),
             }
         }
         match claims.get("aud") {
             None if self.audiences.is_empty() => Ok(()),
-            None => Err(invalid("aud is missing")),
-            Some(_) if self.audiences.is_empty() => Err(invalid("aud is there, and no `audience` is configured")),
+            None => Err(unmet("audience", "aud is missing")),
+            Some(_) if self.audiences.is_empty() => Err(unmet("audience", "aud is there, and no `audience` is configured")),
             Some(Value::String(audience)) if self.audiences.contains(audience) => Ok(()),
             Some(Value::Array(list))
                 if list.iter().any(|one| one.as_str().is_some_and(|one| self.audiences.iter().any(|ours| ours == one))) =>
             {
                 Ok(())
             }
-            Some(_) => Err(invalid("aud names none of `audience`")),
+            Some(_) => Err(unmet("audience", "aud names none of `audience`")),
         }
     }
 
@@ -78,10 +79,10 @@ impl Expected {
     pub(super) fn admit(&self, claims: &Claims, now: SystemTime) -> Verdict {
         self.hold(claims)?;
         if date(claims, "nbf")?.is_some_and(|begin| now + self.leeway < begin) {
-            return Err(invalid("nbf is in the future"));
+            return Err(unmet("leeway", "nbf is in the future"));
         }
         if date(claims, "exp")?.is_some_and(|end| now >= end + self.leeway) {
-            return Err(Box::new(Refusal::new(TOKEN_EXPIRED).rule("exp is past")));
+            return Err(Box::new(Refusal::new(TOKEN_EXPIRED).rule("exp is past").at("leeway")));
         }
         Ok(())
     }

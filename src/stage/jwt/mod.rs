@@ -4,6 +4,7 @@ mod algorithm;
 mod claims;
 mod keys;
 mod mint;
+mod show;
 mod source;
 mod table;
 mod take;
@@ -21,6 +22,7 @@ use crate::config::units::{Interval, Size};
 use super::build::Need;
 use super::client::{ForwardFirst, claim};
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
+use super::supposed::{Shown, Supposed};
 use super::{Build, Client, Configure, FirstMessage, Identity, Judgement, Stage};
 
 pub use algorithm::Signature;
@@ -28,6 +30,7 @@ use claims::{Claims, Expected, date};
 use keys::Keys;
 pub use source::Source;
 pub use table::{FirstMessageTable, Table};
+use verify::Verified;
 
 /// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
 const MAX_CLAIMS: usize = 4096;
@@ -69,7 +72,7 @@ impl Jwt {
             return token.map(Credential::Token);
         }
         if !self.sources.contains(&Source::FirstMessage) {
-            return Err(Box::new(Refusal::new(TOKEN_MISSING)));
+            return Err(Box::new(Refusal::new(TOKEN_MISSING).at("sources")));
         }
         match &client.first_message {
             None => Ok(Credential::Awaited),
@@ -89,7 +92,11 @@ impl Jwt {
 
     /// The identity that a token proves at this time.
     fn identify(&self, token: &str, now: SystemTime) -> Result<Identity, Box<Refusal>> {
-        let verified = self.keys.verify(token)?;
+        self.admit(self.keys.verify(token)?, now)
+    }
+
+    /// The same of a token whose signature is verified, or is supposed to be.
+    fn admit(&self, verified: Verified<'_>, now: SystemTime) -> Result<Identity, Box<Refusal>> {
         self.expected.admit(&verified.claims, now)?;
         let text = Value::Object(verified.claims.clone()).to_string();
         if text.len() > MAX_CLAIMS {
@@ -149,12 +156,22 @@ impl Stage for Jwt {
             Ok(Credential::First(token)) => (token, true),
             Err(refusal) => return Judgement::Now(Err(refusal)),
         };
-        Judgement::Now(self.identify(&token, SystemTime::now()).map(|identity| {
+        let now = SystemTime::now();
+        let supposed = client.request.as_ref().and_then(|request| request.extensions.get::<Supposed>());
+        let identified = match supposed.filter(|supposed| *supposed.token == *token) {
+            Some(supposed) => self.keys.suppose(&supposed.claims).and_then(|verified| self.admit(verified, now)),
+            None => self.identify(&token, now),
+        };
+        Judgement::Now(identified.map(|identity| {
             client.prove(identity);
             if let Some(request) = client.request.as_mut().filter(|_| is_first && self.forward) {
                 request.extensions.insert(ForwardFirst);
             }
         }))
+    }
+
+    fn show(&self, token: &str) -> Option<Shown> {
+        self.sources.first().map(|source| source.show(token, self.field.as_deref()))
     }
 
     fn withhold(&self, client: &mut Client) {

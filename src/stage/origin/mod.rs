@@ -49,19 +49,19 @@ pub struct Origin {
 
 impl Origin {
     fn judge(&self, client: &Client) -> Verdict {
-        let rule = match client.origin.as_deref() {
+        let (rule, key) = match client.origin.as_deref() {
             None if self.missing == Missing::Allow => return Ok(()),
-            None => "no Origin".to_owned(),
-            Some("") => "not exactly one Origin".to_owned(),
+            None => ("no Origin".to_owned(), "missing"),
+            Some("") => ("not exactly one Origin".to_owned(), "allow"),
             Some(sent) => {
                 let origin = Triple::parse(sent);
                 if self.allow.iter().any(|allowed| allowed.covers(sent, origin.as_ref(), client)) {
                     return Ok(());
                 }
-                format!("{sent} is not in `allow`")
+                (format!("{sent} is not in `allow`"), "allow")
             }
         };
-        Err(Box::new(Refusal::new(ORIGIN_DENIED).rule(rule)))
+        Err(Box::new(Refusal::new(ORIGIN_DENIED).rule(rule).at(key)))
     }
 }
 

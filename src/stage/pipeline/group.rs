@@ -14,7 +14,10 @@ pub(super) async fn any_of(steps: &[Step], client: &mut Client, findings: &mut F
     let mut wanted = None;
     for step in steps {
         match step.ask(client).await {
-            Answer::FirstMessage(first) => wanted = wanted.or(Some(first)),
+            Answer::FirstMessage(first) => {
+                findings.note_first_message(step);
+                wanted = wanted.or(Some(first));
+            }
             Answer::Verdict(verdict) => {
                 if let ControlFlow::Break(verdict) = group.weigh(step, verdict, findings) {
                     for step in steps.iter().filter(|step| step.mode == Mode::Enforce) {
@@ -43,7 +46,9 @@ pub(super) struct Group {
 impl Group {
     /// Breaks with the group's verdict; continues where the next alternative is to be asked.
     pub(super) fn weigh(&mut self, step: &Step, verdict: Verdict, findings: &mut Findings) -> ControlFlow<Verdict> {
-        match verdict.map_err(|refusal| step.sign(refusal)) {
+        let verdict = verdict.map_err(|refusal| step.sign(refusal));
+        findings.note(step, &verdict);
+        match verdict {
             Ok(()) => return ControlFlow::Break(Ok(())),
             Err(refusal) if refusal.outcome.id == TOKEN_MISSING.id => {
                 self.is_lenient |= refusal.report;

@@ -2,6 +2,7 @@
 
 mod group;
 mod step;
+mod trail;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use group::{Group, any_of};
 use step::Answer;
 
 pub use step::Inspector;
+pub use trail::{Asked, Said};
 
 /// Would-be refusals kept of one judgement; more are only counted.
 pub const MAX_FINDINGS: usize = 16;
@@ -59,6 +61,7 @@ pub struct Pipeline {
 pub struct Findings {
     refusals: Vec<Refusal>,
     lost: usize,
+    trail: Option<Vec<Asked>>,
 }
 
 /// Where a handshake goes on after the first message; the default is the beginning.
@@ -162,7 +165,10 @@ impl Pipeline {
             let wanted = match entry {
                 Entry::Stage(step) => match step.ask(client).await {
                     Answer::Verdict(verdict) => step.settle(verdict, findings).map(|()| None)?,
-                    Answer::FirstMessage(wanted) => Some(wanted),
+                    Answer::FirstMessage(wanted) => {
+                        findings.note_first_message(step);
+                        Some(wanted)
+                    }
                 },
                 Entry::AnyOf(steps) => any_of(steps, client, findings).await?,
             };

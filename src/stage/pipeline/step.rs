@@ -15,7 +15,9 @@ pub(super) enum Answer {
 impl Step {
     /// Signs a refusal with the stage's name, and lets it hold or only be found.
     pub(super) fn settle(&self, verdict: Verdict, findings: &mut Findings) -> Verdict {
-        let Err(refusal) = verdict.map_err(|refusal| self.sign(refusal)) else { return Ok(()) };
+        let verdict = verdict.map_err(|refusal| self.sign(refusal));
+        findings.note(self, &verdict);
+        let Err(refusal) = verdict else { return Ok(()) };
         if !refusal.report {
             return Err(refusal);
         }
@@ -24,9 +26,13 @@ impl Step {
     }
 
     pub(super) fn sign(&self, mut refusal: Box<Refusal>) -> Box<Refusal> {
+        self.mark(&mut refusal);
+        refusal
+    }
+
+    fn mark(&self, refusal: &mut Refusal) {
         refusal.stage.get_or_insert_with(|| self.name.clone());
         refusal.report |= self.mode == Mode::Report;
-        refusal
     }
 
     /// Asks the stage about a handshake. In report mode what it took out of the request is put back, and no client is kept waiting.
@@ -40,6 +46,7 @@ impl Step {
         if as_sent.is_some() {
             client.request = as_sent;
         }
+        client.holdings.sign(|refusal| self.mark(refusal));
         match answer {
             Answer::FirstMessage(_) if self.mode == Mode::Report => {
                 Answer::Verdict(Err(Box::new(Refusal::new(TOKEN_MISSING).rule("would wait for a first message"))))

@@ -334,7 +334,7 @@ fn the_next_change_is_the_soonest_and_every_stage_hears_of_the_end() {
     let now = SystemTime::now();
     assert_eq!(pipeline.next_change(now), Some(now + Duration::from_secs(1)));
     assert_eq!(Pipeline::default().next_change(now), None);
-    let ending = Ending { by: Party::Client, outcome: FORBIDDEN, code: 1000, reason: "".into(), stage: None, rule: None };
+    let ending = Ending { by: Party::Client, outcome: FORBIDDEN, code: 1000, reason: "".into(), stage: None, rule: None, clause: None };
     pipeline.close(&sample::client(&[]), &ending);
     assert_eq!(stages.asked(), ["aaa", "b", "c"]);
 }
@@ -355,4 +355,36 @@ fn a_handshake_may_move_between_threads() {
     fn is_send<T: Send>(_: T) {}
     let (pipeline, mut client, mut findings) = (Pipeline::default(), sample::client(&[]), Findings::default());
     is_send(pipeline.handshake(Resume::default(), &mut client, &mut findings));
+}
+
+#[tokio::test]
+async fn a_trail_has_every_answer_in_order_and_is_kept_only_where_it_is_asked_for() {
+    let stages = Stages::default();
+    let missing = stages.step("c", Mode::Enforce, Say::Refuse(TOKEN_MISSING));
+    let first = stages.step("d", Mode::Enforce, Say::FirstMessage);
+    let pipeline = Pipeline::new(vec![
+        stages.one("a", Say::Pass),
+        stages.reported("b", Say::Refuse(IP_DENIED)),
+        Entry::AnyOf(vec![missing, first]),
+        stages.one("e", Say::Refuse(FORBIDDEN)),
+        stages.one("f", Say::Pass),
+    ]);
+    let told = |findings: &mut Findings| {
+        let trail = findings.take_trail().into_iter().map(|asked| match asked.answer {
+            Said::Passed => format!("{} passed", asked.stage),
+            Said::FirstMessage => format!("{} waits", asked.stage),
+            Said::Refused(refusal) => format!("{} {}{}", asked.stage, if refusal.report { "reports " } else { "" }, refusal.outcome.id),
+        });
+        trail.collect::<Vec<_>>()
+    };
+    let (mut client, mut findings) = (sample::client(&[]), Findings::with_trail());
+    let Ok(Progress::FirstMessage(_, resume)) = pipeline.handshake(Resume::default(), &mut client, &mut findings).await else {
+        panic!("it was to ask for a first message");
+    };
+    assert_eq!(told(&mut findings), ["a passed", "b reports ip_denied", "c token_missing", "d waits"]);
+    client.first_message = Some(Message::Text("yes".into()));
+    assert!(pipeline.handshake(resume, &mut client, &mut findings).await.is_err());
+    assert_eq!(told(&mut findings), ["c token_missing", "d passed", "e forbidden"]);
+    let mut live = Findings::default();
+    assert!(pipeline.connect(&client.peer, &mut live).is_err() && live.take_trail().is_empty());
 }

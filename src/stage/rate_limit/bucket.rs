@@ -12,70 +12,95 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 
 use crate::config::units::{Amount, Rate, RateOf};
-use crate::stage::slots::Slots;
+use crate::stage::holders::Holders;
 
 use super::clock::{Clock, FromBase};
 
-/// What one key has spent of each limit. Shared by all connections with the key; outlives the snapshot.
+/// What one key has spent of each limit.
 #[derive(Debug, Default)]
-pub(super) struct Bucket {
+pub(super) struct Account {
     pub(super) connect: Spent,
     pub(super) messages: Spent,
     pub(super) bytes: Spent,
     pub(super) frames: Spent,
-    slots: OnceLock<Arc<Slots>>,
 }
 
-impl Bucket {
-    /// The slots of `concurrent`.
-    pub(super) fn slots(&self) -> &Arc<Slots> {
-        self.slots.get_or_init(|| Arc::new(Slots::new(None)))
-    }
-
+impl Account {
     /// Whether it says nothing that a new one would not.
     pub(super) fn is_like_new(&self, now: u64) -> bool {
         let spent = [&self.connect, &self.messages, &self.bytes, &self.frames];
-        spent.into_iter().all(|spent| spent.0.load(Ordering::Relaxed) <= now) && self.slots.get().is_none_or(|slots| slots.taken() == 0)
+        spent.into_iter().all(|spent| spent.0.load(Ordering::Relaxed) <= now)
+    }
+}
+
+/// A key's account and its connections. Shared by all of them; outlives the snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Bucket {
+    pub(super) account: Account,
+    holders: OnceLock<Arc<Holders>>,
+    /// Whether it is anybody's.
+    pub(super) is_shared: bool,
+}
+
+impl Bucket {
+    /// One for a key with this account.
+    pub(super) fn of(account: Account) -> Self {
+        Self { account, ..Self::default() }
+    }
+
+    /// One for keys that have nothing to do with each other.
+    pub(super) fn shared() -> Self {
+        Self { is_shared: true, ..Self::default() }
+    }
+
+    /// Who has the slots of `concurrent`.
+    pub(super) fn holders(&self) -> &Arc<Holders> {
+        self.holders.get_or_init(Arc::default)
+    }
+
+    /// Whether nobody has a slot.
+    pub(super) fn is_empty(&self) -> bool {
+        self.holders.get().is_none_or(|holders| holders.taken() == 0)
     }
 }
 
 /// What has been spent of one limit: the moment, in nanoseconds since the base, at which all of it will have come back (the
 /// theoretical arrival time of the generic cell rate algorithm); 0 where nothing ever was.
+///
+/// It is itself the key by which a governor judges, so that nothing is looked up; a governor asks of a key what is implemented below.
 #[derive(Debug, Default)]
 pub(super) struct Spent(AtomicU64);
 
-/// A hold on a key's bucket: itself the key by which a governor judges, so that nothing is looked up.
-#[derive(Clone, Debug)]
-pub(super) struct Hold(pub(super) Arc<Bucket>);
+impl Clone for Spent {
+    fn clone(&self) -> Self {
+        Self(self.0.load(Ordering::Relaxed).into())
+    }
+}
 
-impl PartialEq for Hold {
+impl PartialEq for Spent {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        std::ptr::eq(self, other)
     }
 }
 
-impl Eq for Hold {}
+impl Eq for Spent {}
 
-impl Hash for Hold {
+impl Hash for Spent {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).hash(state);
+        std::ptr::hash(self, state);
     }
 }
 
-/// One limit's share of a bucket.
-type Share = fn(&Bucket) -> &Spent;
+/// A store that keeps nothing: the state is what it is asked about.
+struct InPlace;
 
-/// A store that keeps nothing: the state is in the buckets it is asked about.
-struct InBuckets(Share);
+impl StateStore for InPlace {
+    type Key = Spent;
 
-impl StateStore for InBuckets {
-    type Key = Hold;
-
-    fn measure_and_replace<T, F, E>(&self, hold: &Hold, decide: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, spent: &Spent, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let spent = self.0(&hold.0);
         // Relaxed does: the number itself is the whole message, no other memory hangs on it.
         let mut before = spent.0.load(Ordering::Relaxed);
         loop {
@@ -90,24 +115,24 @@ impl StateStore for InBuckets {
 
 /// A limit on things that count one each: those within it pass.
 pub(super) struct Quick {
-    governor: RateLimiter<Hold, InBuckets, FromBase, NoOpMiddleware<Nanos>>,
+    governor: RateLimiter<Spent, InPlace, FromBase, NoOpMiddleware<Nanos>>,
     clock: Clock,
 }
 
 impl Quick {
-    pub(super) fn new(rate: &Rate, share: Share, clock: &Clock) -> Self {
+    pub(super) fn new(rate: &Rate, clock: &Clock) -> Self {
         let burst = u32::try_from(rate.burst()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
         // A rate's interval is never nothing: its most in a second has a bound.
         let quota = Quota::with_period(rate.cost(1)).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
-        Self { governor: RateLimiter::new(quota, InBuckets(share), FromBase::new(clock.clone())), clock: clock.clone() }
+        Self { governor: RateLimiter::new(quota, InPlace, FromBase::new(clock.clone())), clock: clock.clone() }
     }
 
     /// Spends one.
     ///
     /// # Errors
     /// How long until there is one to spend.
-    pub(super) fn spend(&self, hold: &Hold) -> Result<(), Duration> {
-        self.governor.check_key(hold).map_err(|until| until.wait_time_from(self.clock.now().into()))
+    pub(super) fn spend(&self, spent: &Spent) -> Result<(), Duration> {
+        self.governor.check_key(spent).map_err(|until| until.wait_time_from(self.clock.now().into()))
     }
 }
 

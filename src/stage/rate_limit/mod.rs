@@ -3,6 +3,7 @@
 mod bucket;
 mod buckets;
 mod clock;
+mod concurrent;
 mod key;
 mod table;
 mod traffic;
@@ -12,12 +13,13 @@ use std::sync::Arc;
 use crate::config::fault::{Fault, Faults, Place};
 
 use super::build::Need;
-use super::refusal::{Refusal, TOO_MANY_CONNECTIONS, Verdict};
+use super::refusal::Verdict;
 use super::{Build, Client, Configure, Inspect, Judgement, Peer, Stage};
 
-use bucket::{Hold, Quick};
-use buckets::Buckets;
+use bucket::{Bucket, Quick};
+use buckets::{Buckets, Fingerprint};
 use clock::Clock;
+pub use concurrent::{Concurrent, OnFull};
 use key::Key;
 pub use key::KeyPart;
 pub use table::{OnExcess, Table};
@@ -26,24 +28,24 @@ use traffic::{Limits, Rule};
 /// Counts what clients do, and refuses what is too much.
 pub struct RateLimit {
     name: Arc<str>,
-    key: Box<[KeyPart]>,
+    key: Arc<[KeyPart]>,
     /// Shared with the snapshots before and after: what is spent stays spent.
     buckets: Arc<Buckets>,
     clock: Clock,
     connect: Option<Rule<Quick>>,
-    concurrent: Option<usize>,
+    concurrent: Option<Concurrent>,
     traffic: Option<Arc<Limits>>,
 }
 
 /// The bucket a connection was given at its handshake, when all of its key was known.
 struct Given {
-    key: Box<[KeyPart]>,
-    hold: Hold,
+    key: Arc<[KeyPart]>,
+    bucket: Arc<Bucket>,
 }
 
 impl RateLimit {
-    fn hold(&self, peer: &Peer, client: Option<&Client>) -> Hold {
-        Hold(self.buckets.get(self.buckets.fingerprint(Key { parts: &self.key, peer, client })))
+    fn fingerprint(&self, peer: &Peer, client: Option<&Client>) -> Fingerprint {
+        self.buckets.fingerprint(Key { parts: &self.key, peer, client })
     }
 
     /// Whether handshakes are counted before their requests are read.
@@ -51,33 +53,31 @@ impl RateLimit {
         self.key.iter().all(KeyPart::is_of_address)
     }
 
-    fn count(&self, hold: &Hold) -> Verdict {
+    /// Counts a handshake.
+    fn count(&self, peer: &Peer, client: Option<&Client>) -> Verdict {
         let Some(rule) = &self.connect else { return Ok(()) };
-        rule.limit.spend(hold).map_err(|wait| rule.refusal(wait))
+        self.buckets.charge(self.fingerprint(peer, client), |account| rule.spend(&account.connect))
     }
 
     fn admit(&self, client: &mut Client) -> Verdict {
-        if self.is_early() && self.concurrent.is_none() && self.traffic.is_none() {
+        if !self.is_early() {
+            self.count(&client.peer, Some(client))?;
+        }
+        if self.concurrent.is_none() && self.traffic.is_none() {
             return Ok(());
         }
-        let hold = self.hold(&client.peer, Some(client));
-        if !self.is_early() {
-            self.count(&hold)?;
+        let bucket = self.buckets.get(self.fingerprint(&client.peer, Some(client)));
+        if let Some(concurrent) = &self.concurrent {
+            concurrent.admit(client, &bucket)?;
         }
-        if let Some(max) = self.concurrent {
-            let slots = hold.0.slots();
-            slots.set_max(Some(max));
-            let full = || Box::new(Refusal::new(TOO_MANY_CONNECTIONS).rule(format!("concurrent {max}")));
-            client.holdings.hold(slots.enter().ok_or_else(full)?);
-        }
-        client.holdings.keep(&self.name, Arc::new(Given { key: self.key.clone(), hold }));
+        client.holdings.keep(&self.name, Arc::new(Given { key: self.key.clone(), bucket }));
         Ok(())
     }
 }
 
 impl Stage for RateLimit {
     fn connect(&self, peer: &Peer) -> Verdict {
-        if self.connect.is_none() || !self.is_early() { Ok(()) } else { self.count(&self.hold(peer, None)) }
+        if self.is_early() { self.count(peer, None) } else { Ok(()) }
     }
 
     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
@@ -88,8 +88,9 @@ impl Stage for RateLimit {
     fn inspect(&self, client: &Client) -> Inspect {
         let Some(limits) = &self.traffic else { return Inspect::Nothing };
         let given = client.holdings.kept::<Given>(&self.name).filter(|given| given.key == self.key);
-        let hold = given.map_or_else(|| self.hold(&client.peer, Some(client)), |given| given.hold.clone());
-        Inspect::Frames(limits.inspector(hold))
+        let bucket = given.map(|given| given.bucket.clone());
+        let bucket = bucket.unwrap_or_else(|| self.buckets.get(self.fingerprint(&client.peer, Some(client))));
+        Inspect::Frames(limits.inspector(bucket))
     }
 
     fn leaves_out(&self) -> bool {
@@ -123,8 +124,8 @@ impl RateLimit {
         Self {
             name,
             buckets,
-            connect: Rule::quick("connect", |bucket| &bucket.connect, table.connect.as_ref(), &clock),
-            concurrent: table.concurrent.map(|max| max.get() as usize),
+            connect: Rule::quick("connect", table.connect.as_ref(), &clock),
+            concurrent: table.concurrent,
             traffic: Limits::of(&table, &clock).map(Arc::new),
             key: table.key.0.into(),
             clock,
@@ -145,7 +146,10 @@ fn faults(table: &Table, build: &Build<'_>) -> Faults {
         faults.push(fault.hint("give it `connect`, `messages`, `bytes`, `frames` or `concurrent`"));
     } else if !limits_traffic && table.on_excess != OnExcess::Refuse {
         let fault = Fault::new(at.key("on_excess"), format!("{name} limits no traffic, and a handshake can only be refused"));
-        faults.push(fault.hint("leave `on_excess` out, or give it `messages`, `bytes` or `frames`"));
+        faults.push(fault.hint(match table.concurrent {
+            None => "leave `on_excess` out, or give it `messages`, `bytes` or `frames`".to_owned(),
+            Some(Concurrent { max, .. }) => format!("write concurrent = {{ max = {max}, on_excess = \"close_oldest\" }}, or leave it out"),
+        }));
     }
     if table.frames.is_some() && matches!(table.on_excess, OnExcess::Drop | OnExcess::Notify) {
         let fault = Fault::new(at.key("on_excess"), "a frame cannot be left out of a message that has begun");

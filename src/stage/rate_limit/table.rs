@@ -1,11 +1,13 @@
 //! `rate_limit` as the file writes it.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, IntoDeserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::config::units::{ByteRate, Count, Many, Rate};
+use crate::config::units::{ByteRate, Many, Rate};
 use crate::stage::template::Template;
 
+use super::concurrent::Concurrent;
 use super::key::KeyPart;
 
 /// `[rate_limit.NAME]`: how much clients may do, each key for itself and all its connections together.
@@ -28,11 +30,11 @@ pub struct Table {
     /// Frames from clients, pings and pongs included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<Rate>,
-    /// Connections at a time.
+    /// Connections at a time: a number, or `{ max, on_excess }`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrent: Option<Count>,
-    /// What becomes of messages, bytes and frames over their rate; a handshake over `connect` or `concurrent` is refused.
-    #[serde(default)]
+    pub concurrent: Option<Concurrent>,
+    /// What becomes of messages, bytes and frames over their rate; a handshake over `connect` is refused.
+    #[serde(default, deserialize_with = "of_traffic")]
     pub on_excess: OnExcess,
     /// What the client is told with `on_excess = "notify"`: a text message, a template with `{id}`, `{reason}` and `{code}`. The reason
     /// where it is left out.
@@ -55,4 +57,14 @@ pub enum OnExcess {
     Drop,
     /// The message is left out and the client is told by `notify`, between two messages; not for `frames`.
     Notify,
+}
+
+/// Reads what becomes of traffic; of what becomes of connections it is said where that belongs.
+fn of_traffic<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OnExcess, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    if word == "close_oldest" {
+        let hint = "write concurrent = { max = 10, on_excess = \"close_oldest\" }";
+        return Err(de::Error::custom(format_args!("\"close_oldest\" is for connections, not for traffic; {hint}")));
+    }
+    OnExcess::deserialize(word.into_deserializer())
 }

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::bucket::Bucket;
 use super::*;
 use crate::config::fault::KeyPath;
+use crate::config::units::Count;
 use crate::stage::cells::Cells;
-use crate::stage::{FrameHead, FrameInspector, Opcode, Pace, Side, sample};
+use crate::stage::holders::{Holder, Slot};
+use crate::stage::{FrameHead, FrameInspector, Opcode, Pace, Refusal, Side, sample};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -100,6 +103,56 @@ fn connections_at_a_time_are_counted_by_what_they_hold() {
     assert!(judged(&stage, &mut client(4, "192.0.2.7", "")).is_err());
     clients.clear();
     assert_eq!(told(judged(&stage, &mut client(4, "192.0.2.7", ""))), None);
+}
+
+/// Connections that note whether they were replaced.
+#[derive(Default)]
+struct Inside(AtomicU64);
+
+impl Holder for Inside {
+    fn replaced(&self, refusal: Refusal) {
+        assert!(!refusal.report);
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The connections' slots go live; what holds them, and whether each has been replaced, by and by.
+fn live(clients: &mut [Client]) -> Vec<(Arc<Inside>, Vec<Slot>)> {
+    let go = |client: &mut Client| {
+        let inside = Arc::<Inside>::default();
+        let holder: Arc<dyn Holder> = inside.clone();
+        let mut slots = client.holdings.take_slots();
+        slots.iter_mut().for_each(|slot| assert!(slot.go_live(&holder)));
+        (inside, slots)
+    };
+    clients.iter_mut().map(go).collect()
+}
+
+#[test]
+fn connections_let_in_before_a_reload_are_replaced_by_newcomers_after_it() {
+    let bench = Bench::new();
+    let mut clients: Vec<_> = (0..2).map(|id| client(id, "192.0.2.7", "")).collect();
+    for client in &mut clients {
+        assert_eq!(told(judged(&bench.stage("key = \"ip\"\nconcurrent = 2"), client)), None);
+    }
+    let before = live(&mut clients);
+    let replacing = bench.stage("key = \"ip\"\nconcurrent = { max = 2, on_excess = \"close_oldest\" }");
+    let mut newcomers = [client(2, "192.0.2.7", ""), client(3, "192.0.2.8", "")];
+    for newcomer in &mut newcomers {
+        assert_eq!(told(judged(&replacing, newcomer)), None);
+    }
+    let _after = live(&mut newcomers);
+    assert_eq!(before.iter().map(|(inside, _)| inside.0.load(Ordering::Relaxed)).collect::<Vec<_>>(), [1, 0]);
+}
+
+#[test]
+fn keys_that_share_a_bucket_for_want_of_room_do_not_replace_each_other() {
+    let concurrent = Concurrent { max: Count::of(1), on_excess: OnFull::CloseOldest };
+    let shared = Bucket::shared();
+    assert_eq!(told(concurrent.admit(&mut client(1, "192.0.2.7", ""), &shared)), None);
+    let mut clients = [client(2, "192.0.2.8", ""), client(3, "192.0.2.9", "")];
+    assert_eq!(told(concurrent.admit(&mut clients[0], &shared)), None, "the first has left");
+    assert_eq!(told(concurrent.admit(&mut clients[1], &shared)), Some(("too_many_connections", "concurrent 1".to_owned())));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::stage::refusal::{RATE_LIMITED, Refusal, Verdict};
 use crate::stage::template::Template;
 use crate::stage::{FrameHead, FrameInspector, Opcode, Pace, Side};
 
-use super::bucket::{Bucket, Debt, Hold, Quick, Spent};
+use super::bucket::{Account, Bucket, Debt, Quick, Spent};
 use super::clock::Clock;
 use super::table::{OnExcess, Table};
 
@@ -20,17 +20,18 @@ const MAX_DELAY: Duration = Duration::from_mins(1);
 pub(super) struct Rule<L> {
     pub(super) limit: L,
     name: Box<str>,
+    key: &'static str,
 }
 
 impl Rule<Quick> {
-    pub(super) fn quick(key: &str, share: fn(&Bucket) -> &Spent, rate: Option<&Rate>, clock: &Clock) -> Option<Self> {
-        rate.map(|rate| Self { limit: Quick::new(rate, share, clock), name: name(key, rate) })
+    pub(super) fn quick(key: &'static str, rate: Option<&Rate>, clock: &Clock) -> Option<Self> {
+        rate.map(|rate| Self { limit: Quick::new(rate, clock), name: name(key, rate), key })
     }
 }
 
 impl Rule<Debt> {
-    fn debt<A: Amount>(key: &str, rate: Option<&RateOf<A>>, clock: &Clock) -> Option<Self> {
-        rate.map(|rate| Self { limit: Debt::new(rate, clock), name: name(key, rate) })
+    fn debt<A: Amount>(key: &'static str, rate: Option<&RateOf<A>>, clock: &Clock) -> Option<Self> {
+        rate.map(|rate| Self { limit: Debt::new(rate, clock), name: name(key, rate), key })
     }
 }
 
@@ -41,7 +42,7 @@ fn name(key: &str, rate: impl Display) -> Box<str> {
 impl<L> Rule<L> {
     /// The refusal of what would pass after `wait`.
     pub(super) fn refusal(&self, wait: Duration) -> Box<Refusal> {
-        let refusal = Refusal::new(RATE_LIMITED).rule(self.name.clone());
+        let refusal = Refusal::new(RATE_LIMITED).rule(self.name.clone()).at(self.key);
         Box::new(Refusal { retry_after: Some(wait), ..refusal })
     }
 }
@@ -81,8 +82,8 @@ impl Limits {
             OnExcess::Notify => Excess::Notify(notice(table.notify.as_ref())),
         };
         Some(Self::Strict {
-            messages: Rule::quick("messages", |bucket| &bucket.messages, table.messages.as_ref(), clock),
-            frames: Rule::quick("frames", |bucket| &bucket.frames, table.frames.as_ref(), clock),
+            messages: Rule::quick("messages", table.messages.as_ref(), clock),
+            frames: Rule::quick("frames", table.frames.as_ref(), clock),
             bytes,
             excess,
         })
@@ -94,8 +95,8 @@ impl Limits {
     }
 
     /// Charges one connection's traffic to the bucket of its key.
-    pub(super) fn inspector(self: &Arc<Self>, hold: Hold) -> Box<dyn FrameInspector> {
-        Box::new(Charging { limits: self.clone(), hold })
+    pub(super) fn inspector(self: &Arc<Self>, bucket: Arc<Bucket>) -> Box<dyn FrameInspector> {
+        Box::new(Charging { limits: self.clone(), bucket })
     }
 }
 
@@ -107,7 +108,7 @@ fn notice(template: Option<&Template>) -> Box<str> {
 /// One connection's share in a bucket: an atomic operation for each limit, no lock and no lookup.
 struct Charging {
     limits: Arc<Limits>,
-    hold: Hold,
+    bucket: Arc<Bucket>,
 }
 
 impl FrameInspector for Charging {
@@ -117,23 +118,22 @@ impl FrameInspector for Charging {
             return Ok(Pace::Go);
         }
         let (counts, weighs) = (head.starts_message, !head.opcode.is_control() && head.length > 0);
-        let hold = &self.hold;
+        let account = &self.bucket.account;
         match &*self.limits {
             Limits::Strict { messages, frames, bytes, excess } => {
                 let spent = frames
                     .as_ref()
-                    .map_or(Ok(()), |rule| rule.spend(hold))
-                    .and_then(|()| messages.as_ref().filter(|_| counts).map_or(Ok(()), |rule| rule.spend(hold)))
-                    .and_then(|()| bytes.as_ref().filter(|_| weighs).map_or(Ok(()), |rule| rule.weigh(hold, head, excess)));
+                    .map_or(Ok(()), |rule| rule.spend(&account.frames))
+                    .and_then(|()| messages.as_ref().filter(|_| counts).map_or(Ok(()), |rule| rule.spend(&account.messages)))
+                    .and_then(|()| bytes.as_ref().filter(|_| weighs).map_or(Ok(()), |rule| rule.weigh(account, head, excess)));
                 excess.of(spent)
             }
             Limits::Patient { messages, frames, bytes } => {
                 let mut wait = Duration::ZERO;
-                let bucket = &hold.0;
                 for (rule, spent, amount) in [
-                    (frames.as_ref(), &bucket.frames, 1),
-                    (messages.as_ref().filter(|_| counts), &bucket.messages, 1),
-                    (bytes.as_ref().filter(|_| weighs), &bucket.bytes, head.length),
+                    (frames.as_ref(), &account.frames, 1),
+                    (messages.as_ref().filter(|_| counts), &account.messages, 1),
+                    (bytes.as_ref().filter(|_| weighs), &account.bytes, head.length),
                 ] {
                     let Some(rule) = rule else { continue };
                     wait = wait.max(rule.limit.reserve(spent, amount, MAX_DELAY).map_err(|wait| rule.refusal(wait))?);
@@ -145,17 +145,18 @@ impl FrameInspector for Charging {
 }
 
 impl Rule<Quick> {
-    fn spend(&self, hold: &Hold) -> Verdict {
-        self.limit.spend(hold).map_err(|wait| self.refusal(wait))
+    /// Spends one, or refuses.
+    pub(super) fn spend(&self, spent: &Spent) -> Verdict {
+        self.limit.spend(spent).map_err(|wait| self.refusal(wait))
     }
 }
 
 impl Rule<Debt> {
     /// Charges a frame's payload. Where messages are left out, the rest of one whose beginning has passed is owed.
-    fn weigh(&self, hold: &Hold, head: &FrameHead, excess: &Excess) -> Verdict {
+    fn weigh(&self, account: &Account, head: &FrameHead, excess: &Excess) -> Verdict {
         let is_owed = !head.starts_message && !matches!(excess, Excess::Refuse);
         let most = if is_owed { Duration::MAX } else { Duration::ZERO };
-        self.limit.reserve(&hold.0.bytes, head.length, most).map(|_| ()).map_err(|wait| self.refusal(wait))
+        self.limit.reserve(&account.bytes, head.length, most).map(|_| ()).map_err(|wait| self.refusal(wait))
     }
 }
 

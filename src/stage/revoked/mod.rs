@@ -5,6 +5,7 @@ mod list;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -16,7 +17,7 @@ use crate::config::units::{Cidr, Many};
 
 use super::build::Need;
 use super::networks::Networks;
-use super::refusal::{REVOKED, Refusal, Verdict};
+use super::refusal::{Clause, REVOKED, Refusal, Verdict};
 use super::{Build, Client, Configure, Identity, Judgement, Peer, Stage, lines};
 
 pub use entry::{Entry, Line};
@@ -52,7 +53,7 @@ pub struct Revoked {
     sub: List<Box<str>>,
     kid: List<Box<str>>,
     ip: Networks<Term>,
-    files: Box<[Box<str>]>,
+    files: Box<[Arc<Path>]>,
     /// When entries are over, in order, each once.
     ends: Box<[SystemTime]>,
 }
@@ -89,13 +90,17 @@ impl Revoked {
     }
 
     /// `jti[2] VALUE (note)`, or `files[0] revoked.txt:17 jti VALUE (note)`.
-    fn refusal(&self, key: &str, value: &str, term: &Term) -> Box<Refusal> {
-        let place = match term.place {
-            Place::Table(index) => format!("{key}[{index}]"),
-            Place::Line(file, line) => format!("files[{file}] {}:{line} {key}", self.files.get(file).map_or("", |file| file)),
+    fn refusal(&self, key: &'static str, value: &str, term: &Term) -> Box<Refusal> {
+        let (place, clause) = match term.place {
+            Place::Table(index) => (format!("{key}[{index}]"), Clause { key, index: Some(index), line: None }),
+            Place::Line(index, line) => {
+                let file = self.files.get(index);
+                let place = format!("files[{index}] {}:{line} {key}", file.map(|file| file.display().to_string()).unwrap_or_default());
+                (place, Clause { key: "files", index: Some(index), line: file.map(|file| (file.clone(), line)) })
+            }
         };
         let note = term.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-        Box::new(Refusal::new(REVOKED).rule(format!("{place} {value}{note}")))
+        Box::new(Refusal { clause: Some(clause), ..Refusal::new(REVOKED).rule(format!("{place} {value}{note}")) })
     }
 }
 
@@ -148,7 +153,7 @@ impl Configure for Revoked {
         let mut files = Vec::new();
         for (index, file) in table.files.iter().flat_map(|files| files.iter()).enumerate() {
             reading.file(index, file, &at.key("files").index(index), build);
-            files.push(file.display().to_string().into());
+            files.push(file.as_path().into());
         }
         if reading.faults.refuse() {
             return Err(reading.faults);

@@ -201,3 +201,22 @@ fn a_key_that_is_listed_once_for_each_algorithm_keeps_the_connections_of_both() 
         assert_eq!(said(stage.review(&client, SystemTime::now())), "", "{algorithm:?}");
     }
 }
+
+#[test]
+fn what_a_trial_supposes_is_judged_in_all_but_its_signature_and_only_for_the_token_it_stands_for() {
+    let stage = jwt("algorithms = \"ES256\"\nkey = { file = \"p256.pub.pem\" }\nissuer = \"us\"");
+    for (token, claims, expected) in [
+        ("supposed", json!({ "iss": "us", "sub": "alice", "exp": from_now(60) }), ""),
+        ("supposed", json!({ "iss": "them", "exp": from_now(60) }), "token_invalid: iss is none of `issuer`"),
+        ("supposed", json!({ "iss": "us" }), "token_invalid: exp is missing"),
+        ("supposed", json!({ "iss": "us", "exp": from_now(-60) }), "token_expired: exp is past"),
+        ("another", json!({ "iss": "us", "exp": from_now(60) }), "token_invalid: malformed token"),
+    ] {
+        let mut client = sample::client(&[("authorization", &format!("Bearer {token}"))]);
+        let claims = claims.as_object().unwrap().clone();
+        client.request.as_mut().unwrap().extensions.insert(Supposed { token: "supposed".into(), claims });
+        let Judgement::Now(verdict) = stage.handshake(&mut client) else { panic!("it was to answer at once") };
+        assert_eq!(said(verdict), expected);
+        assert_eq!(client.user(), Some("alice").filter(|_| expected.is_empty()));
+    }
+}

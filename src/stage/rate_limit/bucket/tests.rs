@@ -26,22 +26,18 @@ fn byte_rate(text: &str) -> ByteRate {
 }
 
 fn quick(text: &str, clock: &Clock) -> Quick {
-    Quick::new(&rate(text), |bucket| &bucket.messages, clock)
-}
-
-fn hold() -> Hold {
-    Hold(Arc::default())
+    Quick::new(&rate(text), clock)
 }
 
 /// How many of a hundred pass at once.
-fn passing(limit: &Quick, hold: &Hold) -> usize {
-    (0..100).filter(|_| limit.spend(hold).is_ok()).count()
+fn passing(limit: &Quick, spent: &Spent) -> usize {
+    (0..100).filter(|_| limit.spend(spent).is_ok()).count()
 }
 
 #[test]
 fn a_burst_passes_and_then_one_an_interval() {
     let (time, clock) = clock(SECOND);
-    let (limit, spent) = (quick("\"20/s\"", &clock), hold());
+    let (limit, spent) = (quick("\"20/s\"", &clock), Spent::default());
     assert_eq!(passing(&limit, &spent), 20);
     assert_eq!(limit.spend(&spent), Err(Duration::from_millis(50)));
     time.fetch_add(SECOND / 20, Ordering::Relaxed);
@@ -54,7 +50,7 @@ fn a_burst_passes_and_then_one_an_interval() {
 fn what_is_spent_stays_spent_under_another_rate() {
     // A process that has run for an hour: counted from its own making, a new limit would find a bucket spent for an hour.
     let (_, clock) = clock(3600 * SECOND);
-    let spent = hold();
+    let spent = Spent::default();
     assert_eq!(passing(&quick("{ rate = \"1/s\", burst = 5 }", &clock), &spent), 5);
     assert_eq!(passing(&quick("{ rate = \"1/s\", burst = 5 }", &clock), &spent), 0);
     assert_eq!(passing(&quick("{ rate = \"1/s\", burst = 15 }", &clock), &spent), 10);
@@ -64,8 +60,8 @@ fn what_is_spent_stays_spent_under_another_rate() {
 fn the_two_ways_of_spending_agree_on_things_that_count_one() {
     let (time, clock) = clock(7 * SECOND);
     let rate = rate("{ rate = \"3/s\", burst = 4 }");
-    let (quick, debt) = (Quick::new(&rate, |bucket| &bucket.messages, &clock), Debt::new(&rate, &clock));
-    let (one, other) = (hold(), Spent::default());
+    let (quick, debt) = (Quick::new(&rate, &clock), Debt::new(&rate, &clock));
+    let (one, other) = (Spent::default(), Spent::default());
     for step in 0..200 {
         assert_eq!(quick.spend(&one).is_ok(), debt.spend(&other, 1).is_ok(), "step {step}");
         time.fetch_add(SECOND / 7 * (step % 5) / 2, Ordering::Relaxed);
@@ -105,17 +101,12 @@ fn amounts_beyond_all_reason_stay_in_range() {
 }
 
 #[test]
-fn a_bucket_is_like_new_when_all_has_come_back_and_nobody_is_inside() {
+fn an_account_is_like_new_when_all_has_come_back() {
     let (time, clock) = clock(SECOND);
-    let hold = hold();
-    let bucket = &hold.0;
-    assert!(bucket.is_like_new(clock.now()));
-    quick("\"1/s\"", &clock).spend(&hold).unwrap();
-    assert!(!bucket.is_like_new(clock.now()));
+    let account = Account::default();
+    assert!(account.is_like_new(clock.now()));
+    quick("\"1/s\"", &clock).spend(&account.frames).unwrap();
+    assert!(!account.is_like_new(clock.now()));
     time.fetch_add(SECOND, Ordering::Relaxed);
-    assert!(bucket.is_like_new(clock.now()));
-    let permit = bucket.slots().enter().unwrap();
-    assert!(!bucket.is_like_new(clock.now()));
-    drop(permit);
-    assert!(bucket.is_like_new(clock.now()));
+    assert!(account.is_like_new(clock.now()));
 }

@@ -4,19 +4,20 @@ use http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
-use crate::gateway::path::normalise;
 use crate::stage::client::Promised;
 use crate::wire::fields::{elements, only};
 
+use super::path::normalise;
+
 /// Whom and what a request is for.
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub struct Target {
     /// The host, lower case, without port and final dot.
-    pub(super) host: String,
+    pub host: String,
     /// The port beside it, where there is one.
-    pub(super) port: Option<u16>,
+    pub port: Option<u16>,
     /// The path, in the one form.
-    pub(super) path: String,
+    pub path: String,
 }
 
 impl Target {
@@ -24,19 +25,27 @@ impl Target {
     ///
     /// # Errors
     /// What is ambiguous about its path, and the target with the path as it came.
-    pub(super) fn of(parts: &Parts) -> Result<Self, (Self, &'static str)> {
+    pub fn of(parts: &Parts) -> Result<Self, (Self, &'static str)> {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let (host, port) = parted(host);
+        Self::read(host, parts.uri.path())
+    }
+
+    /// Reads it off an authority and a path without query.
+    ///
+    /// # Errors
+    /// The same as for a request head.
+    pub fn read(authority: &str, path: &str) -> Result<Self, (Self, &'static str)> {
+        let (host, port) = parted(authority);
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        match normalise(parts.uri.path()) {
+        match normalise(path) {
             Ok(path) => Ok(Self { host, port, path: path.into_owned() }),
-            Err(why) => Err((Self { host, port, path: parts.uri.path().to_owned() }, why)),
+            Err(why) => Err((Self { host, port, path: path.to_owned() }, why)),
         }
     }
 }
 
 /// What the backend is asked for: the path as it was matched, and the query with what stages have left of it.
-pub(super) fn sent(path: &str, request: &Parts) -> String {
+pub fn sent(path: &str, request: &Parts) -> String {
     match request.uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -52,7 +61,7 @@ fn parted(authority: &str) -> (&str, Option<u16>) {
 }
 
 /// The `Origin` as sent; one that is no text, or one of several, is none a stage could allow, and reads as empty.
-pub(super) fn origin(parts: &Parts) -> Option<Box<str>> {
+pub fn origin(parts: &Parts) -> Option<Box<str>> {
     parts
         .headers
         .get(ORIGIN)
@@ -60,7 +69,7 @@ pub(super) fn origin(parts: &Parts) -> Option<Box<str>> {
 }
 
 /// Leaves only those of the client's subprotocols in the offer that the route allows; `None` allows all.
-pub(super) fn limit_subprotocols(headers: &mut HeaderMap, allowed: Option<&[String]>) {
+pub fn limit_subprotocols(headers: &mut HeaderMap, allowed: Option<&[String]>) {
     let Some(allowed) = allowed else { return };
     let offer: Vec<String> = offered(headers).into_iter().filter(|name| allowed.contains(name)).collect();
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
@@ -72,13 +81,13 @@ pub(super) fn limit_subprotocols(headers: &mut HeaderMap, allowed: Option<&[Stri
 }
 
 /// The subprotocol that a stage has promised the client, unless another is picked.
-pub(super) fn promised(request: &Parts) -> Option<HeaderValue> {
+pub fn promised(request: &Parts) -> Option<HeaderValue> {
     HeaderValue::from_str(&request.extensions.get::<Promised>()?.0).ok()
 }
 
 /// Picks the subprotocol where the gateway has to before any backend can: the client's first that the route allows, or the one it was
 /// promised. The offer is left with that one alone.
-pub(super) fn settle_subprotocol(request: Option<&mut Parts>, allowed: Option<&[String]>) -> Option<HeaderValue> {
+pub fn settle_subprotocol(request: Option<&mut Parts>, allowed: Option<&[String]>) -> Option<HeaderValue> {
     let request = request?;
     let promised = promised(request);
     let headers = &mut request.headers;

@@ -1,0 +1,102 @@
+//! State: what is true of a gateway at the moment of a scrape, told by the engine, counted by nobody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::write::{Family, put};
+
+static IN_PROGRESS: Family =
+    Family::gauge("handshakes_in_progress", "Accepted connections that are not open yet, or are being told why not.");
+static SLOTS_TAKEN: Family = Family::gauge("slots_taken", "Places taken of `max_connections`, of the gateway and of each listener.");
+static SLOTS_MAX: Family = Family::gauge("slots_max", "As many as `max_connections` allows, where it does not say \"off\".");
+static UPSTREAM_CONNECTIONS: Family =
+    Family::gauge("upstream_connections", "Connections to a server that are open or being opened, of all upstreams that share its state.");
+static SERVER_STATE: Family = Family::gauge("upstream_server_state", "1 for the state a server is in, 0 for the others.");
+
+/// What an engine knows of itself when it is asked.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Connections and handshakes, those being shown out included.
+    pub load: usize,
+    /// Every limit on connections.
+    pub slots: Vec<Slots>,
+    /// Every server of every upstream.
+    pub servers: Vec<Server>,
+}
+
+/// One `max_connections`.
+#[derive(Debug)]
+pub struct Slots {
+    /// Whose, as the file names it: `gateway`, `listener.public`.
+    pub of: String,
+    /// Places that are taken.
+    pub taken: usize,
+    /// Places there are; none where they are not limited.
+    pub max: Option<usize>,
+}
+
+/// One server of one upstream.
+#[derive(Debug)]
+pub struct Server {
+    /// The upstream's name, or its URL where it has none.
+    pub upstream: Arc<str>,
+    /// The server's URL.
+    pub server: Arc<str>,
+    /// Connections that are open or being opened.
+    pub connections: usize,
+    /// How it is.
+    pub condition: Condition,
+}
+
+/// How a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It gets connections.
+    Up,
+    /// It kept failing, and gets none for a while.
+    Resting,
+    /// The file says that it gets no new ones.
+    Draining,
+}
+
+impl Condition {
+    /// All there are, each with its word.
+    const ALL: [(Self, &str); 3] = [(Self::Up, "up"), (Self::Resting, "resting"), (Self::Draining, "draining")];
+}
+
+/// The state, and how many of its connections are open.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) state: State,
+    pub(super) open: i64,
+}
+
+impl Collector for Told {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (encoder, State { load, slots, servers }) = (&mut encoder, &self.state);
+        let open = usize::try_from(self.open).unwrap_or_default();
+        IN_PROGRESS.only(encoder, &ConstGauge::new(load.saturating_sub(open)))?;
+        let mut metric = SLOTS_TAKEN.begin(encoder)?;
+        slots.iter().try_for_each(|slots| put(&mut metric, &[("of", &slots.of)], &ConstGauge::new(slots.taken)))?;
+        let mut metric = SLOTS_MAX.begin(encoder)?;
+        for (slots, max) in slots.iter().filter_map(|slots| Some((slots, slots.max?))) {
+            put(&mut metric, &[("of", &slots.of)], &ConstGauge::new(max))?;
+        }
+        let mut metric = UPSTREAM_CONNECTIONS.begin(encoder)?;
+        for server in servers {
+            put(&mut metric, &[("upstream", &server.upstream), ("server", &server.server)], &ConstGauge::new(server.connections))?;
+        }
+        let mut metric = SERVER_STATE.begin(encoder)?;
+        for server in servers {
+            for (condition, word) in Condition::ALL {
+                let labels = [("upstream", &*server.upstream), ("server", &*server.server), ("state", word)];
+                put(&mut metric, &labels, &ConstGauge::new(i64::from(server.condition == condition)))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! A gateway to which a bit of everything has happened.
+
+use std::net::SocketAddr;
+
+use futures_util::SinkExt;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+use super::support::{Gateway, Socket, ask, backend, closed, connect, request};
+
+/// A gateway that has done a bit of everything, and the backend behind it.
+pub(crate) struct Busy {
+    pub(crate) gateway: Gateway,
+    pub(crate) backend: SocketAddr,
+    pub(crate) nobody: SocketAddr,
+    /// Still open, at `/open`, with one message answered.
+    pub(crate) open: Socket,
+}
+
+fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
+    format!(
+        r#"
+        [listener.public]
+        address  = "127.0.0.1:0"
+        pipeline = ["firewall.door"]
+        max_connections = 50
+        [metrics.local]
+        address = "127.0.0.1:0"
+        [firewall.door]
+        deny = ["127.0.0.50", "127.0.0.66", {{ cidr = "127.0.0.77", mode = "report", note = "a token-like note" }}]
+        [origin.pages]
+        allow = ["https://example.com"]
+        [rate_limit.slow]
+        key = "connection"
+        messages = {{ rate = "1/h", burst = 2 }}
+        [upstream.chat]
+        servers = ["ws://{nobody}", "ws://{backend}", {{ url = "ws://{nobody}/drains", drain = true }}]
+        balance = "round_robin"
+        [route.chat]
+        path     = "/chat"
+        endpoint = "upstream.chat"
+        [route.down]
+        path     = "/down"
+        endpoint = "ws://{nobody}"
+        [route.limited]
+        path     = "/limited"
+        pipeline = ["origin.pages", "rate_limit.slow"]
+        endpoint = "echo"
+        [route.open]
+        path     = "/open"
+        endpoint = "ws://{backend}"
+        [route.quiet]
+        path     = "/quiet"
+        endpoint = "echo"
+        "#
+    )
+}
+
+/// A client whose address is this one.
+async fn connect_from(from: &str, to: SocketAddr, path: &str) -> Result<WebSocketStream<TcpStream>, tungstenite::Error> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    let stream = socket.connect(to).await.unwrap();
+    client_async(format!("ws://{to}{path}"), stream).await.map(|(socket, _)| socket)
+}
+
+/// Runs it and does all that.
+pub(crate) async fn busy() -> Busy {
+    let ((backend, _), nobody) = (backend::echo().await, backend::nobody().await);
+    let mut gateway = Gateway::run(&config(backend, nobody));
+    let public = gateway.address("public");
+
+    let mut open = gateway.connect("public", "/open").await;
+    assert_eq!(ask(&mut open, "hello").await, "hello");
+
+    // One server of two is not there: the other answers, whichever is asked first.
+    for text in ["one", "four"] {
+        let mut socket = gateway.connect("public", "/chat").await;
+        assert_eq!(ask(&mut socket, text).await, text);
+        let code = if text == "one" { 1000 } else { 4321 };
+        socket.close(Some(CloseFrame { code: code.into(), reason: "".into() })).await.unwrap();
+        closed(&mut socket).await;
+        drop(socket);
+        gateway.event("close");
+    }
+    // The only server is not there, until it rests.
+    for _ in 0..4 {
+        assert_eq!(gateway.refusal(gateway.url("public", "/down")).await.0, 502);
+        gateway.event("refused");
+    }
+    assert!(matches!(connect_from("127.0.0.66", public, "/quiet").await, Err(tungstenite::Error::Http(_))));
+    gateway.event("refused");
+    drop(connect_from("127.0.0.77", public, "/quiet").await.unwrap());
+    gateway.event("close");
+    assert_eq!(gateway.refusal(request(&gateway.url("public", "/limited"), &[("origin", "https://evil.example")])).await.0, 403);
+    gateway.event("refused");
+    let mut socket = connect(gateway.url("public", "/limited")).await.unwrap();
+    for text in ["one", "two"] {
+        assert_eq!(ask(&mut socket, text).await, text);
+    }
+    socket.send(Message::text("three")).await.unwrap();
+    assert_eq!(closed(&mut socket).await.0, 1008);
+    drop(socket);
+    gateway.event("close");
+    assert_eq!(gateway.refusal(gateway.url("public", "/nowhere")).await.0, 404);
+    gateway.event("refused");
+    Busy { gateway, backend, nobody, open }
+}
