@@ -31,6 +31,8 @@ fn every_session_prints_what_it_says() {
         shipped = shipped.replace(&format!("\"{address}\""), "\"127.0.0.1:0\"");
     }
     let gateway = Gateway::run(&shipped);
+    let mut sockets = fs::read_dir(gateway.folder.path().join("wsgate")).unwrap();
+    let control = sockets.next().unwrap().unwrap().path();
     let folder = tempfile::tempdir().unwrap();
     fs::copy(package().join("gateway.toml"), folder.path().join("gateway.toml")).unwrap();
     let built = folder.path().join("target/release");
@@ -50,7 +52,7 @@ fn every_session_prints_what_it_says() {
                 .stdin(Stdio::null())
                 .arg("-c")
                 .arg(format!("exec 2>&1; . ./.session; {there}\nexport -p > .session"));
-            shell.env("NO_COLOR", "1").env_remove("WSGATE_CONFIG").env_remove("WSGATE_JWT_SECRET");
+            shell.env("NO_COLOR", "1").env("WSGATE_CONTROL", &control).env_remove("WSGATE_CONFIG").env_remove("WSGATE_JWT_SECRET");
             let seen = String::from_utf8(shell.output().unwrap().stdout).unwrap();
             let seen = LISTENERS.iter().fold(seen, |seen, (name, known)| seen.replace(&gateway.address(name).to_string(), known));
             assert_eq!(seen, expected, "{}: {line}", page.display());
