@@ -60,16 +60,8 @@ impl Event<'_> {
             }
             Self::UpstreamFailed { is_replaced: false, .. } => {}
             Self::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true } => {
-                line!(
-                    GATEWAY,
-                    WARN,
-                    "upstream_failed",
-                    connection = shown(connection.map(Id)),
-                    route,
-                    server,
-                    outcome = outcome.id,
-                    detail
-                );
+                let connection = shown(connection.map(Id));
+                line!(GATEWAY, WARN, "upstream_failed", connection, route, server, outcome = outcome.id, detail);
             }
             Self::UpstreamResting { server, rest } => line!(GATEWAY, WARN, "upstream_resting", server, rest = seconds(rest)),
             Self::UpstreamBack { server } => line!(GATEWAY, INFO, "upstream_back", server),
