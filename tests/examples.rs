@@ -21,8 +21,20 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 11] =
-    ["article", "upstream", "forward_claims", "token_sources", "pipeline", "log", "metrics", "gateway", "hosts", "segments", "test"];
+const FEATURES: [&str; 12] = [
+    "article",
+    "upstream",
+    "behind_a_proxy",
+    "forward_claims",
+    "token_sources",
+    "pipeline",
+    "log",
+    "metrics",
+    "gateway",
+    "hosts",
+    "segments",
+    "test",
+];
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -439,4 +451,29 @@ async fn asked_of(gateway: &Gateway, host: &str, path: &str) -> String {
     let mut request = gateway.url("public", path).into_client_request().unwrap();
     request.headers_mut().insert("host", host.parse().unwrap());
     ask(&mut connect(request).await.unwrap(), "x").await
+}
+
+#[tokio::test]
+async fn behind_a_proxy_each_client_has_its_own_share() {
+    let mut gateway = example("behind_a_proxy");
+    let url = gateway.url("public", "/");
+    let through = |line: &str| request(&url, &[("x-forwarded-for", line)]);
+    for _ in 0..3 {
+        assert_eq!(ask(&mut connect(through("1.1.1.1, 192.0.2.7")).await.unwrap(), "x").await, "x");
+    }
+    assert_eq!(gateway.refusal(through("192.0.2.7")).await.0, 429);
+    let event = gateway.event("refused");
+    assert!(event["ip"] == "192.0.2.7" && event["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{event}");
+    assert_eq!(ask(&mut connect(through("192.0.2.8")).await.unwrap(), "x").await, "x");
+
+    for (edge, line, status) in
+        [("198.51.100.20", "192.0.2.9", "101"), ("198.51.100.20", "192.0.2.7", "429"), ("192.0.2.7", "192.0.2.9", "429")]
+    {
+        let begins = format!("PROXY TCP4 {edge} 127.0.0.1 50000 8888\r\n");
+        let mut stream = tokio::net::TcpStream::connect(gateway.address("balanced")).await.unwrap();
+        let bytes = begins + &raw::upgrade("/", &format!("CF-Connecting-IP: {line}\r\n"));
+        tokio::io::AsyncWriteExt::write_all(&mut stream, bytes.as_bytes()).await.unwrap();
+        let head = backend::read_head(&mut stream).await;
+        assert_eq!(head.split(' ').nth(1), Some(status), "{line} through {edge}: {head}");
+    }
 }

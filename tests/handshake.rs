@@ -15,6 +15,7 @@ use wsgate::wire::extensions::Compression;
 use wsgate::wire::handshake::receive;
 use wsgate::wire::head::{Limits, Reader, Unread};
 use wsgate::wire::linger::linger;
+use wsgate::wire::proxy_protocol::Ends;
 use wsgate::wire::upgrade::Upgrade;
 
 const LINGER: Duration = Duration::from_secs(5);
@@ -34,7 +35,8 @@ async fn serve(mut client: TcpStream, upstream: &Upstream) {
     let opened = match Upgrade::check(&request, Compression::Pass) {
         Ok(upgrade) => {
             let target = request.uri.path_and_query().unwrap().as_str();
-            let facts = Facts { ip, user: None, secure: false, target, offer: &upgrade.offer, extra: &[] };
+            let ends = Ends { source: (ip, 50_000).into(), destination: ([127, 0, 0, 1], 80).into() };
+            let facts = Facts { ip, hops: &[], ends, user: None, secure: false, target, offer: &upgrade.offer, extra: &[] };
             upstream.open(&request, &facts, &mut Vec::new()).await.map(|opened| (upgrade, opened))
         }
         Err(refusal) => Err(Refused::Gateway(refusal)),

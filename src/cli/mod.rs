@@ -8,6 +8,8 @@ mod errors;
 mod explain;
 mod proxy;
 mod run;
+mod schema;
+mod show;
 mod talk;
 mod token;
 
@@ -57,6 +59,8 @@ enum Command {
     Run(File),
     /// Tell what is wrong with a file: every fault at once, with its place and a hint. Starts nothing.
     Check(check::Arguments),
+    /// Print a file in full: every key with its value, and where that came from. Secrets are masked.
+    Show(show::Arguments),
     /// Tell what a request would come to, step by step, and by which rule. Opens no socket.
     Explain(explain::Arguments),
     /// Put a gateway in front of a backend, without a file: `wsgate proxy :8080 ws://localhost:3000`.
@@ -87,6 +91,8 @@ enum Command {
     Token(token::Arguments),
     /// Print every outcome: its id, the HTTP status or close code clients get, how it is logged.
     Errors(errors::Arguments),
+    /// Print the JSON Schema of the file, for editors that complete and explain it while it is typed.
+    Schema,
     /// Print what completes this command line in a shell.
     Completions(completions::Arguments),
 }
@@ -133,6 +139,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
     let done = match arguments.command.unwrap_or(Command::Run(arguments.file)) {
         Command::Run(file) => run::run(&file.config, catalog),
         Command::Check(arguments) => check::run(&arguments, catalog),
+        Command::Show(arguments) => show::run(&arguments, catalog),
         Command::Explain(arguments) => explain::run(&arguments, catalog),
         Command::Token(arguments) => token::run(&arguments, catalog),
         Command::Connect(arguments) => connect::run(&arguments),
@@ -148,6 +155,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         Command::Undeny(arguments) => control::lists::undeny(&arguments),
         Command::Revoke(arguments) => control::lists::revoke(&arguments),
         Command::Errors(arguments) => errors::run(&arguments, catalog),
+        Command::Schema => schema::run(catalog),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     match done {

@@ -166,7 +166,7 @@ impl Document {
 
     /// Follows a path in the file where it leads furthest, the first of those: the last node reached, its key, and how many steps it
     /// took.
-    fn follow(&self, path: &KeyPath) -> Option<(&Node, Option<&Entry>, usize)> {
+    pub(super) fn follow(&self, path: &KeyPath) -> Option<(&Node, Option<&Entry>, usize)> {
         let ways = self.roots.iter().map(|root| root.follow(path.steps()));
         ways.reduce(|best, way| if way.2 > best.2 { way } else { best })
     }

@@ -80,12 +80,15 @@ pub(super) fn is_counted_by(kind: Option<&str>, node: &Node) -> bool {
         Value::String(text) => {
             let words = ["ip", "user", "route", "connection", "claim", "header"];
             let first = text.split([':', '/']).next().unwrap_or_default();
-            words.iter().take(4).any(|word| text == word)
-                || ["ip/", "claim:", "header:"].iter().any(|start| text.starts_with(start))
-                || (kind == Some("rate_limit") && first.len() <= LONGEST_WORD && nearest(first, words).is_some())
+            is_count(text) || (kind == Some("rate_limit") && first.len() <= LONGEST_WORD && nearest(first, words).is_some())
         }
         _ => false,
     }
+}
+
+/// Whether this is what a limit counts by.
+pub(super) fn is_count(text: &str) -> bool {
+    matches!(text, "ip" | "user" | "route" | "connection") || ["ip/", "claim:", "header:"].iter().any(|start| text.starts_with(start))
 }
 
 /// All that stands below a secret, but for the names of variables and files.

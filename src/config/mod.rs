@@ -8,9 +8,11 @@
 pub mod document;
 pub mod dom;
 mod environment;
+mod expanded;
 mod failure;
 pub mod fault;
 mod folder;
+mod frame;
 mod mask;
 pub mod nearest;
 mod part;
@@ -27,8 +29,11 @@ pub mod table;
 pub mod units;
 mod values;
 pub mod world;
+mod written;
 
 pub use document::Document;
+pub(crate) use expanded::expanded;
+pub use frame::{FRAME, FrameKind, Tables};
 pub use part::{Mode, Part};
 pub use render::render;
 pub use report::{Also, Point, Spot, Told, report, unknown};

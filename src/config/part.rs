@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::dom::{Node, Value};
+use super::expanded::expanded;
 use super::failure;
 use super::fault::{Fault, Faults, KeyPath};
 use super::structure::Named;
@@ -78,6 +79,15 @@ impl Part {
     /// Everything wrong with its shape that has not been told by [`Config::read`](super::Config::read); nothing where that was all.
     pub fn read<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Faults> {
         failure::read(&self.table, &self.at(), &self.faulty).whole()
+    }
+
+    /// Its table as this type writes it: every default filled in, without `mode`, secrets masked.
+    ///
+    /// # Errors
+    /// As [`Part::read`]; and a fault of the whole table where TOML has no way to write it.
+    pub fn expand<T: DeserializeOwned + Serialize + JsonSchema>(&self) -> Result<toml::Table, Faults> {
+        expanded(&self.read::<T>()?)
+            .map_err(|why| Fault::new(self.at(), format!("[{}] cannot be written as TOML: {why}", self.at())).into())
     }
 
     /// Whether another's table has the same keys and values, `mode` apart, wherever they stand.

@@ -100,8 +100,8 @@ impl fmt::Display for EndpointRef {
     }
 }
 
-written_as_string!(Name, "Name", "a name: \"public\"");
-written_as_string!(PartRef, "Reference", "a reference: \"firewall.office\"");
+written_as_string!(Name, "Name", "a name: \"public\"", r"^[A-Za-z0-9_-]+$");
+written_as_string!(PartRef, "Reference", "a reference: \"firewall.office\"", r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?$");
 written_as_string!(EndpointRef, "Endpoint", "an endpoint: \"upstream.chat\" or \"ws://127.0.0.1:9001\"");
 
 /// An element of a pipeline.

@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-const MASK: &str = "********";
+/// What is shown in place of a secret.
+pub(crate) const MASK: &str = "********";
 
 impl Secret {
     /// Takes a value in.
@@ -123,12 +124,17 @@ impl JsonSchema for SecretSource {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
+            "description": "a secret: { env = \"NAME\" }, { file = \"PATH\" } or, with a warning, itself",
             "oneOf": [
-                { "type": "string" },
-                { "type": "object", "additionalProperties": false, "required": ["env"],
-                  "properties": { "env": { "type": "string" }, "default": { "type": "string" } } },
-                { "type": "object", "additionalProperties": false, "required": ["file"],
-                  "properties": { "file": { "type": "string" } } },
+                { "description": "The secret itself, with a warning.", "type": "string" },
+                { "description": "The value of a variable.", "type": "object", "additionalProperties": false, "required": ["env"],
+                  "properties": {
+                      "env": { "description": "The variable of the environment.", "type": "string" },
+                      "default": { "description": "For trials, where the variable is not set: a fault behind a listener that others reach.",
+                                   "type": "string" } } },
+                { "description": "What a file holds.", "type": "object", "additionalProperties": false, "required": ["file"],
+                  "properties": { "file": { "description": "The file, relative to the config's folder; one newline at its end is taken off.",
+                                            "type": "string" } } },
             ]
         })
     }

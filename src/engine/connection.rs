@@ -26,6 +26,7 @@ use super::door::Door;
 use super::live::Holdings;
 use super::opening::Backend;
 use super::visit::{Stop, Terms, Visit, refused};
+use super::way::Way;
 use super::worker::{Accepted, Load, Worker};
 
 /// Conducts a connection until it is live or turned away. Its session is a task of its own, spawned when everything of the
@@ -34,6 +35,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     let Accepted { socket, peer, listener, gateway } = accepted;
     let Ok(socket) = TcpStream::from_std(socket) else { return };
     let mut visit = Visit {
+        way: Way::of(&peer),
         worker,
         gateway,
         listener,
@@ -60,8 +62,14 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
 impl Visit {
     async fn admit(&mut self) -> Result<Backend, Stop> {
         let full = self.take_slots()?;
-        let unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings)?;
-        let parts = self.read_request().await?;
+        let early = self.read_proxy_header().await?;
+        let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
+        let mut unwelcome = if is_behind_proxy { None } else { admission::greet(&self.listener, &self.peer, &mut self.findings)? };
+        let parts = self.read_request(early).await?;
+        if is_behind_proxy {
+            self.believe(&parts.headers)?;
+            unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings).unwrap_or_else(Some);
+        }
         let route = self.enter(parts, Against { unwelcome, full })?;
         self.judge(&self.listener.clone().pipeline).await?;
         self.judge(&route.pipeline).await?;
@@ -97,11 +105,11 @@ impl Visit {
         Ok(None)
     }
 
-    /// The head is read, bounded and under its deadline, checked raw, and parsed.
-    async fn read_request(&mut self) -> Result<Parts, Stop> {
+    /// The head, of which `early` is read already, is read, bounded and under its deadline, checked raw, and parsed.
+    async fn read_request(&mut self, early: Vec<u8>) -> Result<Parts, Stop> {
         let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
-        let mut reader = Reader::new(self.listener.head);
-        let within = self.listener.handshake_timeout;
+        let mut reader = Reader::begin_with(self.listener.head, early);
+        let within = self.listener.handshake_timeout.saturating_sub(self.began.elapsed());
         let read = tokio::select! {
             read = timeout(within, reader.read(socket)) => read,
             // Who has not begun to ask when a drain begins is not waited for.

@@ -25,6 +25,7 @@ mod thread;
 mod tidy;
 mod visit;
 pub mod watch;
+mod way;
 mod wheel;
 mod worker;
 

@@ -26,6 +26,7 @@ use super::policy::Policy;
 use super::registry::{Record, Seat};
 use super::reload::{Haste, settle};
 use super::visit::{Stop, Visit, refused};
+use super::way::Way;
 use super::worker::Worker;
 
 /// A backend, or nobody, for a route that answers itself.
@@ -42,14 +43,16 @@ pub(super) struct Agreed {
 impl Visit {
     /// The client may come in: a backend is asked in its place.
     pub(super) async fn open_upstream(&mut self, upstream: &Upstream, route: &Route) -> Result<(Leg<TcpStream>, Agreed), Stop> {
+        let way_header = self.way_header();
         let (Some(terms), Some(client)) = (&self.terms, &mut self.client) else { return Err(Stop::Gone) };
-        let extra = claims(client, route);
+        let extra: Vec<_> = claims(client, route).into_iter().chain(way_header).collect();
         let user: Option<Box<str>> = client.user().map(Into::into);
         let Some(request) = &mut client.request else { return Err(Stop::Gone) };
         let target = request::sent(&client.path, request);
         request::limit_subprotocols(&mut request.headers, route.subprotocols.as_deref());
         let (ip, user) = (self.peer.ip, user.as_deref());
-        let facts = Facts { ip, user, secure: false, target: &target, offer: &terms.upgrade.offer, extra: &extra };
+        let Way { ends, hops, secure } = &self.way;
+        let facts = Facts { ip, hops, ends: *ends, user, secure: *secure, target: &target, offer: &terms.upgrade.offer, extra: &extra };
         let mut news = Vec::new();
         let opened = upstream.open(request, &facts, &mut news).await;
         news.iter().for_each(|news| report(news, client, self.worker.observer()));

@@ -18,6 +18,7 @@ use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
 use super::live::Holdings;
+use super::way::Way;
 use super::worker::Worker;
 
 /// Why a connection does not become live.
@@ -49,6 +50,7 @@ pub(super) struct Visit {
     pub(super) gateway: Arc<Gateway>,
     pub(super) listener: Arc<Listener>,
     pub(super) peer: Peer,
+    pub(super) way: Way,
     pub(super) id: u64,
     pub(super) began: Instant,
     pub(super) door: Door<TcpStream>,

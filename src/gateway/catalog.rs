@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, schema_for};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Part;
@@ -13,7 +14,7 @@ use crate::endpoint::echo::{self, Echo};
 use crate::endpoint::health;
 use crate::endpoint::upstream::Upstream;
 use crate::endpoint::{Answer, Endpoint};
-use crate::stage::{Configure, Outcome, STAGES, StageKind};
+use crate::stage::{Configure, ExpandTable, Outcome, STAGES, StageKind};
 
 /// Every kind a file may use besides those of the frame.
 #[derive(Clone)]
@@ -28,24 +29,31 @@ pub struct EndpointKind {
     /// Whether its routes need a stage that authenticates.
     pub needs_identity: bool,
     /// Makes the endpoint its table describes.
-    pub make: fn(&Part, Upstreams<'_>) -> Result<Endpoint, Faults>,
-    /// Its table's keys.
+    pub make: MakeEndpoint,
+    /// The JSON Schema of its table.
     pub schema: fn() -> Schema,
+    /// Its table with every default filled in and every secret masked.
+    pub expand: ExpandTable,
 }
 
 /// Finds an upstream by the reference that stands at this path. What is none is told of, and there is no upstream.
 pub type Upstreams<'a> = &'a mut dyn FnMut(&KeyPath, &PartRef) -> Option<Arc<Upstream>>;
 
+/// Makes an endpoint from its table.
+pub type MakeEndpoint = fn(&Part, Upstreams<'_>) -> Result<Endpoint, Faults>;
+
+impl EndpointKind {
+    /// The entry of an endpoint whose table is of this type.
+    const fn of<T: DeserializeOwned + Serialize + JsonSchema>(kind: &'static str, needs_identity: bool, make: MakeEndpoint) -> Self {
+        Self { kind, needs_identity, make, schema: || schema_for!(T), expand: |part| part.expand::<T>() }
+    }
+}
+
 /// The endpoints that answer themselves; each may stand bare.
 pub const ENDPOINTS: &[EndpointKind] = &[
-    EndpointKind { kind: "echo", needs_identity: false, make: |part, _| made(part, Echo::new), schema: || schema_for!(echo::Table) },
-    EndpointKind {
-        kind: "authenticated",
-        needs_identity: true,
-        make: |part, _| made(part, Authenticated::new),
-        schema: || schema_for!(authenticated::Table),
-    },
-    EndpointKind { kind: "health", needs_identity: false, make: super::health::make, schema: || schema_for!(health::Table) },
+    EndpointKind::of::<echo::Table>("echo", false, |part, _| made(part, Echo::new)),
+    EndpointKind::of::<authenticated::Table>("authenticated", true, |part, _| made(part, Authenticated::new)),
+    EndpointKind::of::<health::Table>("health", false, super::health::make),
 ];
 
 fn made<T: DeserializeOwned + JsonSchema, A: Answer>(part: &Part, make: fn(T) -> A) -> Result<Endpoint, Faults> {

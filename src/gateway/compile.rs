@@ -121,8 +121,8 @@ impl Requests {
 /// The snapshot while it is made.
 pub(super) struct Compiler<'a> {
     pub(super) parts: Parts<'a>,
-    cells: &'a Cells,
-    world: &'a dyn World,
+    pub(super) cells: &'a Cells,
+    pub(super) world: &'a dyn World,
     pub(super) listeners: BTreeMap<Arc<str>, Arc<Listener>>,
     bound: Vec<Bound>,
     /// What each route takes.
@@ -196,6 +196,7 @@ impl Compiler<'_> {
     }
 
     fn listener(&mut self, name: &str, shape: &ListenerTable, at: &KeyPath) -> Listener {
+        let (trusted_proxies, proxy_protocol) = self.proxies(shape, at);
         Listener {
             name: name.into(),
             addresses: self.addresses(at, &shape.address),
@@ -204,6 +205,8 @@ impl Compiler<'_> {
             max_connections: count(shape.max_connections),
             handshake_timeout: shape.handshake_timeout.get(),
             head: Limits::new(usize::try_from(shape.max_head.get()).unwrap_or(usize::MAX), shape.max_headers.get() as usize),
+            trusted_proxies,
+            proxy_protocol,
         }
     }
 

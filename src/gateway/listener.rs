@@ -1,12 +1,14 @@
 //! A listener of the snapshot: where it listens, what it asks of everybody, how much it takes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::stage::Pipeline;
 use crate::stage::slots::Slots;
 use crate::wire::head::Limits;
+
+use super::proxies::{Networks, TrustedProxies};
 
 /// One listener.
 pub struct Listener {
@@ -24,6 +26,10 @@ pub struct Listener {
     pub handshake_timeout: Duration,
     /// The bounds of a request head.
     pub head: Limits,
+    /// Who is believed about where clients are, once their request is read.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Who has to begin with a PROXY header.
+    pub proxy_protocol: Option<Networks>,
 }
 
 /// The slots are those of its name, whatever the file says.
@@ -36,12 +42,20 @@ impl PartialEq for Listener {
 impl Listener {
     /// Whether it is equal to another but for its pipeline.
     pub(super) fn has_settings_of(&self, other: &Self) -> bool {
-        let Self { name, addresses, pipeline: _, slots: _, max_connections, handshake_timeout, head } = self;
+        let Self { name, addresses, pipeline: _, slots: _, max_connections, handshake_timeout, head, trusted_proxies, proxy_protocol } =
+            self;
         *name == other.name
             && *addresses == other.addresses
             && *max_connections == other.max_connections
             && *handshake_timeout == other.handshake_timeout
             && *head == other.head
+            && *trusted_proxies == other.trusted_proxies
+            && *proxy_protocol == other.proxy_protocol
+    }
+
+    /// The proxies that are believed, where one of them is at this address: the request it sends says for whom it speaks.
+    pub fn proxies_at(&self, ip: IpAddr) -> Option<&TrustedProxies> {
+        self.trusted_proxies.as_ref().filter(|proxies| proxies.contain(ip))
     }
 
     /// Whether an IPv4 address of this listener has the same port, so that the IPv6 one has to keep to itself.

@@ -6,6 +6,7 @@ pub mod admission;
 pub mod catalog;
 mod changes;
 mod compile;
+pub mod expansion;
 mod expected;
 mod fitting;
 mod health;
@@ -16,13 +17,16 @@ pub mod metrics;
 mod needs;
 mod parts;
 pub mod path;
+pub mod proxies;
 mod references;
 pub mod request;
 pub mod route;
 mod route_change;
 mod routes;
+mod schema;
 pub mod table;
 pub mod trial;
+mod trust;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -45,6 +49,7 @@ pub use catalog::Catalog;
 pub use changes::Changes;
 pub use compile::Compiled;
 pub use route_change::{Fate, RouteChange};
+pub use schema::schema;
 
 /// A compiled config: everything connections are conducted by.
 pub struct Gateway {

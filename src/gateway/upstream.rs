@@ -5,8 +5,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use http::HeaderValue;
 
 use crate::config::fault::{Fault, KeyPath};
-use crate::config::table::{Balance, HostHeader, Prefix, UpstreamTable};
+use crate::config::table::{Balance, HostHeader, Prefix, SendProxy, UpstreamTable};
 use crate::endpoint::upstream::{self, Server, Settings};
+use crate::wire::proxy_protocol::Version;
 
 use super::path::normalise;
 
@@ -40,6 +41,11 @@ pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, 
         tries: NonZeroUsize::new(table.tries.get() as usize).unwrap_or(NonZeroUsize::MIN),
         strip_prefix: table.strip_prefix.as_ref().map(|written| prefix(written, at)).transpose()?,
         host_header,
+        proxy_protocol: match table.proxy_protocol {
+            SendProxy::Off => None,
+            SendProxy::V1 => Some(Version::V1),
+            SendProxy::V2 => Some(Version::V2),
+        },
     })
 }
 

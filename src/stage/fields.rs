@@ -10,8 +10,17 @@ pub fn reads_as(name: &str, other: &str) -> bool {
 }
 
 /// What proxies say of a client, besides `X-Forwarded-*`: where it is, and what it asked for before they rewrote it.
-const PROXYS: [&str; 7] =
-    ["forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "x-original-url", "x-rewrite-url"];
+const PROXYS: [&str; 9] = [
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
 /// Whether a field of this name says what only a proxy may say: whom the request came from, and how.
 pub fn is_spoofable(name: &str) -> bool {

@@ -73,7 +73,8 @@ pub struct FirstMessage {
 ///
 /// Every method has a pass-through default: a stage writes only the moments it cares about.
 pub trait Stage: Send + Sync + 'static {
-    /// The client's address is known, nothing is read.
+    /// The client's address is known: of a client that speaks for itself before anything is read, of one behind a trusted proxy once
+    /// its request is.
     ///
     /// # Errors
     /// The refusal that turns the client away.
@@ -164,6 +165,9 @@ pub const STAGES: &[StageKind] = &[
 /// Makes a stage from its table.
 pub type MakeStage = fn(&Part, &mut Build<'_>) -> Result<Arc<dyn Stage>, Faults>;
 
+/// Fills in the defaults of a table.
+pub type ExpandTable = fn(&Part) -> Result<toml::Table, Faults>;
+
 /// One kind of stage: what the file calls it, and how it is made.
 #[derive(Clone, Copy, Debug)]
 pub struct StageKind {
@@ -181,6 +185,8 @@ pub struct StageKind {
     pub build: MakeStage,
     /// The JSON Schema of its table.
     pub schema: fn() -> Schema,
+    /// Its table with every default filled in and every secret masked, without `mode`.
+    pub expand: ExpandTable,
 }
 
 impl StageKind {
@@ -195,6 +201,7 @@ impl StageKind {
             outcomes: S::OUTCOMES,
             build: |part, build| Ok(Arc::new(S::configure(part.read()?, build)?)),
             schema: || schema_for!(S::Table),
+            expand: |part| part.expand::<S::Table>(),
         }
     }
 }

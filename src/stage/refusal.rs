@@ -85,6 +85,7 @@ macro_rules! outcomes {
 
 outcomes! {
     BAD_HANDSHAKE = "bad_handshake", Some(400), None, 1001, Warn, "bad handshake", "the request is not a well-formed HTTP/1.1 WebSocket handshake";
+    BAD_PROXY_HEADER = "bad_proxy_header", None, None, 1001, Warn, "bad PROXY header", "a peer that `proxy_protocol` names did not begin with a PROXY header, or with a malformed one; it is told nothing";
     HANDSHAKE_TIMEOUT = "handshake_timeout", Some(408), None, 1001, Warn, "handshake timed out", "the request head did not arrive within `handshake_timeout`";
     UPGRADE_REQUIRED = "upgrade_required", Some(426), None, 1001, Warn, "this address speaks WebSocket", "an ordinary HTTP request reached a WebSocket route";
     METHOD_NOT_ALLOWED = "method_not_allowed", Some(405), None, 1001, Warn, "only GET and HEAD are answered here", "a probe of a health endpoint came with another method than GET or HEAD";

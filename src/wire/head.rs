@@ -96,7 +96,12 @@ pub struct Reader {
 impl Reader {
     /// Nothing is read yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, buffer: Vec::new(), scan: Scan::default() }
+        Self::begin_with(limits, Vec::new())
+    }
+
+    /// These bytes of the client's are read already: fewer than the limit allows.
+    pub fn begin_with(limits: Limits, early: Vec<u8>) -> Self {
+        Self { limits, buffer: early, scan: Scan::default() }
     }
 
     /// Whether the client has sent nothing so far: tells a connection opened in advance from a slow head when the deadline strikes.

@@ -1,6 +1,6 @@
 //! Bytes: WebSocket over a stream. Knows no config.
 //!
-//! Before the 101: [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads, [`relay`] and
+//! Before the 101: [`proxy_protocol`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads, [`relay`] and
 //! [`terminal`] move, [`session`] is what both are to the engine.
 
 pub mod answers;
@@ -15,11 +15,13 @@ mod flow;
 pub mod frame;
 pub mod handshake;
 pub mod head;
+pub mod hops;
 pub mod leg;
 pub mod linger;
 pub mod memory;
 pub mod message;
 mod own;
+pub mod proxy_protocol;
 mod pump;
 pub mod relay;
 mod scan;

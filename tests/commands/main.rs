@@ -37,7 +37,7 @@ const ROWS: &[(&[&str], i32, &str)] = &[
     (&["completions", "elvish"], 0, "edit:completion"),
     (&["completions", "powershell"], 0, "Register-ArgumentCompleter"),
     (&["completions", "csh"], 2, "possible values: bash, elvish, fish, powershell, zsh"),
-    (&["chek"], 2, "a similar subcommand exists: 'check'"),
+    (&["chek"], 2, "similar subcommands exist: 'schema', 'check'"),
     (&["--port", "80"], 2, "unexpected argument '--port'"),
     (&[], 2, "there is no file gateway.toml; name another with --config FILE"),
     (&["check"], 2, "there is no file gateway.toml; name another: wsgate check FILE"),

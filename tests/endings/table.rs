@@ -6,6 +6,7 @@ use wsgate::stage::refusal::TABLE;
 const TESTS: &[&str] = &[
     include_str!("../admission.rs"),
     include_str!("../embedding.rs"),
+    include_str!("../peers.rs"),
     include_str!("../proxy/failing.rs"),
     include_str!("../proxy/health.rs"),
     include_str!("../rate_limit/connections.rs"),

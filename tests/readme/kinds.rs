@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use serde_json::{Map, Value};
-use wsgate::config::table::{GatewayTable, ListenerTable, LogTable, MetricsTable, PipelineTable, RouteTable, TestTable, UpstreamTable};
+use wsgate::config::{FRAME, FrameKind};
 use wsgate::gateway::catalog::ENDPOINTS;
 use wsgate::stage::STAGES;
 
@@ -15,16 +15,8 @@ const END: &str = "<!-- end of kinds -->\n";
 
 /// Every kind: its header, its role where it is not of the frame, and its schema.
 fn kinds() -> Vec<(String, &'static str, Value)> {
-    let mut kinds = vec![
-        ("[gateway]".to_owned(), "", schemars::schema_for!(GatewayTable).to_value()),
-        ("[listener.NAME]".to_owned(), "", schemars::schema_for!(ListenerTable).to_value()),
-        ("[route.NAME]".to_owned(), "", schemars::schema_for!(RouteTable).to_value()),
-        ("[upstream.NAME]".to_owned(), "", schemars::schema_for!(UpstreamTable).to_value()),
-        ("[pipeline.NAME]".to_owned(), "", schemars::schema_for!(PipelineTable).to_value()),
-        ("[log.NAME]".to_owned(), "", schemars::schema_for!(LogTable).to_value()),
-        ("[metrics.NAME]".to_owned(), "", schemars::schema_for!(MetricsTable).to_value()),
-        ("[test.NAME]".to_owned(), "", schemars::schema_for!(TestTable).to_value()),
-    ];
+    let header = |kind: &FrameKind| if kind.is_single() { format!("[{}]", kind.kind) } else { format!("[{}.NAME]", kind.kind) };
+    let mut kinds: Vec<_> = FRAME.iter().map(|kind| (header(kind), "", (kind.schema)().to_value())).collect();
     kinds.extend(STAGES.iter().map(|stage| (format!("[{}.NAME]", stage.kind), "A stage", (stage.schema)().to_value())));
     kinds.extend(ENDPOINTS.iter().map(|endpoint| (format!("[{}.NAME]", endpoint.kind), "An endpoint", (endpoint.schema)().to_value())));
     kinds

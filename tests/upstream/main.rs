@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 use wsgate::endpoint::upstream::{Balance, FAILURES, Facts, MAX_BODY, MAX_HEAD, Opened, Refused, Server, Settings, States, Upstream};
 use wsgate::wire::extensions::{Compression, Offer};
+use wsgate::wire::proxy_protocol::Ends;
 
 use backend::{Backend, Then, nobody, server, switching};
 
@@ -41,7 +42,9 @@ async fn open(upstream: &Upstream) -> Result<Opened, Refused> {
     let request = request();
     let offer = Offer::read(&request.headers, Compression::Pass).unwrap();
     let extra = [(HeaderName::from_static("x-user"), Some(HeaderValue::from_static("alice")))];
-    let facts = Facts { ip: "203.0.113.7".parse().unwrap(), user: None, secure: true, target: "/chat?x=1", offer: &offer, extra: &extra };
+    let ends = Ends { source: ([203, 0, 113, 7], 50_000).into(), destination: ([10, 0, 0, 1], 443).into() };
+    let facts =
+        Facts { ip: ends.source.ip(), hops: &[], ends, user: None, secure: true, target: "/chat?x=1", offer: &offer, extra: &extra };
     upstream.open(&request, &facts, &mut Vec::new()).await
 }
 

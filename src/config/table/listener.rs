@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::{ProxyProtocol, Table, TrustedProxies};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::reference::StageRef;
 use crate::config::units::{Address, Count, Interval, Many, Size, Switch, written_as_string};
@@ -16,6 +16,7 @@ use crate::config::units::{Address, Count, Interval, Many, Size, Switch, written
 #[serde(deny_unknown_fields)]
 pub struct ListenerTable {
     /// Where to listen: one `"host:port"` or a list. Port 0 is one that the system picks.
+    #[schemars(extend("minItems" = 1))]
     pub address: Many<Address>,
     /// The stages that judge every connection of this listener, before those of its route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -32,6 +33,16 @@ pub struct ListenerTable {
     /// The most headers of a request, up to 1024; one more is refused with `head_too_large`.
     #[serde(default = "ListenerTable::max_headers")]
     pub max_headers: Count<1024>,
+    /// Proxies that say for whom they speak: their networks, or `{ cidrs, files, header }`. Of a request from one of them `header`,
+    /// `x-forwarded-for` unless said otherwise, tells the client's address: its last entry that is none of these networks. From
+    /// everybody else it counts for nothing. A connection keeps the address that it opened with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Balancers that say for whom they speak before the first byte of a connection: `{ from = ["10.0.0.0/8"] }`. Who connects from
+    /// there has to begin with a PROXY header, version 1 or 2, within 5 s; where it names a proxy of `trusted_proxies`, that one's
+    /// header is believed as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 impl ListenerTable {
@@ -60,6 +71,12 @@ impl Table for ListenerTable {
     fn check(&self, at: &KeyPath, faults: &mut Faults) {
         if self.address.is_empty() {
             faults.push(Fault::new(at.key("address"), "a listener needs an address").hint("write \"127.0.0.1:8080\""));
+        }
+        if let Some(trusted) = &self.trusted_proxies {
+            trusted.check(&at.key("trusted_proxies"), faults);
+        }
+        if let Some(announced) = &self.proxy_protocol {
+            announced.check(&at.key("proxy_protocol"), faults);
         }
     }
 }
@@ -90,4 +107,4 @@ impl fmt::Display for HeadSize {
     }
 }
 
-written_as_string!(HeadSize, "HeadSize", "a number of bytes: \"16KiB\"");
+written_as_string!(HeadSize, "HeadSize", "a number of bytes: \"16KiB\"", r"^[0-9]*[1-9][0-9]*\s*(B|KiB)$");

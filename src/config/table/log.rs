@@ -13,6 +13,7 @@ use crate::config::units::{Count, Many, Size};
 /// `[log.NAME]`: where log lines go, and which. Needs `file` or `console`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("oneOf" = [{ "required": ["file"] }, { "required": ["console"] }]))]
 pub struct LogTable {
     /// The file to append to; relative to the config's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +27,7 @@ pub struct LogTable {
     pub format: LogFormat,
     /// Only lines of these routes; a name or a list. Left out, of all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("minItems" = 1))]
     pub routes: Option<Many<Name>>,
     /// Only lines of this sort. Left out, all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +84,7 @@ pub enum Only {
 /// `rotate`: when a new log file is begun.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("anyOf" = [{ "required": ["size"] }, { "required": ["every"] }]))]
 pub struct Rotate {
     /// When the file has grown to this size.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ mod listener;
 mod log;
 mod metrics;
 mod pipeline;
+mod proxies;
 mod route;
 mod server;
 mod sticky;
@@ -24,6 +25,7 @@ pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
 pub use metrics::{MetricsTable, PagePath};
 pub use pipeline::PipelineTable;
+pub use proxies::{ClientHeader, ProxyProtocol, SendProxy, TrustedProxies};
 pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefaults, RouteTable, SetBy, Subprotocol};
 pub use server::Server;
 pub use sticky::Sticky;
@@ -40,10 +42,8 @@ pub(super) trait Table: DeserializeOwned + Serialize + JsonSchema {
 mod tests {
     use std::fmt::Debug;
 
-    use schemars::Schema;
-
     use super::super::units::{Interval, Size, Switch};
-    use super::super::{Config, Document};
+    use super::super::{Config, Document, FRAME};
     use super::*;
 
     fn whole() -> Config {
@@ -53,18 +53,8 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let schemas: [Schema; 8] = [
-            schemars::schema_for!(GatewayTable),
-            schemars::schema_for!(ListenerTable),
-            schemars::schema_for!(RouteTable),
-            schemars::schema_for!(UpstreamTable),
-            schemars::schema_for!(PipelineTable),
-            schemars::schema_for!(LogTable),
-            schemars::schema_for!(MetricsTable),
-            schemars::schema_for!(TestTable),
-        ];
         let mut keys = 0;
-        for schema in schemas {
+        for schema in FRAME.iter().map(|kind| (kind.schema)()) {
             let inner = schema.get("$defs").and_then(|defs| defs.as_object()).into_iter().flat_map(|defs| defs.values());
             for object in inner.chain([schema.as_value()]) {
                 let properties = object.get("properties").and_then(|properties| properties.as_object());

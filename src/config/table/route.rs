@@ -21,6 +21,7 @@ macro_rules! routes {
         pub struct RouteTable {
             /// The paths: one or a list. `"/chat"` is itself alone, `"/chat/*"` also everything below. Left out, every path.
             #[serde(default, skip_serializing_if = "Option::is_none")]
+            #[schemars(extend("minItems" = 1))]
             pub path: Option<Many<String>>,
             /// What answers: an upstream, another endpoint, or the URL of one backend.
             pub endpoint: EndpointRef,
@@ -51,8 +52,10 @@ macro_rules! routes {
 
 routes! {
     /// The listeners, by name: one or a list. Left out, the only one there is.
+    #[schemars(extend("minItems" = 1))]
     listener: Many<Name>,
     /// The hosts: one or a list, each exact or as `"*.example.com"`. Left out, any host.
+    #[schemars(extend("minItems" = 1))]
     host: Many<String>,
     /// The subprotocols (RFC 6455 §1.9) that are passed on, the others being taken out of the offer. Left out, all.
     subprotocols: Vec<Subprotocol>,
@@ -159,7 +162,7 @@ impl fmt::Display for ClaimHeader {
     }
 }
 
-written_as_string!(ClaimHeader, "ClaimHeader", "the name of a header");
+written_as_string!(ClaimHeader, "ClaimHeader", "the name of a header", r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$");
 
 /// The name of a subprotocol: a token (RFC 6455 §4.1), compared as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +195,7 @@ impl fmt::Display for Subprotocol {
     }
 }
 
-written_as_string!(Subprotocol, "Subprotocol", "a subprotocol: \"chat.v1\"");
+written_as_string!(Subprotocol, "Subprotocol", "a subprotocol: \"chat.v1\"", r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$");
 
 /// Who set a key of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,7 +72,12 @@ impl fmt::Display for Sticky {
     }
 }
 
-written_as_string!(Sticky, "Sticky", "what to stick by: \"cookie:NAME\", \"ip\", \"user\", \"header:NAME\", \"query:NAME\"");
+written_as_string!(
+    Sticky,
+    "Sticky",
+    "what to stick by: \"cookie:NAME\", \"ip\", \"user\", \"header:NAME\", \"query:NAME\"",
+    "^(ip|user|(cookie|header|query):.+)$"
+);
 
 #[cfg(test)]
 mod tests {

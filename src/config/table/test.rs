@@ -43,7 +43,7 @@ pub struct Connect {
     pub host: Option<String>,
     /// The path, with a query or without.
     pub path: String,
-    /// The client's address.
+    /// The client's address; where it is one of a trusted proxy, that one's, and the client's stands in its header.
     pub ip: Ip,
     /// The page that asks, as browsers say it.
     #[serde(skip_serializing_if = "Option::is_none")]

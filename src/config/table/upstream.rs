@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Server, Sticky, Table};
+use super::{SendProxy, Server, Sticky, Table};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::nearest::nearest;
 use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
@@ -16,6 +16,7 @@ use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTable {
     /// The servers: one `"ws://host:port"`, a table that says more of it, or a list.
+    #[schemars(extend("minItems" = 1))]
     pub servers: Many<Server>,
     /// How a server is chosen for a new connection.
     #[serde(default)]
@@ -40,6 +41,10 @@ pub struct UpstreamTable {
     /// The `Host` header the servers see: the client's, the server's own, or a host written here.
     #[serde(default)]
     pub host_header: HostHeader,
+    /// Whether servers are told the client's address in a PROXY header before the request, `"v1"` or `"v2"`: only servers that expect
+    /// one can make sense of it.
+    #[serde(default)]
+    pub proxy_protocol: SendProxy,
 }
 
 impl UpstreamTable {
@@ -69,6 +74,7 @@ impl UpstreamTable {
             tries: Self::tries(),
             strip_prefix: None,
             host_header: HostHeader::default(),
+            proxy_protocol: SendProxy::default(),
         }
     }
 }
@@ -119,7 +125,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"");
+written_as_string!(Prefix, "Prefix", "the beginning of a path: \"/chat\"", r"^/.*[^/]");
 
 /// How a server is chosen for a new connection, each by its `weight`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -171,4 +177,4 @@ impl fmt::Display for HostHeader {
     }
 }
 
-written_as_string!(HostHeader, "HostHeader", "\"client\", \"server\" or a host");
+written_as_string!(HostHeader, "HostHeader", "\"client\", \"server\" or a host", r"^[^\s/@]+$");

@@ -129,8 +129,13 @@ impl fmt::Display for ServerUrl {
     }
 }
 
-written_as_string!(Address, "Address", "an address: \"127.0.0.1:8080\", \"[::1]:8080\", \"localhost:8080\"");
-written_as_string!(ServerUrl, "ServerUrl", "a URL: \"ws://127.0.0.1:9001\"");
+written_as_string!(
+    Address,
+    "Address",
+    "an address: \"127.0.0.1:8080\", \"[::1]:8080\", \"localhost:8080\"",
+    r"^(\[[^\]]+\]|[A-Za-z0-9._-]+):[0-9]+$"
+);
+written_as_string!(ServerUrl, "ServerUrl", "a URL: \"ws://127.0.0.1:9001\"", r"^[Ww][Ss]://[^\s?#@]+$");
 
 #[cfg(test)]
 mod tests {

@@ -64,7 +64,12 @@ impl fmt::Display for Cidr {
     }
 }
 
-written_as_string!(Cidr, "Cidr", "a network or an address: \"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.7\"");
+written_as_string!(
+    Cidr,
+    "Cidr",
+    "a network or an address: \"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.7\"",
+    r"^[0-9A-Fa-f:.]+(/[0-9]+)?$"
+);
 
 #[cfg(test)]
 mod tests {

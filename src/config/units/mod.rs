@@ -28,8 +28,10 @@ pub use quantity::{Interval, Size};
 pub use rate::{Amount, ByteRate, Rate, RateOf};
 
 /// Reads and writes a type through its `FromStr` and `Display`, as a string of the file.
+///
+/// Behind what is expected stands a pattern of its schema, where there is one: it may take what `FromStr` refuses, never the reverse.
 macro_rules! written_as_string {
-    ($type:ty, $name:literal, $expecting:literal) => {
+    ($type:ty, $name:literal, $expecting:literal $(, $pattern:literal)?) => {
         impl<'de> ::serde::Deserialize<'de> for $type {
             fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Written;
@@ -60,12 +62,26 @@ macro_rules! written_as_string {
             }
 
             fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
-                ::schemars::json_schema!({ "type": "string", "description": $expecting })
+                let pattern: Option<&str> = None$(.or(Some($pattern)))?;
+                $crate::config::units::text_schema($expecting, pattern)
             }
         }
     };
 }
 pub(crate) use written_as_string;
+
+/// The schema of a string that is described so; what is quoted in the description are its examples.
+pub(crate) fn text_schema(description: &str, pattern: Option<&str>) -> Schema {
+    let examples: Vec<&str> = description.split('"').skip(1).step_by(2).collect();
+    let mut schema = json_schema!({ "type": "string", "description": description });
+    if !examples.is_empty() {
+        schema.insert("examples".to_owned(), examples.into());
+    }
+    if let Some(pattern) = pattern {
+        schema.insert("pattern".to_owned(), pattern.into());
+    }
+    schema
+}
 
 /// A setting that can be switched off with `"off"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

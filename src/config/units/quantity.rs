@@ -94,8 +94,13 @@ impl fmt::Display for Size {
     }
 }
 
-written_as_string!(Interval, "Interval", "a length of time: \"250ms\", \"25s\", \"10m\", \"8h\", \"30d\"");
-written_as_string!(Size, "Size", "a number of bytes: \"512B\", \"64KiB\", \"1MiB\"");
+written_as_string!(
+    Interval,
+    "Interval",
+    "a length of time: \"250ms\", \"25s\", \"10m\", \"8h\", \"30d\"",
+    r"^[0-9]*[1-9][0-9]*\s*(ms|s|m|h|d)$"
+);
+written_as_string!(Size, "Size", "a number of bytes: \"512B\", \"64KiB\", \"1MiB\"", r"^[0-9]*[1-9][0-9]*\s*(B|KiB|MiB|GiB)$");
 
 #[cfg(test)]
 mod tests {

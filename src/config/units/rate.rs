@@ -36,6 +36,8 @@ pub trait Amount: Copy + fmt::Display + DeserializeOwned + Serialize + JsonSchem
     const NAME: &'static str;
     /// What the rate is, and how it looks.
     const EXPECTING: &'static str;
+    /// The pattern of its schema.
+    const PATTERN: &'static str;
     /// How it is written, for a hint.
     const HINT: &'static str;
     /// The most there may be in a second.
@@ -54,6 +56,7 @@ pub trait Amount: Copy + fmt::Display + DeserializeOwned + Serialize + JsonSchem
 impl Amount for Count {
     const NAME: &'static str = "Rate";
     const EXPECTING: &'static str = "a rate: \"20/s\", \"600/m\", \"1000/h\", or { rate, burst }";
+    const PATTERN: &'static str = r"^\s*[0-9]*[1-9][0-9]*\s*/\s*[smh]\s*$";
     const HINT: &'static str = "write it as \"20/s\", \"600/m\" or \"1000/h\"";
     // Its interval in whole nanoseconds is then right to a tenth of a percent.
     const MAX_PER_SECOND: u64 = 1_000_000;
@@ -77,6 +80,7 @@ impl Amount for Count {
 impl Amount for Size {
     const NAME: &'static str = "ByteRate";
     const EXPECTING: &'static str = "a rate of bytes: \"64KiB/s\", \"10MiB/m\", or { rate, burst }";
+    const PATTERN: &'static str = r"^\s*[0-9]*[1-9][0-9]*\s*(B|KiB|MiB|GiB)\s*/\s*[smh]\s*$";
     const HINT: &'static str = "write it as \"64KiB/s\" or \"10MiB/m\"";
     const MAX_PER_SECOND: u64 = 1 << 40;
 
@@ -160,7 +164,7 @@ impl<A: Amount> fmt::Display for RateOf<A> {
 /// A rate's table.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound = "A: Amount")]
-#[schemars(bound = "A: Amount")]
+#[schemars(bound = "A: Amount", rename = "RateTableOf{A}")]
 struct Table<A> {
     /// How much passes in a second, minute or hour.
     rate: Frequency<A>,
@@ -230,7 +234,7 @@ impl<A: Amount> JsonSchema for Frequency<A> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
+        json_schema!({ "type": "string", "pattern": A::PATTERN })
     }
 }
 
@@ -240,7 +244,8 @@ impl<A: Amount> JsonSchema for RateOf<A> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "description": A::EXPECTING, "anyOf": [{ "type": "string" }, generator.subschema_for::<Table<A>>()] })
+        let written = generator.subschema_for::<Frequency<A>>();
+        json_schema!({ "description": A::EXPECTING, "anyOf": [written, generator.subschema_for::<Table<A>>()] })
     }
 }
 

@@ -11,12 +11,13 @@ use http_body_util::Empty;
 use crate::stage::fields::{is_spoofable, reads_as};
 use crate::wire::extensions::Offer;
 use crate::wire::fields::strip_hop_by_hop;
+use crate::wire::hops::X_FORWARDED_FOR;
+use crate::wire::proxy_protocol::Ends;
 use crate::wire::upgrade::VERSION;
 
 use super::server::Server;
 
 /// Set truthfully where they are set at all; the client's own never pass.
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
@@ -38,6 +39,10 @@ pub enum HostHeader {
 pub struct Facts<'a> {
     /// The client's address, as every stage goes by it.
     pub ip: IpAddr,
+    /// The proxies that the request came through, the nearest last.
+    pub hops: &'a [IpAddr],
+    /// Both ends of the client's connection, for servers that are told them in a PROXY header.
+    pub ends: Ends,
     /// The authenticated user's name, where there is one.
     pub user: Option<&'a str>,
     /// Whether the client came over TLS.
@@ -68,17 +73,18 @@ pub(super) fn forward(
         HostHeader::Server => server.authority(),
         HostHeader::Fixed(host) => host,
     };
-    let ip = HeaderValue::try_from(facts.ip.to_canonical().to_string())?;
+    let ip = facts.ip.to_canonical();
+    let way: Vec<String> = [ip].iter().chain(facts.hops).map(ToString::to_string).collect();
     let own = [
         (header::UPGRADE, Some(HeaderValue::from_static("websocket"))),
         (header::CONNECTION, Some(HeaderValue::from_static("Upgrade"))),
         (header::SEC_WEBSOCKET_KEY, Some(HeaderValue::try_from(key)?)),
         (header::SEC_WEBSOCKET_VERSION, Some(HeaderValue::from_static(VERSION))),
         (header::SEC_WEBSOCKET_EXTENSIONS, facts.offer.header()),
-        (X_FORWARDED_FOR, Some(ip.clone())),
+        (X_FORWARDED_FOR, Some(HeaderValue::try_from(way.join(", "))?)),
         (X_FORWARDED_HOST, client_host.cloned()),
         (X_FORWARDED_PROTO, Some(HeaderValue::from_static(if facts.secure { "https" } else { "http" }))),
-        (X_REAL_IP, Some(ip)),
+        (X_REAL_IP, Some(HeaderValue::try_from(ip.to_string())?)),
     ];
     // The host stands first, where some servers look for it (RFC 9110 §7.2).
     let mut headers = HeaderMap::new();

@@ -20,6 +20,7 @@ use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Empty;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -27,7 +28,8 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use crate::config::table::Sticky;
 use crate::stage::Refusal;
 use crate::stage::refusal::INTERNAL;
-use crate::wire::extensions::{Deflate, Offer};
+use crate::wire::extensions::Deflate;
+use crate::wire::proxy_protocol::Version;
 
 use balance::{Member, candidates};
 use failure::Failure;
@@ -60,6 +62,8 @@ pub struct Settings {
     pub strip_prefix: Option<Box<str>>,
     /// The `Host` that servers are told.
     pub host_header: HostHeader,
+    /// The PROXY header that servers are sent before the request, if any.
+    pub proxy_protocol: Option<Version>,
 }
 
 impl Settings {
@@ -74,6 +78,7 @@ impl Settings {
             tries: NonZeroUsize::MIN.saturating_add(1),
             strip_prefix: None,
             host_header: HostHeader::default(),
+            proxy_protocol: None,
         }
     }
 }
@@ -157,7 +162,7 @@ impl Upstream {
             let forwarded = self.forwarded(request, facts, &member.server)?;
             let lease = Lease::new(&member.state);
             let server = member.server.name();
-            match self.attempt(&member.server, forwarded, facts.offer).await {
+            match self.attempt(&member.server, forwarded, facts).await {
                 Ok(mut answer) => {
                     if let Answer::Switched(Switched { agreed, .. }) = &mut answer {
                         sticky::remember(sticky, &tie, &member.server, facts.secure, &mut agreed.headers);
@@ -195,12 +200,16 @@ impl Upstream {
         Ok(forwarded)
     }
 
-    async fn attempt(&self, server: &Server, request: Request<Empty<Bytes>>, offer: &Offer) -> Result<Answer<TcpStream>, Failure> {
-        let stream = match timeout(self.settings.connect_timeout, dial::dial(server)).await {
+    async fn attempt(&self, server: &Server, request: Request<Empty<Bytes>>, facts: &Facts<'_>) -> Result<Answer<TcpStream>, Failure> {
+        let mut stream = match timeout(self.settings.connect_timeout, dial::dial(server)).await {
             Ok(dialled) => dialled.map_err(Failure::from_dial)?,
             Err(_) => return Err(Failure::Unconnected),
         };
-        handshake::upgrade(stream, request, offer, Instant::now() + self.settings.handshake_timeout).await
+        if let Some(version) = self.settings.proxy_protocol {
+            // A fresh socket has room for it, so it is sent at once or not at all.
+            stream.write_all(&version.header(facts.ends)).await.map_err(|error| Failure::Unanswered(error.to_string()))?;
+        }
+        handshake::upgrade(stream, request, facts.offer, Instant::now() + self.settings.handshake_timeout).await
     }
 }
 

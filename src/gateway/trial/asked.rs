@@ -21,7 +21,7 @@ pub struct Ask {
     pub host: Option<String>,
     /// The path, with its query.
     pub target: String,
-    /// The client's address.
+    /// The client's address; where it is one of a trusted proxy, that one's, and the client's stands in its header.
     pub ip: IpAddr,
     /// Further headers; one of the handshake's own names takes that one's place, and without a value only takes it out.
     pub headers: Vec<(String, String)>,

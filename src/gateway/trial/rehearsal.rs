@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
+use http::HeaderMap;
 use http::request::Parts;
 
 use crate::endpoint::Endpoint;
@@ -141,11 +142,14 @@ impl<'a> Rehearsal<'a> {
     }
 
     async fn admit(&mut self) -> Verdict {
-        let unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings);
         let listens = self.listens();
-        self.stages.note(&listens, Moment::Address, self.findings.take_trail());
-        let unwelcome = unwelcome?;
+        let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
+        let mut unwelcome = if is_behind_proxy { None } else { self.greet(&listens)? };
         let mut parts = self.read().await?;
+        if is_behind_proxy {
+            self.believe(&parts.headers)?;
+            unwelcome = self.greet(&listens).unwrap_or_else(Some);
+        }
         self.suppose(&mut parts);
         let against = Against { unwelcome, full: None };
         let entry = admission::enter(self.gateway, (&self.peer, 0), parts, against, &mut self.findings);
@@ -160,6 +164,21 @@ impl<'a> Rehearsal<'a> {
         self.judge(&way, &route.pipeline).await?;
         let Endpoint::Health(health) = &route.endpoint else { return Ok(()) };
         self.answer_probe(health)
+    }
+
+    /// The client's address is known.
+    fn greet(&mut self, listens: &Arc<str>) -> Result<Option<Box<Refusal>>, Box<Refusal>> {
+        let unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings);
+        self.stages.note(listens, Moment::Address, self.findings.take_trail());
+        unwelcome
+    }
+
+    /// Its address is a trusted proxy's: the client is who its headers say.
+    fn believe(&mut self, headers: &HeaderMap) -> Verdict {
+        if let Some(proxies) = self.listener.proxies_at(self.peer.ip) {
+            self.peer.ip = proxies.resolve(self.peer.ip, headers)?.ip;
+        }
+        Ok(())
     }
 
     /// A probe has passed every stage: it is answered as by a gateway that has just started.

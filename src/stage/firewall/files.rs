@@ -55,10 +55,24 @@ impl fmt::Display for Line {
 }
 
 /// The lines of a file that the table names at `at`, with their numbers from 1. Every bad line is a fault there.
-pub(super) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<(u32, Line)> {
+pub(super) fn read_lines(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<(u32, Line)> {
     let mut found = Vec::new();
     lines::read(file, at, build, faults, |number, text| {
         found.extend(Line::read(text)?.map(|line| (u32::try_from(number).unwrap_or(u32::MAX), line)));
+        Ok(())
+    });
+    found
+}
+
+/// The same, of a list whose lines are for good: one with an end is a fault too.
+pub(crate) fn read(file: &Path, at: &KeyPath, build: &mut Build<'_>, faults: &mut Faults) -> Vec<(u32, Cidr)> {
+    let mut found = Vec::new();
+    lines::read(file, at, build, faults, |number, text| {
+        let Some(Line { cidr, expires, .. }) = Line::read(text)? else { return Ok(()) };
+        if let Some(expires) = expires {
+            return Err(format!("{cidr} ends at {expires}, and nothing in this list does; leave the end out"));
+        }
+        found.push((u32::try_from(number).unwrap_or(u32::MAX), cidr));
         Ok(())
     });
     found

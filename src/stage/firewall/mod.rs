@@ -1,6 +1,6 @@
 //! `firewall`: which addresses may connect. Deny always wins, and the order of rules never matters.
 
-mod files;
+pub(crate) mod files;
 mod ranges;
 mod rule;
 mod sources;
@@ -30,6 +30,9 @@ use sources::Sources;
 /// `[firewall.NAME]`: which addresses may connect. Deny always wins, and the order of rules never matters.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    { "required": ["allow"] }, { "required": ["deny"] }, { "required": ["allow_files"] }, { "required": ["deny_files"] },
+]))]
 pub struct Table {
     /// Who may connect: networks, addresses, and rules with more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,7 +186,7 @@ impl Configure for Firewall {
         }
         for (key, list, rules) in [("allow_files", &table.allow_files, &mut allow), ("deny_files", &table.deny_files, &mut deny)] {
             for (index, file) in list.iter().flat_map(|files| files.iter()).enumerate() {
-                let lines = files::read(file, &at.key(key).index(index), build, &mut faults);
+                let lines = files::read_lines(file, &at.key(key).index(index), build, &mut faults);
                 rules.add_file((key, index), file, lines);
             }
         }

@@ -43,6 +43,7 @@ fn is_enforced(mode: &Mode) -> bool {
 /// A rule's table.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "FirewallRuleTable")]
 struct Table {
     /// The network or address.
     cidr: Cidr,

@@ -22,6 +22,7 @@ pub use value::Value;
 /// `[headers.NAME]`: what a backend is told in the header of its request, and what of the client's it is not.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("anyOf" = [{ "required": ["set"] }, { "required": ["remove"] }]))]
 pub struct Table {
     /// Headers to write, each with its value: a text with `{claim.NAME}`, `{client.ip}`, `{route}` and `{path.NAME}`, a named segment
     /// of the route. The client's own of these names never pass, also where a value is not known.

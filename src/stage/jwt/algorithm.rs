@@ -83,6 +83,6 @@ impl JsonSchema for Signature {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "enum": NAMES.map(|(name, _)| name) })
+        json_schema!({ "description": "a signature algorithm", "enum": NAMES.map(|(name, _)| name) })
     }
 }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::HeaderName;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::config::nearest::nearest;
+use crate::config::units::text_schema;
 
 /// A place where a token may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +97,9 @@ impl JsonSchema for Source {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^(header|first_message|(query|cookie|subprotocol):.+)$" })
+        text_schema(
+            "a place: \"header\", \"query:NAME\", \"cookie:NAME\", \"subprotocol:MARKER\", \"first_message\"",
+            Some("^(header|first_message|(query|cookie|subprotocol):.+)$"),
+        )
     }
 }

@@ -14,6 +14,7 @@ use super::source::Source;
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Algorithms that tokens may be signed with: HS256, HS384, HS512, RS and PS of the same lengths, ES256, ES384, EdDSA.
+    #[schemars(extend("minItems" = 1))]
     pub algorithms: Many<Signature>,
     /// Shared secrets, for HS algorithms: the first signs what `wsgate token` mints, all verify.
     #[serde(default)]
@@ -40,6 +41,7 @@ pub struct Table {
     /// the client offers behind that one, `"first_message"` as the first text after the upgrade. The first that is there decides, and
     /// none of them goes on to a backend or into a log.
     #[serde(default = "sources")]
+    #[schemars(extend("minItems" = 1))]
     pub sources: Many<Source>,
     /// How long a live connection outlives its token.
     #[serde(default = "grace")]

@@ -88,4 +88,9 @@ impl fmt::Display for Allowed {
     }
 }
 
-written_as_string!(Allowed, "AllowedOrigin", "an origin: \"https://example.com\", \"https://*.example.com\", \"same-origin\", \"null\"");
+written_as_string!(
+    Allowed,
+    "AllowedOrigin",
+    "an origin: \"https://example.com\", \"https://*.example.com\", \"same-origin\", \"null\"",
+    r"^(same-origin|null|[A-Za-z][A-Za-z0-9+.-]*://(\*\.)?[A-Za-z0-9._:\[\]-]+)$"
+);

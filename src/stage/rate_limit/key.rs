@@ -133,7 +133,8 @@ impl fmt::Display for KeyPart {
 written_as_string!(
     KeyPart,
     "KeyPart",
-    "what to count by: \"ip\", \"ip/24\", \"user\", \"claim:NAME\", \"header:NAME\", \"route\", \"connection\""
+    "what to count by: \"ip\", \"ip/24\", \"user\", \"claim:NAME\", \"header:NAME\", \"route\", \"connection\"",
+    r"^(ip(/[0-9]+){0,2}|user|route|connection|(claim|header):.+)$"
 );
 
 #[cfg(test)]

@@ -13,9 +13,14 @@ use super::key::KeyPart;
 /// `[rate_limit.NAME]`: how much clients may do, each key for itself and all its connections together.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    { "required": ["connect"] }, { "required": ["messages"] }, { "required": ["bytes"] }, { "required": ["frames"] },
+    { "required": ["concurrent"] },
+]))]
 pub struct Table {
     /// Whose connections count together: `"ip"` (an IPv6 client's `/64`), `"ip/24"`, `"user"`, `"claim:NAME"`, `"header:NAME"`,
     /// `"route"`, `"connection"`, or a list of them that forms one key. Clients that lack a part of it count together.
+    #[schemars(extend("minItems" = 1))]
     pub key: Many<KeyPart>,
     /// Handshakes, each when its key is known: by `"ip"` alone, before the request is read.
     #[serde(skip_serializing_if = "Option::is_none")]

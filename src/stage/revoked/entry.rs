@@ -27,6 +27,7 @@ pub struct Entry {
 /// An entry's table.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RevocationTable")]
 struct Table {
     /// The id, name, key id, network or address.
     value: String,

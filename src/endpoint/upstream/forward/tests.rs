@@ -1,5 +1,7 @@
 //! What a backend sees of a client's request, field by field.
 
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
 use super::*;
 use crate::wire::extensions::Compression;
 
@@ -7,12 +9,18 @@ struct Case<'a> {
     lines: &'a [(&'a str, &'a str)],
     extra: &'a [(HeaderName, Option<HeaderValue>)],
     host_header: HostHeader,
+    hops: &'a [IpAddr],
     secure: bool,
 }
 
+const ENDS: Ends = Ends {
+    source: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 7), 50_000)),
+    destination: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(10, 0, 0, 1), 443)),
+};
+
 impl Default for Case<'_> {
     fn default() -> Self {
-        Self { lines: &[], extra: &[], host_header: HostHeader::Client, secure: false }
+        Self { lines: &[], extra: &[], host_header: HostHeader::Client, hops: &[], secure: false }
     }
 }
 
@@ -24,7 +32,8 @@ impl Case<'_> {
         }
         let offer = Offer::read(&client.headers, Compression::Pass).unwrap();
         let (ip, target) = ("203.0.113.7".parse().unwrap(), "/chat?x=1");
-        let facts = Facts { ip, user: None, secure: self.secure, target, offer: &offer, extra: self.extra };
+        let Self { hops, secure, extra, .. } = *self;
+        let facts = Facts { ip, hops, ends: ENDS, user: None, secure, target, offer: &offer, extra };
         let server = "ws://10.0.0.1:9001".parse().unwrap();
         forward(&client, &facts, &server, None, &self.host_header, "a2V5").unwrap().headers().clone()
     }
@@ -101,6 +110,15 @@ fn a_claim_stands_in_place_of_whatever_the_client_sent_by_that_name() {
 }
 
 #[test]
+fn the_proxies_a_request_came_through_stand_behind_the_client() {
+    let hops = ["2001:db8::1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+    let lines = [("x-forwarded-for", "1.2.3.4, 203.0.113.7"), ("x-real-ip", "1.2.3.4")];
+    let sent = Case { lines: &lines, hops: &hops, ..Case::default() }.sent();
+    assert_eq!(all(&sent, "x-forwarded-for"), ["203.0.113.7, 2001:db8::1, 10.0.0.2"]);
+    assert_eq!(all(&sent, "x-real-ip"), ["203.0.113.7"]);
+}
+
+#[test]
 fn the_host_is_the_clients_the_servers_or_a_fixed_one_and_stands_first() {
     let fixed = HostHeader::Fixed(HeaderValue::from_static("inner.example"));
     for (host_header, expected) in
@@ -137,7 +155,8 @@ fn the_target_loses_its_prefix_and_gains_the_servers_base() {
 fn a_mapped_address_is_told_as_the_ipv4_address_it_is() {
     let (client, ()) = Request::new(()).into_parts();
     let offer = Offer::default();
-    let facts = Facts { ip: "::ffff:192.0.2.1".parse().unwrap(), user: None, secure: false, target: "/", offer: &offer, extra: &[] };
+    let ip = "::ffff:192.0.2.1".parse().unwrap();
+    let facts = Facts { ip, hops: &[], ends: ENDS, user: None, secure: false, target: "/", offer: &offer, extra: &[] };
     let server = "ws://a".parse().unwrap();
     let request = forward(&client, &facts, &server, None, &HostHeader::Client, "a").unwrap();
     assert_eq!(all(request.headers(), "x-real-ip"), ["192.0.2.1"]);

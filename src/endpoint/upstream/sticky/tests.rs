@@ -9,6 +9,7 @@ use super::super::balance::{Member, candidates};
 use super::super::state::{FAILURES, States};
 use super::*;
 use crate::wire::extensions::Offer;
+use crate::wire::proxy_protocol::Ends;
 
 /// A client, as far as it matters here.
 #[derive(Clone, Copy, Default)]
@@ -27,7 +28,8 @@ fn tie(sticky: &str, asks: Asks<'_>) -> Tie {
     }
     let (ip, offer) = (asks.ip.unwrap_or("203.0.113.7").parse().unwrap(), Offer::default());
     let target = format!("/chat{}", asks.query);
-    let facts = Facts { ip, user: asks.user, secure: false, target: &target, offer: &offer, extra: asks.extra };
+    let ends = Ends { source: (ip, 50_000).into(), destination: ([10, 0, 0, 1], 443).into() };
+    let facts = Facts { ip, hops: &[], ends, user: asks.user, secure: false, target: &target, offer: &offer, extra: asks.extra };
     Tie::of(Some(&sticky.parse().unwrap()), &request, &facts)
 }
 

@@ -1,0 +1,9 @@
+//! `wsgate schema`: the JSON Schema of the file, for editors.
+
+use wsgate::gateway::{Catalog, schema};
+
+use super::Failure;
+
+pub(crate) fn run(catalog: &Catalog) -> Result<(), Failure> {
+    super::print_json(&schema(catalog))
+}
