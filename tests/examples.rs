@@ -21,8 +21,10 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 12] = [
+const FEATURES: [&str; 14] = [
     "article",
+    "listener",
+    "route",
     "upstream",
     "behind_a_proxy",
     "forward_claims",
@@ -403,6 +405,31 @@ async fn gateway_sets_what_a_route_does_not() {
             None => assert_eq!(ask(&mut socket, &message).await, message),
         }
     }
+}
+
+#[tokio::test]
+async fn listener_leads_to_its_own_routes_alone() {
+    let gateway = example("listener");
+    for (listener, path, answer) in
+        [("public", "/", "x"), ("public", "/admin/", "x"), ("inside", "/", "x"), ("inside", "/admin/", "admin: x")]
+    {
+        assert_eq!(ask(&mut gateway.connect(listener, path).await, "x").await, answer, "{listener}{path}");
+    }
+    let many = (0..41).map(|number| format!("X-{number}: x\r\n")).collect::<String>();
+    let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n");
+    assert!(raw::exchange(gateway.address("public"), head.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+}
+
+#[tokio::test]
+async fn route_leads_to_its_backend_within_its_limits() {
+    let gateway = serve("examples/configs/route.toml", Some(backend::echo().await.0));
+    let offer = request(&gateway.url("public", "/chat/lobby"), &[("sec-websocket-protocol", "other, chat.v1")]);
+    let (mut socket, response) = tokio_tungstenite::connect_async(offer).await.unwrap();
+    assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1");
+    futures_util::SinkExt::send(&mut socket, Message::text("x".repeat(65 << 10))).await.unwrap();
+    assert_eq!(closed(&mut socket).await.0, 1009);
+    assert_eq!(ask(&mut gateway.connect("public", "/ticker").await, "x").await, "x");
+    assert_eq!(gateway.refusal(request(&gateway.url("public", "/chat"), &[("origin", "https://evil.example")])).await.0, 403);
 }
 
 #[tokio::test]

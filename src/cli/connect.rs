@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Uri;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
@@ -78,6 +78,10 @@ async fn request(arguments: &Arguments, input: &mut Input) -> Result<http::Reque
         headers.insert(SEC_WEBSOCKET_PROTOCOL, offer.map_err(|_| Failure::could("a subprotocol has characters no header may have"))?);
     }
     for (name, value) in &arguments.header {
+        // A request has one host: this is how a route of another is tried without its name in the DNS.
+        if name == HOST {
+            headers.remove(HOST);
+        }
         headers.append(name, value.clone());
     }
     Ok(request)

@@ -31,6 +31,8 @@ pub(super) enum Judged {
 pub(super) enum Haste {
     /// At once: somebody wants this client out.
     AtOnce,
+    /// As soon as the rate of closes allows.
+    Soon,
     /// When its turn comes, so that the clients of many do not come back together.
     InTurn,
 }
@@ -44,30 +46,30 @@ pub(super) fn judge(record: &Record, gateway: &Gateway, now: SystemTime, finding
     let policy = match find(client, gateway) {
         Ok(policy) => policy,
         Err(_) if held.route.on_reload == OnReload::Keep => return Judged::Same,
-        Err(refusal) => return leaves(&held, client, refusal),
+        Err(refusal) => return leaves(&held, client, refusal, Haste::InTurn),
     };
     if policy.is_same(&held) {
         return Judged::Same;
     }
     match policy.route.on_reload {
         OnReload::Keep => Judged::Same,
-        OnReload::Drain => leaves(&policy, client, Box::new(Refusal::new(DRAINING))),
-        OnReload::Close => leaves(&policy, client, changed("its `on_reload` is \"close\"")),
+        OnReload::Drain => leaves(&policy, client, Box::new(Refusal::new(DRAINING)), Haste::InTurn),
+        OnReload::Close => leaves(&policy, client, changed("its `on_reload` is \"close\""), Haste::Soon),
         OnReload::Recheck => {
             let verdict = policy.review(client, now, findings).and_then(|()| fits(record, &held.route, &policy.route));
             match verdict {
                 Ok(()) => Judged::Adopts(policy),
-                Err(refusal) => leaves(&policy, client, refusal),
+                Err(refusal) => leaves(&policy, client, refusal, Haste::InTurn),
             }
         }
     }
 }
 
-/// The word of the policy that ends a connection.
-fn leaves(policy: &Policy, client: &Client, mut refusal: Box<Refusal>) -> Judged {
+/// The word of the policy that ends a connection, as soon as `haste` says if not at once.
+fn leaves(policy: &Policy, client: &Client, mut refusal: Box<Refusal>, haste: Haste) -> Judged {
     let is_unwelcome = AT_ONCE.iter().any(|outcome| outcome.id == refusal.outcome.id);
     policy.tell(client, &mut refusal);
-    Judged::Leaves(refusal, if is_unwelcome { Haste::AtOnce } else { Haste::InTurn })
+    Judged::Leaves(refusal, if is_unwelcome { Haste::AtOnce } else { haste })
 }
 
 /// What the snapshot has for a connection: its listener, and the route that its request goes to now.

@@ -29,13 +29,13 @@ struct Queue {
 }
 
 impl Pacer {
-    /// Gives each of these its turn: in no order, evenly over `spread`, and longer where `between` asks for it. One that has its turn
-    /// already keeps it.
-    pub(super) fn add(&self, mut leaving: Vec<Arc<Record>>, reload: &Reload) {
+    /// Gives each of these its turn: in no order, evenly over `spread`, and longer where the rate of closes asks for it. One that
+    /// has its turn already keeps it.
+    pub(super) fn add(&self, mut leaving: Vec<Arc<Record>>, spread: Duration, reload: &Reload) {
         leaving.retain(|record| !record.set_leaving(true));
         leaving.shuffle(&mut rand::rng());
         let count = u32::try_from(leaving.len()).unwrap_or(u32::MAX).max(1);
-        let between = (reload.spread / count).max(reload.between);
+        let between = (spread / count).max(reload.between);
         let mut turn = Instant::now();
         let mut queue = self.queue();
         queue.between = reload.between;

@@ -185,18 +185,21 @@ impl Engine {
         let mut impact = Impact::default();
         let Split { wanted: concerned, others } = self.concerned(before, gateway);
         impact.keep(others);
-        let mut leaving = Vec::new();
+        let (mut soon, mut leaving) = (Vec::new(), Vec::new());
         for some in concerned.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
                 let judged = settle(record, gateway, Haste::AtOnce, &self.shared.observer);
                 impact.count(record, &judged);
-                if matches!(judged, Judged::Leaves(_, Haste::InTurn)) {
-                    leaving.push(record.clone());
+                match judged {
+                    Judged::Leaves(_, Haste::Soon) => soon.push(record.clone()),
+                    Judged::Leaves(_, Haste::InTurn) => leaving.push(record.clone()),
+                    _ => {}
                 }
             }
             yield_now().await;
         }
-        self.shared.pacer.add(leaving, &gateway.reload);
+        self.shared.pacer.add(soon, Duration::ZERO, &gateway.reload);
+        self.shared.pacer.add(leaving, gateway.reload.spread, &gateway.reload);
         impact
     }
 

@@ -196,3 +196,20 @@ fn a_query_that_asks_for_what_there_is_not_is_found() {
         assert_eq!(wrong(&page, query), found, "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_tell_of_no_metric_that_a_gateway_does_not() {
+    let Busy { gateway, open: _open, .. } = busy().await;
+    let page = scrape(&gateway).await;
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let pages = ["", "kinds", "cookbook"].iter().flat_map(|folder| std::fs::read_dir(docs.join(folder)).unwrap());
+    let mut told = BTreeSet::new();
+    for file in pages.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let named = text.split('`').filter(|word| word.starts_with("wsgate_") || word.starts_with("process_"));
+        told.extend(named.flat_map(selectors).map(|selector| (selector.name, file.clone())));
+    }
+    assert!(told.len() > 20, "{told:?}");
+    let is_known = |name: &str| ["", "_count"].iter().any(|end| !page.of(&format!("{name}{end}")).is_empty());
+    assert_eq!(told.iter().filter(|(name, _)| !is_known(name)).collect::<Vec<_>>(), Vec::<&_>::new());
+}

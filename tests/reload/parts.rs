@@ -169,3 +169,18 @@ async fn a_closing_that_waits_its_turn_is_called_off_by_a_repaired_file() {
     assert_eq!(support::ask(&mut socket, "stays").await, "stays");
     assert!(gateway.events().iter().all(|event: &Value| event["event"] != "close"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_that_closes_does_not_wait_for_the_spread_and_one_that_drains_does() {
+    let config = |key: &str| {
+        let route = |name: &str| format!("[route.{name}]\npath = \"/{name}\"\non_reload = \"{name}\"\n{key}endpoint = \"echo\"\n");
+        let frame = "[gateway]\nreload = { watch = false, spread = \"1h\" }\n";
+        format!("{frame}{}{}{}", listener("one", "127.0.0.1:0"), route("close"), route("drain"))
+    };
+    let mut gateway = Gateway::run(&config(""));
+    let (mut closes, mut drains) = (gateway.connect("one", "/close").await, gateway.connect("one", "/drain").await);
+    let came = gateway.reload(&config("idle = \"1h\"\n"));
+    assert_eq!(came["connections_closed"], 2, "{came}");
+    assert_eq!(support::closed(&mut closes).await, (1012, "please reconnect".to_owned()));
+    assert_eq!(support::ask(&mut drains, "waits").await, "waits");
+}
