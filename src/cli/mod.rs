@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod connect;
+mod control;
 mod errors;
 mod explain;
 mod proxy;
@@ -22,6 +23,7 @@ use wsgate::config::document::Document;
 use wsgate::config::fault::Faults;
 use wsgate::config::render;
 use wsgate::config::world::Machine;
+use wsgate::engine::control::protocol::Faulty;
 use wsgate::gateway::{Catalog, Gateway, trial};
 use wsgate::stage::cells::Cells;
 
@@ -35,7 +37,8 @@ struct Arguments {
     file: File,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 fine, 1 could not do it, 2 the file or the command line has faults.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 fine, 1 could not do it, 2 the file or the command line has faults, 3 `plan` would change something.";
 
 /// The variable that names the file.
 const CONFIG: &str = "WSGATE_CONFIG";
@@ -62,6 +65,26 @@ enum Command {
     Explain(explain::Arguments),
     /// Put a gateway in front of a backend, without a file: `wsgate proxy :8080 ws://localhost:3000`.
     Proxy(proxy::Arguments),
+    /// Tell how a running gateway does: what is in force since when, what was refused, its connections.
+    Status(control::status::Arguments),
+    /// Tell what an edit of the file would mean for every route and connection of a running gateway. Changes nothing.
+    Plan(control::edit::Plan),
+    /// Have a running gateway put its file in force as it is saved, all of it or nothing.
+    Reload(control::edit::Reload),
+    /// Have a running gateway go back to the text that was in force before. The file stays as it is.
+    Rollback(control::edit::Rollback),
+    /// List the connections of a running gateway.
+    Ps(control::ps::Arguments),
+    /// End connections of a running gateway.
+    Kick(control::kick::Arguments),
+    /// Print the latest events of a running gateway as JSON lines; -f goes on as they happen.
+    Events(control::events::Arguments),
+    /// Deny a network: adds it to a list that the file names, and closes who is on.
+    Deny(control::lists::Deny),
+    /// Take a network off such a list again.
+    Undeny(control::lists::Undeny),
+    /// Revoke a token, user, key or address: adds it to a list that the file names, and closes who is on.
+    Revoke(control::lists::Revoke),
     /// Talk to a WebSocket server: type to send, end of input closes. Works in a pipe.
     Connect(connect::Arguments),
     /// Make a token signed with the secret of a jwt stage, to try things out with.
@@ -80,6 +103,10 @@ pub(crate) enum Failure {
     Could(String),
     /// The file or the command line has faults, and they have been printed: exit code 2.
     Faults,
+    /// A text has faults, and a running gateway has told them: exit code 2.
+    Told(Faulty),
+    /// It is a plan, and would change something: exit code 3.
+    WouldChange,
     /// Whoever reads the output has seen enough: exit code 0.
     Seen,
 }
@@ -117,6 +144,16 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         Command::Token(arguments) => token::run(&arguments, catalog),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
+        Command::Status(arguments) => control::status::run(&arguments),
+        Command::Plan(arguments) => control::edit::plan(&arguments),
+        Command::Reload(arguments) => control::edit::reload(&arguments),
+        Command::Rollback(arguments) => control::edit::rollback(&arguments),
+        Command::Ps(arguments) => control::ps::run(&arguments),
+        Command::Kick(arguments) => control::kick::run(&arguments),
+        Command::Events(arguments) => control::events::run(&arguments),
+        Command::Deny(arguments) => control::lists::deny(&arguments),
+        Command::Undeny(arguments) => control::lists::undeny(&arguments),
+        Command::Revoke(arguments) => control::lists::revoke(&arguments),
         Command::Errors(arguments) => errors::run(&arguments, catalog),
         Command::Schema => schema::run(catalog),
         Command::Completions(arguments) => completions::run(&arguments),
@@ -128,6 +165,11 @@ pub fn main(catalog: &Catalog) -> ExitCode {
             ExitCode::from(1)
         }
         Err(Failure::Faults) => ExitCode::from(2),
+        Err(Failure::Told(faulty)) => {
+            say(faulty.rendered.trim_end());
+            ExitCode::from(2)
+        }
+        Err(Failure::WouldChange) => ExitCode::from(3),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
+use wsgate::engine::control::{Command, Control, Door};
 use wsgate::engine::keeper::{Keeper, Source};
 use wsgate::engine::watch::Watch;
 use wsgate::engine::{Engine, logs};
@@ -38,8 +39,9 @@ pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     for warning in &warnings {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
-    let source = watch.map(|watch| (Source { path: path.to_owned(), catalog: catalog.clone(), cells }, watch));
-    serve_until_stopped(&runtime, Path::new(document.name()), gateway, source, &logs, |_| Ok(()))
+    let document = Arc::new(document);
+    let source = Source { path: path.to_owned(), document: document.clone(), catalog: catalog.clone(), cells };
+    serve_until_stopped(&runtime, Path::new(document.name()), gateway, watch.map(|watch| (source, watch)), &logs, |_| Ok(()))
 }
 
 /// What acceptors and the engine's chores run on, and nothing of a connection.
@@ -63,19 +65,22 @@ pub(super) fn serve_until_stopped(
         // Taken before anything is served, so that no signal meets its deadly default.
         let signals = Signals::take()?;
         let listeners = gateway.listeners.len();
+        // What has no file has nobody who would know where to look for it.
+        let door = if source.is_some() { Door::open(&gateway, name).map_err(Failure::Could)? } else { None };
         let engine = Engine::start(gateway).map_err(Failure::could)?;
         engine.metrics().watch(logs);
         greet(&engine)?;
         let keeper = Keeper::new(engine, source, logs.clone()).await;
+        let control = door.map(|door| door.serve(&keeper, name, logs));
         Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
-        serve(keeper, signals, logs).await;
+        serve(keeper, control, signals, logs).await;
         Ok::<(), Failure>(())
     })?;
     Event::Stopped.emit();
     Ok(())
 }
 
-async fn serve(mut keeper: Keeper, mut signals: Signals, logs: &Logs) {
+async fn serve(mut keeper: Keeper, mut control: Option<Control>, mut signals: Signals, logs: &Logs) {
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -90,15 +95,26 @@ async fn serve(mut keeper: Keeper, mut signals: Signals, logs: &Logs) {
             () = keeper.changed() => {
                 keeper.reload(false).await;
             }
+            command = commanded(&mut control) => command.carry_out(&mut keeper).await,
             _ = look.tick() => report_troubles(logs),
         }
     }
+    // Whoever looks on may see the drain.
+    control.iter_mut().for_each(Control::close);
     tokio::select! {
         () = keeper.engine.drain() => {}
         () = signals.stop() => {}
     }
     report_troubles(logs);
     keeper.engine.stop();
+}
+
+/// The next command; never where nobody can give any.
+async fn commanded(control: &mut Option<Control>) -> Command {
+    match control {
+        Some(control) => control.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The signals a gateway listens to: two that ask it to stop, and the one on which the config is

@@ -1,7 +1,9 @@
 //! Time: accepts connections, conducts each through its pipeline, ends it.
 
 mod accept;
+mod ages;
 mod connection;
+pub mod control;
 mod door;
 mod judge;
 pub mod keeper;
@@ -14,8 +16,11 @@ mod pages;
 mod policy;
 mod registry;
 mod reload;
+mod roster;
 mod scrape;
 mod sockets;
+mod source;
+mod texts;
 mod thread;
 mod tidy;
 mod visit;
@@ -39,12 +44,14 @@ use crate::observe::metrics::Format;
 use crate::observe::{Metrics, Observer};
 use crate::wire::tick::TICK;
 
+use ages::Ages;
 use pacer::Pacer;
+use roster::Roster;
 use scrape::Scraper;
 use sockets::Sockets;
 use thread::Thread;
 
-pub use reload::{Cause, Impact, NotReloaded, Reloaded};
+pub use reload::{Cause, Impact, NotReloaded, Reloaded, Staying};
 
 /// How long a drained engine waits for closed connections to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -77,6 +84,8 @@ struct Shared {
     observer: Arc<Observer>,
     /// Whoever an edit ends in turn.
     pacer: Pacer,
+    /// Which parts of earlier snapshots are still gone by.
+    ages: Ages,
 }
 
 /// A running gateway.
@@ -105,7 +114,8 @@ impl Engine {
         let threads = gateway.threads;
         let observer = Arc::new(Observer::new(threads));
         observer.metrics().retain(&scrape::names(&gateway));
-        let shared = Arc::new(Shared { gateway: ArcSwap::from_pointee(gateway), observer, pacer: Pacer::default() });
+        let gateway = ArcSwap::from_pointee(gateway);
+        let shared = Arc::new(Shared { gateway, observer, pacer: Pacer::default(), ages: Ages::default() });
         let mut workers = Vec::new();
         for index in 0..threads {
             let thread = Thread::start(index, shared.clone(), stopped.clone());
@@ -125,6 +135,16 @@ impl Engine {
     /// The snapshot in force.
     pub fn gateway(&self) -> Arc<Gateway> {
         self.shared.gateway.load_full()
+    }
+
+    /// How many snapshots have been in force with the one that is.
+    pub fn generation(&self) -> u64 {
+        self.shared.ages.current()
+    }
+
+    /// The connections, for whoever looks on while the engine works.
+    pub(crate) fn roster(&self) -> Roster {
+        Roster::new(self.shared.clone(), self.workers.iter().map(|thread| thread.worker.clone()).collect())
     }
 
     /// The bound addresses with their listeners' names; a configured port 0 has its real one here.

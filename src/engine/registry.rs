@@ -39,6 +39,8 @@ struct Mail {
     policy: Policy,
     /// Whether it has a place in the pacer's queue.
     is_leaving: bool,
+    /// Whether it was ordered to end.
+    is_ending: bool,
     order: Option<Order>,
 }
 
@@ -60,7 +62,7 @@ impl Record {
         subprotocol: Option<Box<str>>,
         observer: Arc<Observer>,
     ) -> Self {
-        let mail = Mail { waker: None, policy, is_leaving: false, order: None };
+        let mail = Mail { waker: None, policy, is_leaving: false, is_ending: false, order: None };
         Self { client, server, subprotocol, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
@@ -89,6 +91,7 @@ impl Record {
                 mail.policy = policy.clone();
             }
             if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
+                mail.is_ending |= matches!(order, Order::End(_) | Order::Leave(_));
                 mail.order = Some(order);
             }
         }
@@ -115,6 +118,11 @@ impl Record {
         self.mail().policy.clone()
     }
 
+    /// Whether it was ordered to end, and only has not yet.
+    pub(super) fn is_ending(&self) -> bool {
+        self.mail().is_ending
+    }
+
     /// Gives it a place in the pacer's queue, or takes that away; says whether it had one.
     pub(super) fn set_leaving(&self, is_leaving: bool) -> bool {
         std::mem::replace(&mut self.mail().is_leaving, is_leaving)
@@ -128,11 +136,6 @@ impl Record {
     /// Whether the connection was called since it last asked.
     pub(super) fn was_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Acquire)
-    }
-
-    /// Whether it is asked to end.
-    pub(super) fn is_ending(&self) -> bool {
-        matches!(self.mail().order, Some(Order::End(_) | Order::Leave(_)))
     }
 
     /// What it is asked to do, if anything.
@@ -155,6 +158,13 @@ impl Holder for Record {
 #[derive(Default)]
 pub(super) struct Registry {
     lists: Mutex<Lists>,
+}
+
+/// Connections that are wanted, and how many are not, by their routes.
+#[derive(Default)]
+pub(super) struct Split {
+    pub(super) wanted: Vec<Arc<Record>>,
+    pub(super) others: Vec<(Arc<str>, usize)>,
 }
 
 #[derive(Default)]
@@ -189,22 +199,31 @@ impl Registry {
         entry.record.clone().filter(|_| entry.turn == place.turn)
     }
 
-    /// How many are there.
-    pub(super) fn len(&self) -> usize {
-        let lists = self.lists();
-        lists.places.len() - lists.free.len()
-    }
-
     /// Whether nobody is there.
     pub(super) fn is_empty(&self) -> bool {
         self.lists().by_route.is_empty()
     }
 
-    /// The live connections of these listeners and routes.
-    pub(super) fn of(&self, mut wanted: impl FnMut(&str, &str) -> bool) -> Vec<Arc<Record>> {
+    /// The live connections of these listeners and routes, and how many others there are by their routes.
+    pub(super) fn split(&self, mut wanted: impl FnMut(&str, &str) -> bool) -> Split {
         let lists = self.lists();
-        let wanted = lists.by_route.iter().filter(|((listener, route), _)| wanted(listener, route)).flat_map(|(_, places)| places);
-        wanted.filter_map(|place| lists.places.get(*place as usize)?.record.clone()).collect()
+        let mut split = Split::default();
+        for ((listener, route), places) in &lists.by_route {
+            if wanted(listener, route) {
+                split.wanted.extend(places.iter().filter_map(|place| lists.places.get(*place as usize)?.record.clone()));
+            } else {
+                split.others.push((route.clone(), places.len()));
+            }
+        }
+        split
+    }
+
+    /// Live connections at `most` places from this one on; none where there are no more places. One that lives through a walk over all
+    /// places is met once.
+    pub(super) fn some(&self, from: usize, most: usize) -> Option<Vec<Arc<Record>>> {
+        let lists = self.lists();
+        let places = lists.places.get(from..).filter(|places| !places.is_empty())?;
+        Some(places.iter().take(most).filter_map(|entry| entry.record.clone()).collect())
     }
 
     /// Every live connection.

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::yield_now;
 
 use crate::config::units::Percent;
-use crate::gateway::{Changes, Gateway};
+use crate::gateway::{Changes, Gateway, RouteChange};
 use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
 
 use super::judge::{Judged, judge};
-use super::registry::Record;
+use super::registry::{Record, Split};
 use super::scrape;
 use super::{Engine, StartError};
 
@@ -27,6 +27,8 @@ const AT_A_TIME: usize = 256;
 pub struct Reloaded {
     /// Which tables it has changed.
     pub changes: Changes,
+    /// What has become of each route.
+    pub routes: Vec<RouteChange>,
     /// What it means for the connections that are open.
     pub impact: Impact,
     /// How long it took to put it in force: from the first socket to the last connection judged.
@@ -42,6 +44,17 @@ pub struct Impact {
     pub adopted: usize,
     /// Closed, now or in their turn, by what closes them.
     pub closed: BTreeMap<Cause, usize>,
+    /// Those that stay, by their routes.
+    pub staying: BTreeMap<Arc<str>, Staying>,
+}
+
+/// The connections of a route that an edit leaves open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Staying {
+    /// Not concerned.
+    pub kept: usize,
+    /// Judged again, and allowed.
+    pub adopted: usize,
 }
 
 /// Why connections are closed.
@@ -96,10 +109,21 @@ impl Impact {
         self.kept + self.adopted + self.closes()
     }
 
+    /// Counts connections of which no one is concerned.
+    fn keep(&mut self, others: Vec<(Arc<str>, usize)>) {
+        for (route, count) in others {
+            self.kept += count;
+            self.staying.entry(route).or_default().kept += count;
+        }
+    }
+
     fn count(&mut self, record: &Record, judged: &Judged) {
         match judged {
-            Judged::Same => self.kept += 1,
-            Judged::Adopts(_) => self.adopted += 1,
+            Judged::Same => self.keep(vec![(record.client.route.clone(), 1)]),
+            Judged::Adopts(_) => {
+                self.adopted += 1;
+                self.staying.entry(record.client.route.clone()).or_default().adopted += 1;
+            }
             Judged::Leaves(refusal, _) => {
                 let (stage, rule) = (refusal.stage.clone(), refusal.rule.clone());
                 let cause = Cause { route: record.client.route.clone(), outcome: refusal.outcome.id, stage, rule };
@@ -113,10 +137,10 @@ impl Engine {
     /// What this snapshot would mean for the connections that are open. Changes nothing.
     pub async fn survey(&self, gateway: &Gateway) -> Impact {
         let (mut impact, now) = (Impact::default(), SystemTime::now());
-        let (concerned, others) = self.concerned(&self.shared.gateway.load(), gateway);
-        impact.kept = others;
+        let Split { wanted: concerned, others } = self.concerned(&self.shared.gateway.load(), gateway);
+        impact.keep(others);
         for some in concerned.chunks(AT_A_TIME) {
-            for record in some {
+            for record in some.iter().filter(|record| !record.is_ending()) {
                 impact.count(record, &judge(record, gateway, now, &mut Findings::default()));
             }
             yield_now().await;
@@ -135,11 +159,11 @@ impl Engine {
         let begun = Instant::now();
         let before = self.shared.gateway.load_full();
         let bound = self.sockets.bind(&gateway).map_err(NotReloaded::Start)?;
-        if let Some(most) = gateway.reload.max_closed.filter(|_| !force) {
-            let impact = self.survey(&gateway).await;
-            if most.is_exceeded_by(impact.closes(), impact.open()) {
-                return Err(NotReloaded::Closes { impact, most });
-            }
+        if !force
+            && gateway.reload.max_closed.is_some()
+            && let Some(refused) = too_many(&gateway, &self.survey(&gateway).await)
+        {
+            return Err(refused);
         }
         let gateway = Arc::new(gateway);
         // New connections find it first: what is entered from here on goes by it, or is judged by it.
@@ -148,16 +172,18 @@ impl Engine {
         self.sockets.listen(bound, &self.scraper, &self.team);
         self.shared.observer.metrics().retain(&scrape::names(&gateway));
         let impact = self.judge_all(&before, &gateway).await;
-        Ok(Reloaded { changes: gateway.changes_since(&before), impact, took: begun.elapsed() })
+        self.shared.ages.put_aside(&before, &gateway);
+        let (changes, routes) = (gateway.changes_since(&before), gateway.routes_since(&before));
+        Ok(Reloaded { changes, routes, impact, took: begun.elapsed() })
     }
 
     async fn judge_all(&self, before: &Gateway, gateway: &Gateway) -> Impact {
         let mut impact = Impact::default();
-        let (concerned, others) = self.concerned(before, gateway);
-        impact.kept = others;
+        let Split { wanted: concerned, others } = self.concerned(before, gateway);
+        impact.keep(others);
         let (mut soon, mut leaving) = (Vec::new(), Vec::new());
         for some in concerned.chunks(AT_A_TIME) {
-            for record in some {
+            for record in some.iter().filter(|record| !record.is_ending()) {
                 let judged = settle(record, gateway, Haste::AtOnce, &self.shared.observer);
                 impact.count(record, &judged);
                 match judged {
@@ -173,8 +199,8 @@ impl Engine {
         impact
     }
 
-    /// The connections that a snapshot may mean something for, and how many others there are.
-    fn concerned(&self, before: &Gateway, gateway: &Gateway) -> (Vec<Arc<Record>>, usize) {
+    /// The connections that a snapshot may mean something for, and how many others there are by their routes.
+    fn concerned(&self, before: &Gateway, gateway: &Gateway) -> Split {
         let routes_as = gateway.routes_as(before);
         let stays = |listener: &str, route: &str| {
             let is_same = |name: &str| match (before.listeners.get(name), gateway.listeners.get(name)) {
@@ -184,14 +210,20 @@ impl Engine {
             let routes = (before.route_named(route), gateway.route_named(route));
             routes_as && is_same(listener) && matches!(routes, (Some(old), Some(new)) if Arc::ptr_eq(old, new))
         };
-        let (mut concerned, mut open) = (Vec::new(), 0);
+        let mut split = Split::default();
         for thread in &self.workers {
-            open += thread.worker.registry.len();
-            concerned.extend(thread.worker.registry.of(|listener, route| !stays(listener, route)));
+            let Split { wanted, others } = thread.worker.registry.split(|listener, route| !stays(listener, route));
+            split.wanted.extend(wanted);
+            split.others.extend(others);
         }
-        let others = open.saturating_sub(concerned.len());
-        (concerned, others)
+        split
     }
+}
+
+/// Why a snapshot that means this does not take effect unless it is forced, where it does not.
+pub(super) fn too_many(gateway: &Gateway, impact: &Impact) -> Option<NotReloaded> {
+    let most = gateway.reload.max_closed.filter(|most| most.is_exceeded_by(impact.closes(), impact.open()))?;
+    Some(NotReloaded::Closes { impact: impact.clone(), most })
 }
 
 /// Judges a connection by this snapshot and lets the verdict hold: it adopts, or ends where it must as soon as `haste` says.

@@ -50,7 +50,8 @@ impl Gateway {
 
     /// Whether what holds for the whole process is as in another snapshot.
     fn has_frame_of(&self, other: &Self) -> bool {
-        (self.threads, self.drain, self.reload, self.max_connections) == (other.threads, other.drain, other.reload, other.max_connections)
+        let frame = |gateway: &Self| (gateway.threads, gateway.drain, gateway.reload, gateway.max_connections);
+        frame(self) == frame(other) && self.control == other.control
     }
 
     /// Every part by its name, with what tells it from another of that name.

@@ -70,6 +70,10 @@ impl Gateway {
             reload: Reload::of(&config.gateway.reload),
             slots: cells.cell("gateway", "", || Slots::new(None)),
             max_connections: count(config.gateway.max_connections),
+            control: config.gateway.control.as_ref().map(|control| match control {
+                Switch::On(path) => Switch::On(config.folder.join(path)),
+                Switch::Off => Switch::Off,
+            }),
             listeners,
             routes,
             reporting: config.reporting().iter().map(ToString::to_string).collect(),
@@ -101,8 +105,8 @@ pub struct Compiled {
 /// Which requests a route takes, as the file says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Requests {
-    route: String,
-    listeners: Vec<String>,
+    pub(super) route: String,
+    pub(super) listeners: Vec<String>,
     hosts: Vec<String>,
     paths: Vec<String>,
 }

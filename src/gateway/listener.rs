@@ -35,19 +35,24 @@ pub struct Listener {
 /// The slots are those of its name, whatever the file says.
 impl PartialEq for Listener {
     fn eq(&self, other: &Self) -> bool {
-        let Self { name, addresses, pipeline, slots: _, max_connections, handshake_timeout, head, trusted_proxies, proxy_protocol } = self;
+        self.pipeline == other.pipeline && self.has_settings_of(other)
+    }
+}
+
+impl Listener {
+    /// Whether it is equal to another but for its pipeline.
+    pub(super) fn has_settings_of(&self, other: &Self) -> bool {
+        let Self { name, addresses, pipeline: _, slots: _, max_connections, handshake_timeout, head, trusted_proxies, proxy_protocol } =
+            self;
         *name == other.name
             && *addresses == other.addresses
-            && *pipeline == other.pipeline
             && *max_connections == other.max_connections
             && *handshake_timeout == other.handshake_timeout
             && *head == other.head
             && *trusted_proxies == other.trusted_proxies
             && *proxy_protocol == other.proxy_protocol
     }
-}
 
-impl Listener {
     /// The proxies that are believed, where one of them is at this address: the request it sends says for whom it speaks.
     pub fn proxies_at(&self, ip: IpAddr) -> Option<&TrustedProxies> {
         self.trusted_proxies.as_ref().filter(|proxies| proxies.contain(ip))

@@ -21,6 +21,7 @@ pub mod proxies;
 mod references;
 pub mod request;
 pub mod route;
+mod route_change;
 mod routes;
 mod schema;
 pub mod table;
@@ -34,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
-use crate::config::units::Percent;
+use crate::config::units::{Percent, Switch};
 use crate::endpoint::upstream::Upstream;
 use crate::stage::slots::Slots;
 
@@ -47,6 +48,7 @@ use table::choice::Way;
 pub use catalog::Catalog;
 pub use changes::Changes;
 pub use compile::Compiled;
+pub use route_change::{Fate, RouteChange};
 pub use schema::schema;
 
 /// A compiled config: everything connections are conducted by.
@@ -61,6 +63,8 @@ pub struct Gateway {
     pub slots: Arc<Slots>,
     /// How many they may; `None` is no limit.
     pub max_connections: Option<usize>,
+    /// Where its control socket is to be, unless in the runtime folder.
+    pub control: Option<Switch<PathBuf>>,
     /// The listeners, by name.
     pub listeners: BTreeMap<Arc<str>, Arc<Listener>>,
     /// The routes, in the order of their names.

@@ -12,7 +12,6 @@ use crate::wire::extensions::Compression;
 use crate::wire::session::MaxMessage;
 
 /// One route.
-#[derive(PartialEq)]
 pub struct Route {
     /// Its name, without its kind.
     pub name: Arc<str>,
@@ -36,7 +35,27 @@ pub struct Route {
     pub on_reload: OnReload,
 }
 
+/// Routes are equal when they say the same and are made of the same stages and endpoint.
+impl PartialEq for Route {
+    fn eq(&self, other: &Self) -> bool {
+        self.pipeline == other.pipeline && self.endpoint == other.endpoint && self.answers == other.answers && self.has_settings_of(other)
+    }
+}
+
 impl Route {
+    /// Whether it is equal to another but for its pipeline and what answers.
+    pub(super) fn has_settings_of(&self, other: &Self) -> bool {
+        let Self { name, pipeline: _, endpoint: _, answers: _, subprotocols, max_message, times, compression, forward_claims, on_reload } =
+            self;
+        *name == other.name
+            && *subprotocols == other.subprotocols
+            && *max_message == other.max_message
+            && *times == other.times
+            && *compression == other.compression
+            && *forward_claims == other.forward_claims
+            && *on_reload == other.on_reload
+    }
+
     /// The subprotocols the gateway may promise before a backend is asked: an endpoint of its own speaks those it is said to, a
     /// backend may speak any; `None` is any.
     pub fn promised_subprotocols(&self) -> Option<&[String]> {

@@ -60,16 +60,8 @@ impl Event<'_> {
             }
             Self::UpstreamFailed { is_replaced: false, .. } => {}
             Self::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true } => {
-                line!(
-                    GATEWAY,
-                    WARN,
-                    "upstream_failed",
-                    connection = shown(connection.map(Id)),
-                    route,
-                    server,
-                    outcome = outcome.id,
-                    detail
-                );
+                let connection = shown(connection.map(Id));
+                line!(GATEWAY, WARN, "upstream_failed", connection, route, server, outcome = outcome.id, detail);
             }
             Self::UpstreamResting { server, rest } => line!(GATEWAY, WARN, "upstream_resting", server, rest = seconds(rest)),
             Self::UpstreamBack { server } => line!(GATEWAY, INFO, "upstream_back", server),
@@ -103,6 +95,9 @@ impl Event<'_> {
             Self::ReloadRefused { faults } => line!(GATEWAY, ERROR, "reload_refused", faults),
             Self::WatchLimited { error, every } => line!(GATEWAY, WARN, "watch_limited", error, every = seconds(every)),
             Self::Warning { text } => line!(GATEWAY, WARN, "warning", text),
+            Self::Command { verb, by, what } => {
+                line!(GATEWAY, INFO, "command", verb, by, what = Some(what).filter(|what| !what.is_empty()));
+            }
             Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
             Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } => {}
         }

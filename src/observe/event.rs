@@ -200,6 +200,15 @@ pub enum Event<'a> {
         /// The warning, rendered on one line.
         text: &'a str,
     },
+    /// An operator has asked for something, over the control socket.
+    Command {
+        /// What: the word that was typed.
+        verb: &'a str,
+        /// Who.
+        by: &'a str,
+        /// Of what, or with what.
+        what: &'a str,
+    },
     /// A fault of the gateway itself.
     InternalError {
         /// What went wrong.

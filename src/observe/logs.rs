@@ -1,7 +1,7 @@
 //! Logs: the subscriber that writes events to sinks, which can be swapped while it runs.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -13,7 +13,9 @@ use tracing_subscriber::registry::Registry;
 
 use super::emit::LOG_LINES_LOST;
 use super::event::Event;
+use super::feed::Feed;
 use super::format::{Look, line};
+use super::select::Selection;
 use super::sink::{Destination, OpenError, Sink};
 use super::writer::{Clock, Queue};
 
@@ -28,6 +30,8 @@ struct Router {
     sinks: ArcSwap<Vec<Sink>>,
     /// Queues of sinks that were swapped out and still have lines to write; at most one for each writer that is stuck.
     retired: Mutex<Vec<Arc<Queue>>>,
+    /// Where somebody may look on.
+    feed: OnceLock<Feed>,
     clock: Clock,
 }
 
@@ -77,7 +81,7 @@ impl Default for Logs {
 impl Logs {
     /// Logs without a sink; lines and rotations go by this clock.
     pub fn with_clock(clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Router { sinks: ArcSwap::default(), retired: Mutex::default(), clock: Arc::new(clock) }))
+        Self(Arc::new(Router { sinks: ArcSwap::default(), retired: Mutex::default(), feed: OnceLock::new(), clock: Arc::new(clock) }))
     }
 
     /// Makes them the subscriber of the whole process, which then spends nothing on events that no sink takes. The guard writes the last
@@ -115,6 +119,13 @@ impl Logs {
         let mut retired = self.0.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.retain(|queue| !queue.is_done());
         retired.extend(old.iter().map(|sink| Arc::clone(&sink.writer.queue)).filter(|queue| !holds(&now, queue)));
+    }
+
+    /// The latest events of level `info` and above, kept from the first call on; without it nothing is spent on them.
+    pub fn feed(&self) -> Feed {
+        let feed = self.0.feed.get_or_init(Feed::default).clone();
+        tracing::callsite::rebuild_interest_cache();
+        feed
     }
 
     /// Reopens every log file by its path, after something else has moved them: logrotate, with SIGHUP.
@@ -170,7 +181,11 @@ impl Router {
     }
 
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        self.sinks.load().iter().any(|sink| sink.selection.wants(metadata))
+        self.feed_wants(metadata) || self.sinks.load().iter().any(|sink| sink.selection.wants(metadata))
+    }
+
+    fn feed_wants(&self, metadata: &Metadata<'_>) -> bool {
+        self.feed.get().is_some() && Selection::default().wants(metadata)
     }
 }
 
@@ -202,7 +217,8 @@ impl<S: Subscriber> Layer<S> for Lines {
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let sinks = self.router.sinks.load();
-        self.is_alone.then(|| sinks.iter().map(|sink| sink.selection.level).max().unwrap_or(LevelFilter::OFF))
+        let feed = if self.router.feed.get().is_some() { LevelFilter::INFO } else { LevelFilter::OFF };
+        self.is_alone.then(|| sinks.iter().map(|sink| sink.selection.level).fold(feed, Ord::max))
     }
 
     fn on_event(&self, event: &TracingEvent<'_>, _: Context<'_, S>) {
@@ -215,6 +231,11 @@ impl<S: Subscriber> Layer<S> for Lines {
             let takes = |sink: &&Sink| sink.look == look && sink.selection.wants(metadata) && sink.selection.takes(event);
             for sink in sinks.iter().filter(takes) {
                 sink.writer.queue.push(text.get_or_insert_with(|| line(look, now, event)), is_report);
+            }
+            if look == Look::Json
+                && let Some(feed) = self.router.feed.get().filter(|_| self.router.feed_wants(metadata))
+            {
+                feed.push(event, text.get_or_insert_with(|| line(look, now, event)));
             }
         }
     }

@@ -13,6 +13,7 @@
 mod emit;
 mod escape;
 pub mod event;
+pub mod feed;
 mod format;
 pub mod logs;
 pub mod metrics;

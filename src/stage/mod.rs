@@ -15,6 +15,7 @@ pub mod holdings;
 pub mod inputs;
 pub mod jwt;
 mod lines;
+mod networks;
 pub mod origin;
 pub mod pipeline;
 pub mod query;

@@ -64,6 +64,7 @@ fn report_everything() {
     Event::LogLinesLost { sink: "errors", lines: 1, error: None }.emit();
     Event::LogFileStuck { sink: "errors", error: "permission denied" }.emit();
     Event::WatchLimited { error: "fs.inotify.max_user_watches is reached", every: 1_000 * MS }.emit();
+    Event::Command { verb: "kick", by: "uid 0", what: "3 connections" }.emit();
     Event::InternalError { what: "a worker panicked" }.emit();
     Event::Stopping { delay: 5_000 * MS }.emit();
     Event::Draining { connections: 3, over: 30_000 * MS }.emit();

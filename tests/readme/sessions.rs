@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::served::{Served, config, folder};
@@ -26,6 +26,13 @@ fn typed(folder: &Path, line: &str) -> String {
     String::from_utf8(shell.output().unwrap().stdout).unwrap()
 }
 
+/// The control socket of a gateway that runs in this folder: its runtime folder is there too, and some files name a place beside them.
+fn socket(folder: &Path) -> PathBuf {
+    let folders = [folder.join("wsgate"), folder.to_owned()];
+    let paths = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().map(|entry| entry.unwrap().path());
+    paths.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "sock")).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_session_prints_what_it_says() {
     let (mut typed_in, mut wrong) = (0, String::new());
@@ -41,8 +48,10 @@ async fn every_session_prints_what_it_says() {
         fs::create_dir_all(&built).unwrap();
         symlink(env!("CARGO_BIN_EXE_wsgate"), built.join("wsgate")).unwrap();
         let path = format!("PATH='{}':\"$PATH\"; export PATH\n", built.display());
+        let control = format!("WSGATE_CONTROL='{}'; export WSGATE_CONTROL\n", socket(served.gateway.folder.path()).display());
         // The README says itself how the program gets onto the path.
-        fs::write(folder.path().join(".session"), if page.ends_with("README.md") { "" } else { &path }).unwrap();
+        let path = if page.ends_with("README.md") { "" } else { &path };
+        fs::write(folder.path().join(".session"), format!("{control}{path}")).unwrap();
         for session in sessions {
             let mut right = String::new();
             for line in commands(&session) {

@@ -200,7 +200,7 @@ impl Drop for Gateway {
 }
 
 /// The file as it is written, with a log that the test reads.
-fn logged(config: &str) -> String {
+pub fn logged(config: &str) -> String {
     format!("{config}\n[log.for-the-test]\nconsole = \"stderr\"\nformat = \"json\"\nlevel = \"info\"\n")
 }
 
@@ -213,6 +213,8 @@ pub fn command(folder: &Path) -> Command {
 pub fn command_of(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).env_remove("WSGATE_CONFIG").env_remove("WSGATE_JWT_SECRET").env("NO_COLOR", "1").stdin(Stdio::null());
+    // Its control socket is there and nowhere else.
+    command.env_remove("WSGATE_CONTROL").env("XDG_RUNTIME_DIR", folder);
     command
 }
 

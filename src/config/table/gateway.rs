@@ -1,10 +1,12 @@
 //! `[gateway]`: what holds for the whole process.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RouteDefaults, Table};
-use crate::config::fault::{Faults, KeyPath};
+use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::units::{Count, Interval, Percent, Rate, Switch};
 
 /// `[gateway]`: what holds for the whole process.
@@ -16,6 +18,10 @@ pub struct GatewayTable {
     pub threads: Option<Count<1024>>,
     /// How many connections all listeners may hold together; one more is refused with `overloaded`.
     pub max_connections: Switch<Count>,
+    /// The socket that `wsgate status`, `reload`, `kick` and others talk to: a path, or `"off"`. Left out, one in the runtime folder. An
+    /// edit of this takes effect with the next start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Switch<PathBuf>>,
     /// How connections end when the gateway stops.
     pub drain: Drain,
     /// How an edit of the file takes effect.
@@ -28,7 +34,8 @@ pub struct GatewayTable {
 impl Default for GatewayTable {
     fn default() -> Self {
         let max_connections = Switch::On(Count::of(100_000));
-        Self { threads: None, max_connections, drain: Drain::default(), reload: Reload::default(), route: RouteDefaults::default() }
+        let (drain, reload, route) = (Drain::default(), Reload::default(), RouteDefaults::default());
+        Self { threads: None, max_connections, control: None, drain, reload, route }
     }
 }
 
@@ -53,14 +60,14 @@ impl Default for Drain {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reload {
-    /// Whether an edit takes effect when it is saved; otherwise on SIGHUP only.
+    /// Whether an edit takes effect when it is saved; otherwise on SIGHUP and `wsgate reload` only.
     pub watch: bool,
     /// The time over which connections that an edit ends are closed, so that their clients do not all come back at once. Those that a
     /// firewall or a revocation turns away are closed at once.
     pub spread: Interval,
     /// How many of them are closed at most, however short `spread` is.
     pub rate: Rate,
-    /// The share of open connections that an edit may close; one that would close more is refused.
+    /// The share of open connections that an edit may close; one that would close more is refused, unless it is forced.
     pub max_closed: Switch<Percent>,
 }
 
@@ -72,6 +79,10 @@ impl Default for Reload {
 
 impl Table for GatewayTable {
     fn check(&self, at: &KeyPath, faults: &mut Faults) {
+        if matches!(&self.control, Some(Switch::On(path)) if path.file_name().is_none()) {
+            let fault = Fault::new(at.key("control"), "this names no socket");
+            faults.push(fault.hint("write a path, as \"wsgate.sock\", or \"off\""));
+        }
         self.route.check(&at.key("route"), faults);
     }
 }

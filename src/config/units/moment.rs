@@ -1,6 +1,7 @@
 //! Moments: when a rule expires.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
@@ -17,9 +18,24 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// This moment, to the second it is in.
+    pub fn at(at: SystemTime) -> Self {
+        let second = OffsetDateTime::from(at).replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(UtcOffset::UTC);
+        let (date, time) = (second.date(), second.time());
+        let date = toml::value::Date { year: u16::try_from(date.year()).unwrap_or_default(), month: date.month().into(), day: date.day() };
+        let time = toml::value::Time { hour: time.hour(), minute: time.minute(), second: Some(time.second()), nanosecond: None };
+        Self { written: Datetime { date: Some(date), time: Some(time), offset: Some(Offset::Z) }, at: second.into() }
+    }
+
     /// The moment by the system's clock.
     pub fn get(&self) -> SystemTime {
         self.at
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.written.fmt(f)
     }
 }
 
@@ -103,6 +119,14 @@ mod tests {
         for written in ["1970-01-02T00:00:00Z", "1970-01-02T01:30:00+01:30", "1970-01-01 19:00:00-05:00"] {
             assert_eq!(read(written), Ok(UNIX_EPOCH + Duration::from_secs(86_400)), "{written}");
         }
+    }
+
+    #[test]
+    fn a_moment_of_the_clock_reads_back_as_it_is_written() {
+        let at = UNIX_EPOCH + Duration::from_millis(1_900_000_000_750);
+        let moment = Moment::at(at);
+        assert_eq!((moment.to_string().as_str(), moment.get()), ("2030-03-17T17:46:40Z", at - Duration::from_millis(750)));
+        assert_eq!(moment.to_string().parse(), Ok(moment));
     }
 
     #[test]

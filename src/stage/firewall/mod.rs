@@ -5,6 +5,7 @@ mod ranges;
 mod rule;
 mod sources;
 
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,12 +15,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::fault::{Fault, Faults, KeyPath};
-use crate::config::units::{Cidr, Many};
+use crate::config::units::Many;
 
+use super::networks::Networks;
 use super::pipeline::Mode;
 use super::refusal::{IP_DENIED, Refusal, Verdict};
 use super::{Build, Client, Configure, Peer, Stage};
 
+pub use files::Line;
 use ranges::{Collect, Ranges};
 pub use rule::Rule;
 use sources::Sources;
@@ -37,10 +40,11 @@ pub struct Table {
     /// Who may not, in the same form; it wins over every `allow`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Option<Many<Rule>>,
-    /// Files of networks that may connect: one a line, `#` begins a comment.
+    /// Files of networks that may connect: one a line, `203.0.113.0/24`, or `203.0.113.0/24 expires 2027-01-31T18:00:00Z`; `#` begins a
+    /// comment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_files: Option<Many<PathBuf>>,
-    /// Files of networks that may not.
+    /// Files of networks that may not, in the same form; `wsgate deny` adds to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny_files: Option<Many<PathBuf>>,
     /// What becomes of everybody else: said where there are both kinds of rules, known where there is one.
@@ -67,14 +71,25 @@ pub struct Firewall {
     otherwise: Otherwise,
     /// The key that says whom it lets in.
     allows: &'static str,
+    /// When rules are over, in order, each once.
+    ends: Box<[SystemTime]>,
 }
 
-/// Rules of one effect. Those without an end are one table; those with one are few, and each is a table of its own.
+/// Rules of one effect. Those without an end are one table; those of the config with one are few, and each is a table of its own.
 #[derive(Debug, Default)]
 struct Rules {
     lasting: Ranges,
     timed: Box<[Timed]>,
+    /// Lines of files that end, of which there may be many.
+    lines: Networks<Ending>,
     sources: Sources,
+}
+
+/// When a line is over, and its source.
+#[derive(Debug)]
+struct Ending {
+    expires: SystemTime,
+    source: u32,
 }
 
 #[derive(Debug)]
@@ -84,10 +99,16 @@ struct Timed {
 }
 
 impl Rules {
+    /// Whether they name no address.
+    fn is_empty(&self) -> bool {
+        self.lasting.is_empty() && self.timed.is_empty() && self.lines.is_empty()
+    }
+
     /// The source of a rule that covers the address at this time.
     fn find(&self, ip: IpAddr, now: SystemTime) -> Option<u32> {
         let timed = || self.timed.iter().filter(|rule| now < rule.expires).find_map(|rule| rule.ranges.find(ip));
-        self.lasting.find(ip).or_else(timed)
+        let line = || self.lines.find(ip, |line| now < line.expires).map(|(_, line)| line.source);
+        self.lasting.find(ip).or_else(timed).or_else(line)
     }
 
     /// The refusal by a rule that covers the address at this time.
@@ -122,8 +143,7 @@ impl Stage for Firewall {
     }
 
     fn next_change(&self, now: SystemTime) -> Option<SystemTime> {
-        let timed = [&self.allow, &self.deny, &self.report].into_iter().flat_map(|rules| rules.timed.iter());
-        timed.map(|rule| rule.expires).filter(|expires| *expires > now).min()
+        self.ends.get(self.ends.partition_point(|end| *end <= now)).copied()
     }
 }
 
@@ -166,8 +186,8 @@ impl Configure for Firewall {
         }
         for (key, list, rules) in [("allow_files", &table.allow_files, &mut allow), ("deny_files", &table.deny_files, &mut deny)] {
             for (index, file) in list.iter().flat_map(|files| files.iter()).enumerate() {
-                let networks = files::read(file, &at.key(key).index(index), build, &mut faults);
-                rules.add_file((key, index), file, &networks);
+                let lines = files::read_lines(file, &at.key(key).index(index), build, &mut faults);
+                rules.add_file((key, index), file, lines);
             }
         }
         let allows = match (table.default, table.allow) {
@@ -175,12 +195,15 @@ impl Configure for Firewall {
             (None, Some(_)) => "allow",
             (None, None) => "allow_files",
         };
-        let otherwise = otherwise.unwrap_or(Otherwise::Deny);
-        let firewall = Self { allow: allow.finish(), deny: deny.finish(), report: report.finish(), otherwise, allows };
+        let mut ends: Vec<SystemTime> = [&allow, &deny, &report].into_iter().flat_map(|rules| rules.ends.iter().copied()).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        let (allow, deny, report) = (allow.finish(), deny.finish(), report.finish());
+        let firewall = Self { allow, deny, report, otherwise: otherwise.unwrap_or(Otherwise::Deny), allows, ends: ends.into() };
         if faults.refuse() {
             return Err(faults);
         }
-        if firewall.otherwise == Otherwise::Deny && firewall.allow.lasting.is_empty() && firewall.allow.timed.is_empty() {
+        if firewall.otherwise == Otherwise::Deny && firewall.allow.is_empty() {
             build.warnings.push(Fault::warning(at, format!("{} lets nobody in", build.name())));
         }
         Ok(firewall)
@@ -192,6 +215,8 @@ impl Configure for Firewall {
 struct Reading {
     lasting: Collect,
     timed: Vec<Timed>,
+    lines: Networks<Ending>,
+    ends: Vec<SystemTime>,
     sources: Sources,
 }
 
@@ -216,22 +241,36 @@ impl Reading {
             Some(expires) => {
                 let mut ranges = Collect::default();
                 ranges.add(network, &holes, source);
+                self.ends.push(expires);
                 self.timed.push(Timed { ranges: ranges.merge(), expires });
             }
             None => self.lasting.add(network, &holes, source),
         }
     }
 
-    fn add_file(&mut self, (key, index): (&'static str, usize), file: &Path, networks: &[(u32, Cidr)]) {
-        let lines = networks.last().map_or(0, |(line, _)| *line);
-        let first = self.sources.file(key, index, file, lines);
-        for (line, network) in networks {
-            self.lasting.add(network.0, &[], first.saturating_add(line - 1));
+    /// Adds the lines of a file that are not over.
+    fn add_file(&mut self, (key, index): (&'static str, usize), file: &Path, lines: Vec<(u32, Line)>) {
+        let last = lines.last().map_or(0, |(number, _)| *number);
+        let (first, now) = (self.sources.file(key, index, file, last), SystemTime::now());
+        for (number, Line { cidr, expires, note: _ }) in lines {
+            let source = first.saturating_add(number - 1);
+            let Some(expires) = expires.map(|expires| expires.get()) else {
+                self.lasting.add(cidr.0, &[], source);
+                continue;
+            };
+            if expires <= now {
+                continue;
+            }
+            match self.lines.entry(cidr.0) {
+                Entry::Occupied(known) if known.get().expires >= expires => {}
+                entry => _ = entry.insert_entry(Ending { expires, source }),
+            }
+            self.ends.push(expires);
         }
     }
 
     fn finish(self) -> Rules {
-        Rules { lasting: self.lasting.merge(), timed: self.timed.into(), sources: self.sources }
+        Rules { lasting: self.lasting.merge(), timed: self.timed.into(), lines: self.lines, sources: self.sources }
     }
 }
 

@@ -171,6 +171,34 @@ fn files_are_read_line_by_line_and_the_refusal_names_the_file_and_the_line() {
 }
 
 #[test]
+fn a_line_that_ends_counts_until_then_and_is_named_by_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let day = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800 + day * 86_400);
+    let lines = "192.0.2.0/24 expires 2100-01-03T00:00:00Z # net\n\
+                 192.0.2.7 expires 2100-01-02T00:00:00Z\n\
+                 192.0.2.7 expires 2100-01-04T00:00:00Z # longer\n\
+                 198.51.100.1 expires 2001-01-01T00:00:00Z\n\
+                 203.0.113.1\n";
+    std::fs::write(folder.path().join("deny.txt"), lines).unwrap();
+    let (firewall, warnings) = build_in(folder.path(), "deny_files = \"deny.txt\"");
+    let firewall = firewall.unwrap();
+    let named = |line: u32| format!("deny_files[0] deny.txt:{line}");
+    for (ip, at, verdict) in [
+        ("192.0.2.8", day(1), named(1)),
+        ("192.0.2.8", day(2), String::new()),
+        ("192.0.2.7", day(2), named(3)),
+        ("192.0.2.7", day(3), String::new()),
+        ("198.51.100.1", SystemTime::now(), String::new()),
+        ("203.0.113.1", day(9), named(5)),
+    ] {
+        assert_eq!(judged(&firewall, ip, at), verdict, "{ip}");
+    }
+    assert_eq!([day(0), day(1), day(2), day(3)].map(|now| firewall.next_change(now)), [Some(day(1)), Some(day(2)), Some(day(3)), None]);
+    // A list runs out by itself: that is what ends are for.
+    assert_eq!(warnings.0.len(), 0);
+}
+
+#[test]
 fn a_refusal_says_where_its_rule_stands() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.txt"), "192.0.2.7\n\n192.0.2.8\n").unwrap();

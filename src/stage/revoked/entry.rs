@@ -144,9 +144,48 @@ pub(super) fn line(text: &str) -> Result<Option<(Kind, Entry)>, String> {
     Ok(Some((*kind, Entry { value: value.to_owned(), until, note })))
 }
 
+/// A line of a list: what it revokes, as `wsgate revoke` writes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// `jti`, `sub`, `kid` or `ip`.
+    pub kind: &'static str,
+    /// What it revokes, until when, and why.
+    pub entry: Entry,
+}
+
+impl Line {
+    /// Reads a line. One of nothing but blanks or a comment has no entry.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, and what would mend it.
+    pub fn read(text: &str) -> Result<Option<Self>, String> {
+        let Some((kind, entry)) = line(text)? else { return Ok(None) };
+        What::read(kind, entry.value.clone())?;
+        let named = KINDS.iter().find(|(_, known)| *known == kind);
+        Ok(named.map(|(kind, _)| Self { kind, entry }))
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Entry { value, until, note } = &self.entry;
+        write!(f, "{}:{value}", self.kind)?;
+        until.iter().try_for_each(|until| write!(f, " until {until}"))?;
+        note.iter().try_for_each(|note| write!(f, " # {note}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_written_as_it_is_read() {
+        for text in ["jti:abc", "ip:2001:db8::/32 # lab", "sub:a#b until 2027-01-31T18:00:00Z # left # us"] {
+            assert_eq!(Line::read(text).unwrap().unwrap().to_string(), text);
+        }
+        assert_eq!((Line::read("# jti:abc"), Line::read("ip:10.0.0.1/8").is_err()), (Ok(None), true));
+    }
 
     #[test]
     fn a_line_is_an_entry_with_its_end_and_its_note_or_nothing() {

@@ -1,11 +1,14 @@
 //! Lists of what is revoked: a lookup costs one hash whatever their length.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
 use ipnet::IpNet;
+
+use crate::stage::networks::Networks;
 
 /// Until when something is revoked, and what its entry is called in the log.
 #[derive(Debug)]
@@ -14,6 +17,17 @@ pub(super) struct Term {
     pub(super) until: Option<SystemTime>,
     pub(super) place: Place,
     pub(super) note: Option<Box<str>>,
+}
+
+impl Term {
+    fn is_on(&self, now: SystemTime) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    /// Whether it ends later than another.
+    fn outlasts(&self, other: &Self) -> bool {
+        other.until.is_some_and(|other| self.until.is_none_or(|until| until > other))
+    }
 }
 
 /// Where an entry stands.
@@ -38,8 +52,7 @@ impl<K> Default for List<K> {
 impl<K: Eq + Hash> List<K> {
     /// Adds a value; of two terms for one the later holds.
     pub(super) fn add(&mut self, value: K, term: Term) {
-        let is_longer = |known: &Term| known.until.is_some_and(|known| term.until.is_none_or(|until| until > known));
-        if self.0.get(&value).is_none_or(is_longer) {
+        if self.0.get(&value).is_none_or(|known| term.outlasts(known)) {
             self.0.insert(value, term);
         }
     }
@@ -50,35 +63,19 @@ impl<K: Eq + Hash> List<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.0.get(value).filter(|term| term.until.is_none_or(|until| now < until))
+        self.0.get(value).filter(|term| term.is_on(now))
     }
 }
 
-/// Networks that are revoked. A lookup asks once for each length of prefix there is: 162 times at most.
-#[derive(Debug, Default)]
-pub(super) struct Networks {
-    list: List<IpNet>,
-    /// The lengths of IPv4 prefixes and of IPv6 ones, the longest first.
-    lengths: [Vec<u8>; 2],
+/// Adds a network; of two terms for one the later holds.
+pub(super) fn add(networks: &mut Networks<Term>, network: IpNet, term: Term) {
+    match networks.entry(network) {
+        Entry::Occupied(known) if !term.outlasts(known.get()) => {}
+        entry => _ = entry.insert_entry(term),
+    }
 }
 
-impl Networks {
-    pub(super) fn add(&mut self, network: IpNet, term: Term) {
-        let [v4, v6] = &mut self.lengths;
-        let lengths = if network.addr().is_ipv4() { v4 } else { v6 };
-        if let Err(at) = lengths.binary_search_by(|length| network.prefix_len().cmp(length)) {
-            lengths.insert(at, network.prefix_len());
-        }
-        self.list.add(network, term);
-    }
-
-    /// The narrowest network that covers an address at this time, and its term. IPv4-mapped addresses must be unmapped already.
-    pub(super) fn find(&self, ip: IpAddr, now: SystemTime) -> Option<(IpNet, &Term)> {
-        let [v4, v6] = &self.lengths;
-        let lengths = if ip.is_ipv4() { v4 } else { v6 };
-        lengths.iter().find_map(|length| {
-            let network = IpNet::new(ip, *length).ok()?.trunc();
-            Some((network, self.list.find(&network, now)?))
-        })
-    }
+/// The narrowest network that covers an address at this time, and its term.
+pub(super) fn find(networks: &Networks<Term>, ip: IpAddr, now: SystemTime) -> Option<(IpNet, &Term)> {
+    networks.find(ip, |term| term.is_on(now))
 }

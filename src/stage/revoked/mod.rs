@@ -16,12 +16,13 @@ use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::units::{Cidr, Many};
 
 use super::build::Need;
+use super::networks::Networks;
 use super::refusal::{Clause, REVOKED, Refusal, Verdict};
 use super::{Build, Client, Configure, Identity, Judgement, Peer, Stage, lines};
 
-pub use entry::Entry;
+pub use entry::{Entry, Line};
 use entry::{Kind, What};
-use list::{List, Networks, Place, Term};
+use list::{List, Place, Term};
 
 /// `[revoked.NAME]`: tokens, users, keys and addresses that are good no more.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -51,7 +52,7 @@ pub struct Revoked {
     jti: List<Box<str>>,
     sub: List<Box<str>>,
     kid: List<Box<str>>,
-    ip: Networks,
+    ip: Networks<Term>,
     files: Box<[Arc<Path>]>,
     /// When entries are over, in order, each once.
     ends: Box<[SystemTime]>,
@@ -59,7 +60,8 @@ pub struct Revoked {
 
 impl Revoked {
     fn judge_address(&self, ip: IpAddr, now: SystemTime) -> Verdict {
-        self.ip.find(ip.to_canonical(), now).map_or(Ok(()), |(network, term)| Err(self.refusal("ip", &Cidr(network).to_string(), term)))
+        list::find(&self.ip, ip.to_canonical(), now)
+            .map_or(Ok(()), |(network, term)| Err(self.refusal("ip", &Cidr(network).to_string(), term)))
     }
 
     /// Judges all that stages before have proven.
@@ -199,7 +201,7 @@ impl Reading {
             What::Jti(value) => self.revoked.jti.add(value, term),
             What::Sub(value) => self.revoked.sub.add(value, term),
             What::Kid(value) => self.revoked.kid.add(value, term),
-            What::Ip(network) => self.revoked.ip.add(network, term),
+            What::Ip(network) => list::add(&mut self.revoked.ip, network, term),
         }
         Ok(())
     }

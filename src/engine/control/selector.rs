@@ -1,0 +1,58 @@
+//! Which connections a verb means.
+
+use std::net::IpAddr;
+
+use crate::config::nearest::nearest;
+use crate::gateway::Gateway;
+
+use super::super::registry::Record;
+use super::protocol::Selector;
+
+/// A selector, ready to be asked.
+pub(super) struct Chosen<'a> {
+    selector: &'a Selector,
+    id: Option<u64>,
+    route: Option<&'a str>,
+}
+
+impl Selector {
+    /// Whether it leaves nobody out.
+    pub(super) fn is_everybody(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// # Errors
+    /// Says what of it cannot be meant.
+    pub(super) fn ready(&self) -> Result<Chosen<'_>, String> {
+        let id = self
+            .id
+            .as_deref()
+            .map(|id| u64::from_str_radix(id, 16).map_err(|_| format!("{id:?} is no connection; ids are hexadecimal, as in the log")));
+        Ok(Chosen { selector: self, id: id.transpose()?, route: self.route.as_deref().map(bare) })
+    }
+}
+
+/// A route's name, whether or not its kind is written with it.
+pub(super) fn bare(route: &str) -> &str {
+    route.strip_prefix("route.").unwrap_or(route)
+}
+
+impl Chosen<'_> {
+    pub(super) fn takes(&self, record: &Record) -> bool {
+        let (client, selector) = (&record.client, self.selector);
+        let is_within = |ip: IpAddr| selector.ip.is_none_or(|network| network.0.contains(&ip));
+        self.id.is_none_or(|id| id == client.id)
+            && self.route.is_none_or(|route| *client.route == *route)
+            && is_within(client.peer.ip.to_canonical())
+            && selector.user.as_deref().is_none_or(|user| client.user() == Some(user))
+            && selector.server.as_deref().is_none_or(|server| record.server.as_deref() == Some(server))
+    }
+
+    /// What is wrong with a selector that nobody was found by, if something is: a route that is not there.
+    pub(super) fn doubt(&self, gateway: &Gateway) -> Option<String> {
+        let route = self.route.filter(|route| gateway.route_named(route).is_none())?;
+        let names = gateway.routes.iter().map(|route| &*route.name);
+        let hint = nearest(route, names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        Some(format!("there is no route.{route}, and nobody is on one{hint}"))
+    }
+}

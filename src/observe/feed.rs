@@ -1,0 +1,195 @@
+//! The feed: the latest events as JSON lines, for whoever looks on while they happen.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+
+/// The most lines that are kept.
+pub const MAX_LINES: usize = 1024;
+
+/// The most bytes that they take.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// The latest events. Clones are the same feed.
+///
+/// Whoever reads too slowly misses lines, and is told how many; the threads that emit never wait.
+#[derive(Clone)]
+pub struct Feed(Arc<Shared>);
+
+struct Shared {
+    ring: Mutex<Ring>,
+    /// The number of the next line.
+    next: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Ring {
+    lines: VecDeque<Line>,
+    bytes: usize,
+    /// The number of the first line that is kept; the first of all is 0.
+    first: u64,
+}
+
+/// One event.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// How serious it is.
+    pub level: Level,
+    /// The route it carries.
+    pub route: Option<Box<str>>,
+    /// The event as a log with `format = "json"` writes it, without the newline.
+    pub text: Arc<str>,
+}
+
+/// Reads a feed from some line on.
+pub struct Reader {
+    feed: Feed,
+    at: u64,
+    news: watch::Receiver<u64>,
+}
+
+/// What a reader meets next.
+#[derive(Debug)]
+pub enum Next {
+    /// An event.
+    Line(Line),
+    /// So many events that came and went before they could be read.
+    Missed(u64),
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self(Arc::new(Shared { ring: Mutex::default(), next: watch::Sender::new(0) }))
+    }
+}
+
+impl Feed {
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an event, written as `text`.
+    pub(super) fn push(&self, event: &Event<'_>, text: &str) {
+        let mut route = Route(None);
+        event.record(&mut route);
+        self.add(Line { level: *event.metadata().level(), route: route.0, text: text.trim_end().into() });
+    }
+
+    fn add(&self, line: Line) {
+        let mut ring = self.ring();
+        ring.bytes += line.text.len();
+        ring.lines.push_back(line);
+        while ring.lines.len() > MAX_LINES || ring.bytes > MAX_BYTES {
+            let Some(oldest) = ring.lines.pop_front() else { break };
+            ring.bytes -= oldest.text.len();
+            ring.first += 1;
+        }
+        let next = ring.first + ring.lines.len() as u64;
+        drop(ring);
+        // Two threads may come here in the other order: who waits only needs to look again.
+        self.0.next.send_replace(next);
+    }
+
+    /// Reads on from the first line that is kept.
+    pub fn reader(&self) -> Reader {
+        let news = self.0.next.subscribe();
+        let at = self.ring().first;
+        Reader { feed: self.clone(), at, news }
+    }
+}
+
+impl Reader {
+    /// The next event that is there already.
+    pub fn try_next(&mut self) -> Option<Next> {
+        let ring = self.feed.ring();
+        let missed = ring.first.saturating_sub(self.at);
+        if missed > 0 {
+            self.at = ring.first;
+            return Some(Next::Missed(missed));
+        }
+        let index = usize::try_from(self.at - ring.first).ok()?;
+        let line = ring.lines.get(index)?.clone();
+        self.at += 1;
+        Some(Next::Line(line))
+    }
+
+    /// The next event, when it is there. Cancel-safe: what has not been given is given next time.
+    pub async fn next(&mut self) -> Next {
+        loop {
+            self.news.mark_unchanged();
+            if let Some(next) = self.try_next() {
+                return next;
+            }
+            // The feed lives as long as its reader, so there is news or this never returns.
+            _ = self.news.changed().await;
+        }
+    }
+}
+
+/// The route that an event carries.
+struct Route(Option<Box<str>>);
+
+impl Visit for Route {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "route" {
+            self.0 = Some(value.into());
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line { level: Level::INFO, route: None, text: text.into() }
+    }
+
+    fn said(next: Option<Next>) -> String {
+        match next {
+            Some(Next::Line(line)) => line.text.to_string(),
+            Some(Next::Missed(missed)) => format!("missed {missed}"),
+            None => "nothing".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_reader_gets_what_is_kept_and_then_what_comes() {
+        let feed = Feed::default();
+        feed.add(line("one"));
+        let mut reader = feed.reader();
+        feed.add(line("two"));
+        assert_eq!([(); 3].map(|()| said(reader.try_next())), ["one", "two", "nothing"]);
+        feed.add(line("three"));
+        assert_eq!(said(reader.try_next()), "three");
+    }
+
+    #[test]
+    fn a_reader_that_is_too_slow_is_told_how_many_events_it_has_missed() {
+        let (feed, long) = (Feed::default(), "x".repeat(MAX_BYTES / 4));
+        let mut reader = feed.reader();
+        for number in 0..MAX_LINES + 7 {
+            feed.add(line(&number.to_string()));
+        }
+        assert_eq!([(); 2].map(|()| said(reader.try_next())), ["missed 7", "7"]);
+        for _ in 0..6 {
+            feed.add(line(&long));
+        }
+        assert!(feed.ring().bytes <= MAX_BYTES);
+        assert_eq!(said(reader.try_next()), format!("missed {}", MAX_LINES - 1 + 2));
+        assert_eq!(said(reader.try_next()), long);
+    }
+
+    #[tokio::test]
+    async fn a_reader_waits_for_the_next_event() {
+        let feed = Feed::default();
+        let mut reader = feed.reader();
+        let (next, ()) = tokio::join!(reader.next(), async { feed.add(line("late")) });
+        assert_eq!(said(Some(next)), "late");
+    }
+}
