@@ -17,9 +17,6 @@
 //! - [`engine`]: time. Accepts, conducts each connection through its pipeline, ends it.
 //! - [`cli`]: what was typed. All of the `wsgate` command, for a program with stages of its own as well.
 
-// The command line is written as a program of its own would write it.
-extern crate self as wsgate;
-
 pub mod cli;
 pub mod config;
 pub mod endpoint;

@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::config::document::Document;
+use crate::config::fault::{Faults, KeyPath};
+use crate::config::world::{Machine, Offline};
+use crate::config::{Config, Spot, Told, World, report, unknown};
+use crate::gateway::trial::prove;
+use crate::gateway::{Catalog, Gateway};
+use crate::stage::cells::Cells;
 use clap::Args;
 use serde::Serialize;
-use wsgate::config::document::Document;
-use wsgate::config::fault::{Faults, KeyPath};
-use wsgate::config::world::{Machine, Offline};
-use wsgate::config::{Config, Spot, Told, World, report, unknown};
-use wsgate::gateway::trial::prove;
-use wsgate::gateway::{Catalog, Gateway};
-use wsgate::stage::cells::Cells;
 
 use super::Failure;
 

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::gateway::Catalog;
+use crate::stage::refusal::{Level, Outcome, TABLE};
 use clap::Args;
 use serde::Serialize;
-use wsgate::gateway::Catalog;
-use wsgate::stage::refusal::{Level, Outcome, TABLE};
 
 use super::Failure;
 

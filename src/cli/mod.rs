@@ -17,15 +17,15 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::config::document::Document;
+use crate::config::fault::Faults;
+use crate::config::render;
+use crate::config::world::Machine;
+use crate::engine::control::protocol::Faulty;
+use crate::gateway::{Catalog, Gateway, trial};
+use crate::stage::cells::Cells;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
-use wsgate::config::document::Document;
-use wsgate::config::fault::Faults;
-use wsgate::config::render;
-use wsgate::config::world::Machine;
-use wsgate::engine::control::protocol::Faulty;
-use wsgate::gateway::{Catalog, Gateway, trial};
-use wsgate::stage::cells::Cells;
 
 /// A WebSocket gateway: listeners, routes, firewalls, authentication and limits from one file.
 #[derive(Parser)]

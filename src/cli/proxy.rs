@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use crate::config::document::Document;
+use crate::config::fault::Faults;
+use crate::config::units::{Address, ServerUrl};
+use crate::engine::{Engine, logs};
+use crate::gateway::{Catalog, Gateway};
+use crate::observe::Logs;
+use crate::stage::cells::Cells;
 use clap::Args;
-use wsgate::config::document::Document;
-use wsgate::config::fault::Faults;
-use wsgate::config::units::{Address, ServerUrl};
-use wsgate::engine::{Engine, logs};
-use wsgate::gateway::{Catalog, Gateway};
-use wsgate::observe::Logs;
-use wsgate::stage::cells::Cells;
 
 use super::{Failure, run, say};
 

@@ -5,17 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::control::{Command, Control, Door};
+use crate::engine::keeper::{Keeper, Source};
+use crate::engine::watch::Watch;
+use crate::engine::{Engine, logs};
+use crate::gateway::{Catalog, Gateway};
+use crate::observe::Logs;
+use crate::observe::event::Event;
+use crate::stage::cells::Cells;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
-use wsgate::engine::control::{Command, Control, Door};
-use wsgate::engine::keeper::{Keeper, Source};
-use wsgate::engine::watch::Watch;
-use wsgate::engine::{Engine, logs};
-use wsgate::gateway::{Catalog, Gateway};
-use wsgate::observe::Logs;
-use wsgate::observe::event::Event;
-use wsgate::stage::cells::Cells;
 
 use super::Failure;
 

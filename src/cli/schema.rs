@@ -1,6 +1,6 @@
 //! `wsgate schema`: the JSON Schema of the file, for editors.
 
-use wsgate::gateway::{Catalog, schema};
+use crate::gateway::{Catalog, schema};
 
 use super::Failure;
 

@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
+use crate::config::Config;
+use crate::config::reference::PartRef;
+use crate::config::units::Interval;
+use crate::gateway::Catalog;
+use crate::stage::Configure;
+use crate::stage::build::Build;
+use crate::stage::cells::Cells;
+use crate::stage::jwt::Jwt;
 use clap::Args;
 use serde_json::{Map, Value};
-use wsgate::config::Config;
-use wsgate::config::reference::PartRef;
-use wsgate::config::units::Interval;
-use wsgate::gateway::Catalog;
-use wsgate::stage::Configure;
-use wsgate::stage::build::Build;
-use wsgate::stage::cells::Cells;
-use wsgate::stage::jwt::Jwt;
 
 use super::Failure;
 

@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::engine::control::facts::{Closed, Outcome, RouteOutcome};
+use crate::engine::control::protocol::Verb;
 use clap::Args;
 use serde_json::{Value, json};
-use wsgate::engine::control::facts::{Closed, Outcome, RouteOutcome};
-use wsgate::engine::control::protocol::Verb;
 
 use super::super::{Failure, print_json, say};
 use super::{Running, count};

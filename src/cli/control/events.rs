@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::engine::control::protocol::{Follow, Verb};
 use clap::{Args, ValueEnum};
-use wsgate::engine::control::protocol::{Follow, Verb};
 
 use super::super::Failure;
 use super::Running;

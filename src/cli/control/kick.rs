@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::engine::control::facts::Kicked;
+use crate::engine::control::protocol::{Kick, Verb};
 use clap::{ArgGroup, Args};
-use wsgate::engine::control::facts::Kicked;
-use wsgate::engine::control::protocol::{Kick, Verb};
 
 use super::super::{Failure, print_json};
 use super::ps::Selected;

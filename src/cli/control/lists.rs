@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
+use crate::config::units::{Cidr, Interval};
+use crate::engine::control::facts::Listed;
+use crate::engine::control::protocol::{self, List, Verb};
 use clap::{ArgGroup, Args};
-use wsgate::config::units::{Cidr, Interval};
-use wsgate::engine::control::facts::Listed;
-use wsgate::engine::control::protocol::{self, List, Verb};
 
 use super::super::{Failure, print_json};
 use super::{Running, count, plain};

@@ -13,14 +13,14 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use crate::config::units::Switch;
+use crate::config::{Config, Document};
+use crate::engine::control::place;
+use crate::engine::control::protocol::{Reply, Request, VERSION, Verb};
+use crate::gateway::Catalog;
 use clap::Args;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use wsgate::config::units::Switch;
-use wsgate::config::{Config, Document};
-use wsgate::engine::control::place;
-use wsgate::engine::control::protocol::{Reply, Request, VERSION, Verb};
-use wsgate::gateway::Catalog;
 
 use super::{Failure, File};
 

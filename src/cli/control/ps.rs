@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use crate::config::units::Cidr;
+use crate::engine::control::facts::Connection;
+use crate::engine::control::protocol::{Selector, Verb};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use wsgate::config::units::Cidr;
-use wsgate::engine::control::facts::Connection;
-use wsgate::engine::control::protocol::{Selector, Verb};
 
 use super::super::{Failure, print_json};
 use super::{Running, plain, read};

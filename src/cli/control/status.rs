@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::engine::control::facts::{RouteStatus, Status};
+use crate::engine::control::protocol::Verb;
 use clap::Args;
-use wsgate::engine::control::facts::{RouteStatus, Status};
-use wsgate::engine::control::protocol::Verb;
 
 use super::super::{Failure, print_json};
 use super::{Running, count};

@@ -1,10 +1,10 @@
 //! An explanation for programs: one JSON object, with the same in it.
 
+use crate::endpoint::Endpoint;
+use crate::gateway::table::choice::Way;
+use crate::gateway::trial::{self, Fate, Judged, Sent, Word};
+use crate::stage::Refusal;
 use serde_json::{Value, json};
-use wsgate::endpoint::Endpoint;
-use wsgate::gateway::table::choice::Way;
-use wsgate::gateway::trial::{self, Fate, Judged, Sent, Word};
-use wsgate::stage::Refusal;
 
 use super::Told;
 

@@ -6,15 +6,15 @@ mod text;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::config::Document;
+use crate::config::fault::{KeyPath, Place};
+use crate::config::reference::PartRef;
+use crate::gateway::trial::{Ask, Credential, Trial, line};
+use crate::gateway::{Catalog, Gateway};
+use crate::stage::Refusal;
+use crate::stage::cells::Cells;
 use clap::Args;
 use serde_json::{Map, Value};
-use wsgate::config::Document;
-use wsgate::config::fault::{KeyPath, Place};
-use wsgate::config::reference::PartRef;
-use wsgate::gateway::trial::{Ask, Credential, Trial, line};
-use wsgate::gateway::{Catalog, Gateway};
-use wsgate::stage::Refusal;
-use wsgate::stage::cells::Cells;
 
 use super::Failure;
 
@@ -102,7 +102,7 @@ fn faulty(why: &str) -> Failure {
 }
 
 fn near(gateway: &Gateway, name: &str) -> String {
-    let near = wsgate::config::nearest::nearest(name, gateway.tests.keys().map(String::as_str));
+    let near = crate::config::nearest::nearest(name, gateway.tests.keys().map(String::as_str));
     near.map(|near| format!("; did you mean --test {near}?")).unwrap_or_default()
 }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use wsgate::endpoint::Endpoint;
-use wsgate::gateway::trial::{self, Bearing, Fate, Judged, Sent, Trial, Word};
-use wsgate::stage::Refusal;
+use crate::endpoint::Endpoint;
+use crate::gateway::trial::{self, Bearing, Fate, Judged, Sent, Trial, Word};
+use crate::stage::Refusal;
 
 use super::Told;
 

@@ -1,7 +1,7 @@
 //! Tables as JSON: for each its keys, with `value` and `from`.
 
+use crate::gateway::expansion::{Key, Table};
 use serde_json::{Map, Value, json};
-use wsgate::gateway::expansion::{Key, Table};
 
 /// All tables as one object. A key within a table has the names of both, with a dot between.
 pub(super) fn shown(tables: &[Table]) -> Value {

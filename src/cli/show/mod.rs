@@ -6,10 +6,10 @@ mod text;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::gateway::Catalog;
+use crate::gateway::expansion::{expand, expand_route};
+use crate::stage::cells::Cells;
 use clap::Args;
-use wsgate::gateway::Catalog;
-use wsgate::gateway::expansion::{expand, expand_route};
-use wsgate::stage::cells::Cells;
 
 use super::Failure;
 

@@ -1,7 +1,7 @@
 //! Tables as TOML that reads back, with where each value came from in a comment behind it.
 
+use crate::gateway::expansion::{Key, Origin, Table};
 use toml::Value;
-use wsgate::gateway::expansion::{Key, Origin, Table};
 
 /// The widest a line may be without its comment, in characters: longer lists are written an element a line, and comments stand no
 /// further to the right.
