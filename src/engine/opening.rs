@@ -110,20 +110,14 @@ impl Visit {
             close_timeout: route.times.close.into(),
             inspectors: policy.inspect(&client, Vec::new()),
         };
-        // What a stage has to say to it is said: from here on it is open.
-        let server = self.holdings.server.as_ref().map(|(server, _)| &**server);
-        let handshake = self.began.elapsed();
-        let event = Event::Open { client: &client, subprotocol: subprotocol.as_deref(), upstream: server, handshake };
-        self.worker.observer().report(&event);
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
-        let seat = self.worker.registry.enter(Arc::new(Record::new(
-            client,
-            policy.clone(),
-            server,
-            subprotocol,
-            self.worker.shared.observer.clone(),
-        )));
+        let observer = self.worker.shared.observer.clone();
+        let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), server, subprotocol, observer)));
+        // It is entered: whoever reads that it is open finds it there.
+        let Record { client, server, subprotocol, .. } = &*seat.record;
+        let (subprotocol, upstream) = (subprotocol.as_deref(), server.as_deref());
+        self.worker.observer().report(&Event::Open { client, subprotocol, upstream, handshake: self.began.elapsed() });
         self.catch_up(&seat.record);
         if !seat.record.is_ending() {
             self.holdings.go_live(&(seat.record.clone() as Arc<dyn Holder>));
@@ -145,7 +139,7 @@ impl Visit {
 
 impl Visit {
     /// What began while its backend was asked has not seen it: a drain, or an edit.
-    fn catch_up(&self, record: &Record) {
+    fn catch_up(&self, record: &Arc<Record>) {
         if self.worker.is_draining() {
             record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
         }
@@ -155,7 +149,8 @@ impl Visit {
             if Arc::ptr_eq(&gateway, &seen) {
                 return;
             }
-            settle(record, &gateway, Haste::InTurn, self.worker.observer());
+            let judged = settle(record, &gateway, Haste::AtOnce, self.worker.observer());
+            self.worker.shared.pacer.take(record, &judged, &gateway.reload);
             // Another may have come meanwhile, and have been judged by before this was said.
             seen = gateway;
         }

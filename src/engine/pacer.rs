@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::gateway::Reload;
 
 use super::Shared;
+use super::judge::Judged;
 use super::registry::Record;
 use super::reload::{Haste, settle};
 
@@ -29,6 +30,15 @@ struct Queue {
 }
 
 impl Pacer {
+    /// Gives one that was on its way in its turn, where it has to leave.
+    pub(super) fn take(&self, record: &Arc<Record>, judged: &Judged, reload: &Reload) {
+        match judged {
+            Judged::Leaves(_, Haste::Soon) => self.add(vec![record.clone()], Duration::ZERO, reload),
+            Judged::Leaves(_, Haste::InTurn) => self.add(vec![record.clone()], reload.spread, reload),
+            _ => {}
+        }
+    }
+
     /// Gives each of these its turn: in no order, evenly over `spread`, and longer where the rate of closes asks for it. One that
     /// has its turn already keeps it.
     pub(super) fn add(&self, mut leaving: Vec<Arc<Record>>, spread: Duration, reload: &Reload) {

@@ -24,9 +24,10 @@ fn fingerprint(of: impl Hash) -> Fingerprint {
 }
 
 impl Inputs {
-    /// A file was read, and held this.
+    /// A file was read, and held this. It is the same file however its path is written.
     pub fn file(&mut self, path: &Path, bytes: &[u8]) {
-        self.0.insert(Input::File(path.to_owned()), fingerprint(bytes));
+        let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        self.0.insert(Input::File(whole), fingerprint(bytes));
     }
 
     /// A variable was looked up; none where it was not set.

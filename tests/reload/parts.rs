@@ -184,3 +184,25 @@ async fn a_route_that_closes_does_not_wait_for_the_spread_and_one_that_drains_do
     assert_eq!(support::closed(&mut closes).await, (1012, "please reconnect".to_owned()));
     assert_eq!(support::ask(&mut drains, "waits").await, "waits");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_an_edit_moves_or_opens_wider_is_so_from_then_on() {
+    let config = |log: &str| format!("{FRAME}{}{}[log.moved]\n{log}", listener("one", "127.0.0.1:0"), route("one"));
+    let mut gateway = Gateway::run(&config("file = \"before.log\"\nlevel = \"error\"\n"));
+    drop(gateway.connect("one", "/").await);
+    gateway.event("close");
+    let came = gateway.reload(&config("file = \"after.log\"\nlevel = \"info\"\n"));
+    assert_eq!((&came["event"], &came["changed"]), (&json!("reloaded"), &json!("log.moved")), "{came}");
+    drop(gateway.connect("one", "/").await);
+    gateway.event("close");
+    let read = |name: &str| std::fs::read_to_string(gateway.folder.path().join(name)).unwrap_or_default();
+    // A log is written by a thread of its own.
+    support::in_time(async {
+        while !read("after.log").contains(" close ") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(read("after.log").contains(" open "), "{}", read("after.log"));
+    assert_eq!(read("before.log"), "", "nothing there was an error");
+}

@@ -44,6 +44,9 @@ async fn edits_of_one_route_are_not_noticed_on_another() {
         busy.spawn(count(gateway.connect("public", "/busy").await, stop.clone()));
         edited.push(gateway.connect("public", "/edited").await);
     }
+    for _ in 0..2 * CONNECTIONS {
+        gateway.event("open");
+    }
     for edit in 1..=EDITS {
         let came = gateway.reload(&config(edit));
         let (kept, adopted) = (&came["connections_kept"], &came["connections_adopted"]);
