@@ -58,8 +58,26 @@ fn every_folder_of_the_crate_is_a_layer() {
 #[test]
 fn stages_never_import_each_other() {
     let shared = [
-        "mod", "build", "cells", "client", "cookies", "fields", "holders", "holdings", "inputs", "lines", "networks", "pipeline", "query",
-        "refusal", "sample", "slots", "supposed", "template", "traffic",
+        "mod",
+        "build",
+        "cells",
+        "client",
+        "cookies",
+        "fields",
+        "fingerprint",
+        "holders",
+        "holdings",
+        "inputs",
+        "lines",
+        "networks",
+        "pipeline",
+        "query",
+        "refusal",
+        "sample",
+        "slots",
+        "supposed",
+        "template",
+        "traffic",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/stage");
     let stages: Vec<String> = fs::read_dir(&root)

@@ -21,6 +21,7 @@ use crate::wire::relay::Relay;
 use crate::wire::session::{Session, Settings};
 use crate::wire::terminal::Terminal;
 
+use super::judge::Judged;
 use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat};
@@ -149,8 +150,11 @@ impl Visit {
             if Arc::ptr_eq(&gateway, &seen) {
                 return;
             }
-            let judged = settle(record, &gateway, Haste::AtOnce, self.worker.observer());
-            self.worker.shared.pacer.take(record, &judged, &gateway.reload);
+            if let Judged::Leaves(_, haste) = settle(record, &gateway, Haste::AtOnce, self.worker.observer())
+                && haste != Haste::AtOnce
+            {
+                self.worker.shared.pacer.add(vec![record.clone()], haste, &gateway.reload);
+            }
             // Another may have come meanwhile, and have been judged by before this was said.
             seen = gateway;
         }

@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::gateway::Reload;
 
 use super::Shared;
-use super::judge::Judged;
 use super::registry::Record;
 use super::reload::{Haste, settle};
 
@@ -30,18 +29,10 @@ struct Queue {
 }
 
 impl Pacer {
-    /// Gives one that was on its way in its turn, where it has to leave.
-    pub(super) fn take(&self, record: &Arc<Record>, judged: &Judged, reload: &Reload) {
-        match judged {
-            Judged::Leaves(_, Haste::Soon) => self.add(vec![record.clone()], Duration::ZERO, reload),
-            Judged::Leaves(_, Haste::InTurn) => self.add(vec![record.clone()], reload.spread, reload),
-            _ => {}
-        }
-    }
-
-    /// Gives each of these its turn: in no order, evenly over `spread`, and longer where the rate of closes asks for it. One that
-    /// has its turn already keeps it.
-    pub(super) fn add(&self, mut leaving: Vec<Arc<Record>>, spread: Duration, reload: &Reload) {
+    /// Gives each of these its turn, in no order: as soon as the rate of closes allows, or evenly over `spread` where `haste` leaves
+    /// time. One that has its turn already keeps it.
+    pub(super) fn add(&self, mut leaving: Vec<Arc<Record>>, haste: Haste, reload: &Reload) {
+        let spread = if haste == Haste::InTurn { reload.spread } else { Duration::ZERO };
         leaving.retain(|record| !record.set_leaving(true));
         leaving.shuffle(&mut rand::rng());
         let count = u32::try_from(leaving.len()).unwrap_or(u32::MAX).max(1);

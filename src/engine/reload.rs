@@ -194,8 +194,8 @@ impl Engine {
             }
             yield_now().await;
         }
-        self.shared.pacer.add(soon, Duration::ZERO, &gateway.reload);
-        self.shared.pacer.add(leaving, gateway.reload.spread, &gateway.reload);
+        self.shared.pacer.add(soon, Haste::Soon, &gateway.reload);
+        self.shared.pacer.add(leaving, Haste::InTurn, &gateway.reload);
         impact
     }
 

@@ -1,9 +1,9 @@
 //! What a part was made of besides its table: files and variables, by the fingerprints of what they held.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+
+use super::fingerprint::Fingerprint;
 
 /// Files and variables, each with a fingerprint of what it held: never the contents, which may be secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,24 +15,16 @@ enum Input {
     Variable(String),
 }
 
-/// 128 bits that only this process can compute: nobody can write two files that have the same.
-type Fingerprint = (u64, u64);
-
-fn fingerprint(of: impl Hash) -> Fingerprint {
-    static SEEDS: LazyLock<(RandomState, RandomState)> = LazyLock::new(Default::default);
-    (SEEDS.0.hash_one(&of), SEEDS.1.hash_one(&of))
-}
-
 impl Inputs {
     /// A file was read, and held this. It is the same file however its path is written.
     pub fn file(&mut self, path: &Path, bytes: &[u8]) {
         let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        self.0.insert(Input::File(whole), fingerprint(bytes));
+        self.0.insert(Input::File(whole), Fingerprint::of(bytes));
     }
 
     /// A variable was looked up; none where it was not set.
     pub fn variable(&mut self, name: &str, value: Option<&str>) {
-        self.0.insert(Input::Variable(name.to_owned()), fingerprint(value));
+        self.0.insert(Input::Variable(name.to_owned()), Fingerprint::of(value));
     }
 }
 

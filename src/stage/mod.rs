@@ -8,6 +8,7 @@ pub mod client;
 pub mod cookies;
 pub mod errors;
 pub mod fields;
+pub mod fingerprint;
 pub mod firewall;
 pub mod headers;
 pub mod holders;

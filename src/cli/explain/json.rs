@@ -24,7 +24,7 @@ pub(super) fn print(told: &Told<'_>) -> String {
             "name": &*route.answers,
             "servers": match &route.endpoint {
                 Endpoint::Own(_) | Endpoint::Health(_) => Value::Null,
-                Endpoint::Upstream(upstream) => upstream.servers().filter(|(server, _)| !server.drains()).map(|(server, _)| server.name().to_string()).collect(),
+                Endpoint::Upstream(upstream) => upstream.candidates().map(ToString::to_string).collect(),
             },
         })),
         "greeting": trial.greeting,

@@ -167,8 +167,7 @@ fn endpoint(told: &Told<'_>, page: &mut Page) {
             (Endpoint::Own(_), true) => format!("{answers}, the gateway itself"),
             (Endpoint::Health(_), true) => format!("{answers}, the gateway itself over HTTP"),
             (Endpoint::Upstream(upstream), true) => {
-                let servers: Vec<String> =
-                    upstream.servers().filter(|(server, _)| !server.drains()).map(|(server, _)| server.name().to_string()).collect();
+                let servers: Vec<String> = upstream.candidates().map(ToString::to_string).collect();
                 format!("{answers}, not dialled: {}", servers.join(", "))
             }
         },

@@ -137,6 +137,11 @@ impl Upstream {
         self.members.iter().map(|member| (&member.server, &*member.state))
     }
 
+    /// The names of the servers that a new connection may be given to, whether they can be reached or not.
+    pub fn candidates(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.members.iter().filter(|member| !member.server.drains()).map(|member| member.server.name())
+    }
+
     /// Whether it has a server for a new connection: one that neither rests nor drains.
     pub fn is_ready(&self, now: Instant) -> bool {
         self.members.iter().any(|member| member.is_ready(now))

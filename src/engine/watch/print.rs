@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use crate::config::document::MAX_FILE;
+use crate::stage::fingerprint::Fingerprint;
 
 use super::trail;
 
-/// 128 bits that only this process can compute: nobody can write two files that have the same, or guess a secret by it.
+/// What there was, by its fingerprint: never the contents, which may be secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Print(u64, u64);
+pub(super) struct Print(Fingerprint);
 
 /// What is where a path leads.
 #[derive(Hash)]
@@ -62,14 +61,13 @@ impl Print {
     }
 
     fn of(content: &Content<'_>) -> Self {
-        static SEEDS: LazyLock<(RandomState, RandomState)> = LazyLock::new(Default::default);
-        Self(SEEDS.0.hash_one(content), SEEDS.1.hash_one(content))
+        Self(Fingerprint::of(content))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::HashSet;
 
     use super::*;
 
@@ -84,7 +82,7 @@ mod tests {
         assert!(std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
         let names = ["missing", "empty", "full", "folder", "large", "pipe", "full/below"];
         let prints = names.map(|name| Print::take(&path(name)));
-        assert_eq!(prints.iter().map(|print| (print.0, print.1)).collect::<BTreeSet<_>>().len(), names.len());
+        assert_eq!(prints.iter().collect::<HashSet<_>>().len(), names.len());
         assert_eq!(names.map(|name| Print::take(&path(name))), prints);
     }
 

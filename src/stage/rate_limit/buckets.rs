@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::super::fingerprint::Fingerprint;
 use super::bucket::{Account, Bucket};
 
 /// Keys that one limit tells apart, about 120 MB of them; beyond, those that are new share buckets until others have come back, so
@@ -14,13 +14,8 @@ pub(super) const MAX_KEYS: usize = 1 << 20;
 /// Parts of the store that are locked apart.
 const SHARDS: usize = 64;
 
-/// A key as it is remembered: 128 bits that nobody outside this process can aim at, whatever a header may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint(u64, u64);
-
 /// Every bucket of one limit.
 pub(super) struct Buckets {
-    seeds: (RandomState, RandomState),
     shards: Box<[Mutex<Shard>]>,
 }
 
@@ -83,7 +78,7 @@ impl Default for Shard {
 
 impl Default for Buckets {
     fn default() -> Self {
-        Self { seeds: Default::default(), shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 }
 
@@ -99,11 +94,6 @@ impl Shard {
 }
 
 impl Buckets {
-    /// The fingerprint of a key; the same until the process ends.
-    pub(super) fn fingerprint(&self, key: impl Hash) -> Fingerprint {
-        Fingerprint(self.seeds.0.hash_one(&key), self.seeds.1.hash_one(&key))
-    }
-
     /// Has something charged to the account of a key that nobody need hold. The lookup is under a lock, and so is what is done.
     pub(super) fn charge<T>(&self, key: Fingerprint, spend: impl FnOnce(&Account) -> T) -> T {
         let Some(mut shard) = self.shard(key) else { return spend(&Account::default()) };
@@ -159,7 +149,7 @@ mod tests {
     #[test]
     fn a_key_finds_its_own_bucket_again() {
         let buckets = Buckets::default();
-        let (one, other) = (buckets.fingerprint("one"), buckets.fingerprint("other"));
+        let (one, other) = (Fingerprint::of("one"), Fingerprint::of("other"));
         let bucket = buckets.get(one);
         assert!(Arc::ptr_eq(&bucket, &buckets.get(one)));
         assert!(!Arc::ptr_eq(&bucket, &buckets.get(other)));
@@ -170,7 +160,7 @@ mod tests {
         let clock = Clock::Told(Arc::new(1.into()));
         let limit = Quick::new(&toml::Value::from("3/s").try_into().unwrap(), &clock);
         let buckets = Buckets::default();
-        let key = buckets.fingerprint("one");
+        let key = Fingerprint::of("one");
         let charge = || buckets.charge(key, |account| limit.spend(&account.connect).is_ok());
         assert!(charge());
         let bucket = buckets.get(key);
@@ -186,7 +176,7 @@ mod tests {
     #[test]
     fn a_bucket_stays_while_somebody_has_a_slot_of_it() {
         let buckets = Buckets::default();
-        let key = buckets.fingerprint("one");
+        let key = Fingerprint::of("one");
         let slot = buckets.get(key).holders().enter(1).unwrap();
         buckets.sweep(1);
         assert!(buckets.get(key).holders().enter(1).is_none());
@@ -198,19 +188,19 @@ mod tests {
     #[test]
     fn a_million_keys_seen_once_give_their_memory_back_and_those_in_use_stay() {
         let buckets = Buckets::default();
-        let held = buckets.get(buckets.fingerprint(0));
+        let held = buckets.get(Fingerprint::of(0));
         for key in 1..1_000_000 {
             // As one does that is turned away, and one that is let in.
             match key % 2 {
-                0 => buckets.charge(buckets.fingerprint(key), |_| ()),
-                _ => drop(buckets.get(buckets.fingerprint(key))),
+                0 => buckets.charge(Fingerprint::of(key), |_| ()),
+                _ => drop(buckets.get(Fingerprint::of(key))),
             }
         }
         assert_eq!(buckets.size().0, 1_000_000);
         buckets.sweep(1);
         assert_eq!(buckets.size().0, 1);
         assert!(buckets.size().1 < 16, "{:?}", buckets.size());
-        assert!(Arc::ptr_eq(&held, &buckets.get(buckets.fingerprint(0))));
+        assert!(Arc::ptr_eq(&held, &buckets.get(Fingerprint::of(0))));
     }
 
     #[test]

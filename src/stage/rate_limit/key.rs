@@ -140,7 +140,7 @@ written_as_string!(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::rate_limit::buckets::Buckets;
+    use crate::stage::fingerprint::Fingerprint;
     use crate::stage::{Identity, sample};
 
     fn parts(written: &[&str]) -> Vec<KeyPart> {
@@ -159,15 +159,14 @@ mod tests {
     }
 
     /// Whether two clients count together by this key.
-    fn together(buckets: &Buckets, key: &[&str], one: &Client, other: &Client) -> bool {
+    fn together(key: &[&str], one: &Client, other: &Client) -> bool {
         let parts = parts(key);
-        let of = |client: &Client| buckets.fingerprint(Key { parts: &parts, peer: &client.peer, client: Some(client) });
+        let of = |client: &Client| Fingerprint::of(Key { parts: &parts, peer: &client.peer, client: Some(client) });
         of(one) == of(other)
     }
 
     #[test]
     fn clients_count_together_where_every_part_of_the_key_is_the_same() {
-        let buckets = Buckets::default();
         let one = client("192.0.2.7", "alice", "acme", 1);
         let near = client("192.0.2.8", "alice", "acme", 2);
         let far = client("198.51.100.1", "bob", "acme", 3);
@@ -185,13 +184,12 @@ mod tests {
             (&["route", "user"], [true, false, false]),
             (&["header:x-none"], [true, true, true]),
         ] {
-            assert_eq!([&near, &far, &elsewhere].map(|other| together(&buckets, key, &one, other)), others, "{key:?}");
+            assert_eq!([&near, &far, &elsewhere].map(|other| together(key, &one, other)), others, "{key:?}");
         }
     }
 
     #[test]
     fn an_ipv6_client_counts_by_its_network_and_a_mapped_one_as_ipv4() {
-        let buckets = Buckets::default();
         let at = |ip| client(ip, "alice", "acme", 1);
         for (key, one, other, counts) in [
             ("ip", "2001:db8::1", "2001:db8::ffff:2", true),
@@ -199,15 +197,14 @@ mod tests {
             ("ip/24/48", "2001:db8::1", "2001:db8:0:1::1", true),
             ("ip", "::ffff:192.0.2.7", "192.0.2.7", true),
         ] {
-            assert_eq!(together(&buckets, &[key], &at(one), &at(other)), counts, "{key} {one} {other}");
+            assert_eq!(together(&[key], &at(one), &at(other)), counts, "{key} {one} {other}");
         }
     }
 
     #[test]
     fn parts_do_not_run_into_each_other() {
-        let buckets = Buckets::default();
         let (one, other) = (client("192.0.2.7", "ab", "c", 1), client("192.0.2.7", "a", "bc", 2));
-        assert!(!together(&buckets, &["user", "header:x-tenant"], &one, &other));
+        assert!(!together(&["user", "header:x-tenant"], &one, &other));
     }
 
     #[test]

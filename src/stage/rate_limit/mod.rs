@@ -13,11 +13,12 @@ use std::sync::Arc;
 use crate::config::fault::{Fault, Faults, Place};
 
 use super::build::Need;
+use super::fingerprint::Fingerprint;
 use super::refusal::Verdict;
 use super::{Build, Client, Configure, Inspect, Judgement, Peer, Stage};
 
 use bucket::{Bucket, Quick};
-use buckets::{Buckets, Fingerprint};
+use buckets::Buckets;
 use clock::Clock;
 pub use concurrent::{Concurrent, OnFull};
 use key::Key;
@@ -45,7 +46,7 @@ struct Given {
 
 impl RateLimit {
     fn fingerprint(&self, peer: &Peer, client: Option<&Client>) -> Fingerprint {
-        self.buckets.fingerprint(Key { parts: &self.key, peer, client })
+        Fingerprint::of(Key { parts: &self.key, peer, client })
     }
 
     /// Whether handshakes are counted before their requests are read.
