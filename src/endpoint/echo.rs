@@ -41,13 +41,13 @@ pub(super) struct Returning {
 }
 
 impl Responder for Returning {
-    fn greet(&mut self) -> Option<Message> {
-        self.greeting.take().map(|greeting| Message::Text(greeting.into()))
+    fn greet(&mut self) -> Option<Message<'static>> {
+        self.greeting.take().map(|greeting| String::from(greeting).into())
     }
 
-    fn answer(&mut self, message: Message) -> Option<Message> {
+    fn answer<'a>(&mut self, message: Message<'a>) -> Option<Message<'a>> {
         Some(match message {
-            Message::Text(text) if !self.prefix.is_empty() => Message::Text(format!("{}{text}", self.prefix)),
+            Message::Text(text) if !self.prefix.is_empty() => format!("{}{text}", self.prefix).into(),
             unchanged => unchanged,
         })
     }

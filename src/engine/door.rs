@@ -15,7 +15,7 @@ use crate::wire::answers;
 use crate::wire::handshake::Exchange;
 use crate::wire::leg::Leg;
 use crate::wire::linger::linger;
-use crate::wire::session::{MaxMessage, Session, Settings};
+use crate::wire::session::{Limits, MaxMessage, Session, Settings};
 use crate::wire::terminal::{Silent, Terminal};
 use crate::wire::tick::TICK;
 
@@ -106,9 +106,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send> Door<C> {
         let Some(client) = client else { return };
         let settings = Settings {
             client: Arc::new(client),
-            max_message: MaxMessage { client: 0, upstream: 0 },
+            limits: Limits { max_message: MaxMessage { client: 0, upstream: 0 }, close_timeout: close.into(), send_queue: 0 },
             compression: false,
-            close_timeout: close.into(),
             inspectors: Vec::new(),
         };
         let mut session = Terminal::new(leg, Box::new(Silent), settings, worker.wheel.now());

@@ -101,7 +101,7 @@ impl<S: Session + Unpin> Live<S> {
                 break deadline;
             }
             match self.liveness.due(&mut self.session, now) {
-                Due::Nothing(next) => break next,
+                Due::Nothing(next) => break self.session.overdue().map_or(next, |overdue| overdue.min(next)),
                 Due::Sample => {
                     let age = self.began.elapsed();
                     self.worker.observer().report(&Event::Sample { client: &self.seat.record.client, age });
@@ -133,7 +133,7 @@ impl<S: Session + Unpin> Live<S> {
             _ => None,
         };
         let route = &policy.route;
-        self.session.adopt(Rules { max_message: route.max_message, close_timeout: route.times.close.into(), inspectors, responder });
+        self.session.adopt(Rules { limits: route.limits(), inspectors, responder }, now);
         let review = policy.review_at(client, Some(SystemTime::now()));
         self.liveness.adopt(&self.policy.route.times, &route.times, now, review);
         self.policy = policy;

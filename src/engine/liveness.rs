@@ -207,7 +207,11 @@ mod tests {
             Vec::new()
         }
 
-        fn adopt(&mut self, _: Rules) {}
+        fn adopt(&mut self, _: Rules, _: Tick) {}
+
+        fn overdue(&self) -> Option<Tick> {
+            None
+        }
     }
 
     impl Still {

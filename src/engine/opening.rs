@@ -106,9 +106,8 @@ impl Visit {
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
         let settings = Settings {
             client: client.clone(),
-            max_message: route.max_message,
+            limits: route.limits(),
             compression: backend.as_ref().is_some_and(|(_, agreed)| agreed.extensions.is_some()),
-            close_timeout: route.times.close.into(),
             inspectors: policy.inspect(&client, Vec::new()),
         };
         let now = self.worker.wheel.now();

@@ -9,7 +9,7 @@ use crate::config::table::OnReload;
 use crate::endpoint::Endpoint;
 use crate::stage::Pipeline;
 use crate::wire::extensions::Compression;
-use crate::wire::session::MaxMessage;
+use crate::wire::session::{Limits, MaxMessage};
 
 /// One route.
 pub struct Route {
@@ -25,6 +25,8 @@ pub struct Route {
     pub subprotocols: Option<Vec<String>>,
     /// The largest message of each side.
     pub max_message: MaxMessage,
+    /// How many bytes of the gateway's own messages may wait for a peer.
+    pub send_queue: usize,
     /// Its clocks.
     pub times: Times,
     /// What becomes of permessage-deflate on the way to a backend.
@@ -45,15 +47,21 @@ impl PartialEq for Route {
 impl Route {
     /// Whether it is equal to another but for its pipeline and what answers.
     pub(super) fn has_settings_of(&self, other: &Self) -> bool {
-        let Self { name, pipeline: _, endpoint: _, answers: _, subprotocols, max_message, times, compression, forward_claims, on_reload } =
-            self;
+        let Self { name, pipeline: _, endpoint: _, answers: _, subprotocols, max_message, send_queue, .. } = self;
+        let Self { times, compression, forward_claims, on_reload, .. } = self;
         *name == other.name
             && *subprotocols == other.subprotocols
             && *max_message == other.max_message
+            && *send_queue == other.send_queue
             && *times == other.times
             && *compression == other.compression
             && *forward_claims == other.forward_claims
             && *on_reload == other.on_reload
+    }
+
+    /// What its connections may take.
+    pub fn limits(&self) -> Limits {
+        Limits { max_message: self.max_message, close_timeout: self.times.close.into(), send_queue: self.send_queue }
     }
 
     /// The subprotocols the gateway may promise before a backend is asked: an endpoint of its own speaks those it is said to, a

@@ -113,6 +113,7 @@ impl Compiler<'_> {
             answers: shape.endpoint.to_string().into(),
             subprotocols: shape.subprotocols.map(|names| names.iter().map(ToString::to_string).collect()),
             max_message: MaxMessage { client: size(shape.max_client_message), upstream: size(shape.max_upstream_message) },
+            send_queue: usize::try_from(shape.send_queue.get()).unwrap_or(usize::MAX),
             times: Times {
                 ping: shape.ping.on().map(Interval::get),
                 pong: shape.pong.get(),

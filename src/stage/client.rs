@@ -53,7 +53,7 @@ pub struct Client {
     /// The request, until it is answered: what will go to the backend. A stage that takes a credential out of it removes it here.
     pub request: Option<Box<http::request::Parts>>,
     /// The message a stage asked for with [`FirstMessage`](super::FirstMessage), while the handshake is judged again.
-    pub first_message: Option<Message>,
+    pub first_message: Option<Message<'static>>,
 }
 
 /// A proven identity.

@@ -46,7 +46,7 @@ pub use build::Build;
 pub use client::{Client, Identity, Peer};
 pub use pipeline::{Findings, Inspector, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
-pub use traffic::{FrameHead, FrameInspector, Inspect, Message, Opcode, Pace, Side};
+pub use traffic::{Fate, FrameHead, FrameInspector, Inspect, Message, MessageInspector, Opcode, Pace, Side};
 
 /// A future a stage answers with when it must ask somebody first.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -116,8 +116,8 @@ pub trait Stage: Send + Sync + 'static {
         None
     }
 
-    /// Whether it may leave out messages.
-    fn leaves_out(&self) -> bool {
+    /// Whether every compressed message has to stand alone for it (RFC 7692 §7.1.1): it may leave some out, or reads them.
+    fn bars_takeover(&self) -> bool {
         false
     }
 

@@ -1,5 +1,6 @@
 //! What a stage may see of the traffic: frame heads and messages.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::refusal::Refusal;
@@ -64,22 +65,37 @@ pub struct FrameHead {
     pub message_length: u64,
 }
 
-/// A whole message.
+/// A whole message: unmasked, put together, inflated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Message {
+pub enum Message<'a> {
     /// UTF-8 text.
-    Text(String),
+    Text(Cow<'a, str>),
     /// Bytes.
-    Binary(Vec<u8>),
+    Binary(Cow<'a, [u8]>),
 }
 
-impl Message {
+impl Message<'_> {
     /// The payload.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
         }
+    }
+
+    /// The same, for keeping.
+    pub fn into_owned(self) -> Message<'static> {
+        match self {
+            Self::Text(text) => Message::Text(Cow::Owned(text.into_owned())),
+            Self::Binary(bytes) => Message::Binary(Cow::Owned(bytes.into_owned())),
+        }
+    }
+}
+
+/// Text.
+impl<'a, T: Into<Cow<'a, str>>> From<T> for Message<'a> {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
     }
 }
 
@@ -91,6 +107,9 @@ pub enum Inspect {
     Nothing,
     /// At each frame's head.
     Frames(Box<dyn FrameInspector>),
+    /// At each message of the sides that it [reads](MessageInspector::reads): a copy is unmasked, put together, inflated and shown
+    /// before any byte of it goes on.
+    Messages(Box<dyn MessageInspector>),
 }
 
 /// What becomes of a frame that is not refused. In report mode a frame is neither held nor left out; that it would be is reported as
@@ -115,4 +134,32 @@ pub trait FrameInspector: Send {
     /// # Errors
     /// The refusal that ends the connection.
     fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>>;
+}
+
+/// What becomes of a message that is not refused. In report mode it goes on as it came, and what else would have become of it is
+/// reported: by the refusal that it is left out for, where there is one.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// It goes on as it came, byte for byte.
+    Pass,
+    /// It is left out, for breaking this rule where it has broken one.
+    Drop(Option<Box<Refusal>>),
+    /// The same, and the side that sent it is sent this, as soon as no message toward it is open.
+    Reply(Message<'static>, Option<Box<Refusal>>),
+    /// This goes on in its place, in one frame and uncompressed.
+    Replace(Message<'static>),
+}
+
+/// Judges one connection's messages by what they hold. It belongs to that connection, so counters of its own need no lock.
+pub trait MessageInspector: Send {
+    /// Whether it is shown the messages of this side; asked once. The other side's go on as they come.
+    fn reads(&self, _from: Side) -> bool {
+        true
+    }
+
+    /// Called with each whole message, before any byte of it has gone on.
+    ///
+    /// # Errors
+    /// The refusal that ends the connection.
+    fn message(&mut self, from: Side, message: &Message<'_>) -> Result<Fate, Box<Refusal>>;
 }

@@ -5,7 +5,7 @@ use std::task::Context;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::stage::refusal::{CLIENT_LOST, CLOSED, TOKEN_EXPIRED, UPSTREAM_LOST};
-use crate::stage::{Ending, Message, Outcome, Party, Refusal, Side};
+use crate::stage::{Ending, Outcome, Party, Refusal, Side};
 
 use super::close::{self, Close, NO_CLOSE, NO_CODE};
 use super::flow::{Farewell, Flow, Outlet};
@@ -127,7 +127,7 @@ impl Farewell {
         let Some(code) = refusal.close_code() else {
             return Self::default();
         };
-        let notify = refusal.notification().filter(|text| text.len() <= MAX_NOTIFY).map(Message::Text);
+        let notify = refusal.notification().filter(|text| text.len() <= MAX_NOTIFY).map(Into::into);
         Self { notify, close: own::close(Side::Client, Some(code), &refusal.reason) }
     }
 
@@ -181,7 +181,7 @@ impl<S> Leg<S> {
             let notify = farewell.notify.take().filter(|_| !source.in_message);
             let mut frames = Vec::new();
             if let Some(notify) = notify {
-                own::message(&notify, &mut frames);
+                frames.extend(own::text(&notify));
             }
             frames.append(&mut farewell.close);
             self.backlog.push(&frames);

@@ -14,6 +14,7 @@ use super::flow::{Flow, Outlet, Turning};
 use super::leg::Leg;
 use super::message::Item;
 use super::own;
+use super::reading::Reading;
 use super::scratch;
 use super::tick::{Tick, Ticks};
 
@@ -33,7 +34,7 @@ pub enum NoMessage {
 ///
 /// # Errors
 /// Why there is none.
-pub async fn first_message<C>(leg: &mut Leg<C>, max: u64, now: Tick) -> Result<Message, NoMessage>
+pub async fn first_message<C>(leg: &mut Leg<C>, max: u64, now: Tick) -> Result<Message<'static>, NoMessage>
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
@@ -48,7 +49,7 @@ fn poll<C>(
     now: Tick,
     buffer: &mut [u8],
     ending: &mut Option<Ending>,
-) -> Poll<Result<Message, NoMessage>>
+) -> Poll<Result<Message<'static>, NoMessage>>
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
@@ -66,8 +67,8 @@ where
                 Closing::lost(Side::Client, &Refusal::new(CLIENT_LOST), Ticks::default(), now).ending,
             ))));
         }
-        let mut reading = leg.reading.take().unwrap_or_default();
-        let (taken, item) = match reading.read(&mut leg.cursor, bytes, now, |_, _| Ok(Pace::Go)) {
+        let mut reading = leg.reading.take().unwrap_or_else(Reading::take);
+        let (taken, item) = match reading.assembler.read(&mut leg.cursor, bytes, now, |_, _| Ok(Pace::Go)) {
             Ok(read) => read,
             Err(refusal) if refusal.outcome.id == MESSAGE_TOO_LARGE.id => {
                 return Poll::Ready(Err(NoMessage::Refused(Box::new(refusal.rule("message over first_message.max")))));
@@ -83,7 +84,7 @@ where
             }
             Some(Item::Message(message)) => {
                 leg.keep_fresh(rest);
-                return Poll::Ready(Ok(message));
+                return Poll::Ready(Ok(message.into_owned()));
             }
             // Nobody holds what comes first.
             Some(Item::Held(_)) => continue,

@@ -1,7 +1,5 @@
 //! The states of a connection's two ends: what becomes of the bytes from a side, and what may still be sent toward it.
 
-use crate::stage::Message;
-
 /// What becomes of the bytes that come from one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -80,7 +78,7 @@ pub(super) enum Outlet {
 #[derive(Debug, Default)]
 pub(super) struct Farewell {
     /// A message, sent only where no fragmented one is open toward the peer.
-    pub notify: Option<Message>,
+    pub notify: Option<Box<str>>,
     /// The Close frame, encoded; empty where the peer's TCP is to be ended without one.
     pub close: Vec<u8>,
 }

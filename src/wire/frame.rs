@@ -37,8 +37,18 @@ pub struct Cursor {
     compression: bool,
     in_message: bool,
     is_compressed: bool,
-    /// Whether the message that was entered last is left out.
-    is_skipping: bool,
+    course: Course,
+}
+
+/// What becomes of the message that was entered last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    /// It goes on as it comes.
+    Going,
+    /// It is left out.
+    Skipped,
+    /// It is kept back until it is whole and judged.
+    Withheld,
 }
 
 /// What comes next.
@@ -99,7 +109,7 @@ impl Cursor {
             compression,
             in_message: false,
             is_compressed: false,
-            is_skipping: false,
+            course: Course::Going,
         }
     }
 
@@ -123,24 +133,44 @@ impl Cursor {
         self.open
     }
 
-    /// The same of a frame that goes on; 0 in a message that is left out.
+    /// The same of a frame that goes on as it comes; 0 in a message that is left out or kept back.
     pub fn going(&self) -> u64 {
-        if self.is_skipping { 0 } else { self.open }
+        if self.course == Course::Going { self.open } else { 0 }
     }
 
-    /// Whether a message has begun that goes on, and its final frame has not.
+    /// Whether a message has begun to go on, and its final frame has not.
     pub fn in_message(&self) -> bool {
-        self.in_message && !self.is_skipping
+        self.in_message && self.course == Course::Going
+    }
+
+    /// Whether a message has begun to go on whose end is still to come.
+    pub fn is_going(&self) -> bool {
+        self.going() > 0 || self.in_message()
     }
 
     /// Whether the open frame is left out.
     pub fn is_skipping(&self) -> bool {
-        self.is_skipping
+        self.course == Course::Skipped
+    }
+
+    /// Whether the message that was entered last is kept back.
+    pub fn is_withholding(&self) -> bool {
+        self.course == Course::Withheld
     }
 
     /// Whether the frame with this head is left out because its message is.
     pub fn skips(&self, head: &FrameHead) -> bool {
-        self.is_skipping && head.opcode == Opcode::Continuation
+        self.is_skipping() && head.opcode == Opcode::Continuation
+    }
+
+    /// Payload length of the message that was entered last, up to and with its last head.
+    pub fn message_length(&self) -> u64 {
+        self.message
+    }
+
+    /// Whether a message has been entered whose end is still to come.
+    pub fn is_in_message(&self) -> bool {
+        self.in_message || self.open > 0
     }
 
     /// What `bytes` begin with. `now` is what control frames are counted against.
@@ -170,13 +200,19 @@ impl Cursor {
         self.message = head.message_length;
         self.is_compressed = head.is_compressed;
         self.in_message = !head.is_final;
-        self.is_skipping = false;
+        self.course = Course::Going;
     }
 
     /// Enters the data frame whose head was found next, and which is left out with its message.
     pub fn skip(&mut self, head: &FrameHead) {
         self.enter(head);
-        self.is_skipping = true;
+        self.course = Course::Skipped;
+    }
+
+    /// Enters the data frame whose head was found next, and which is kept back with its message.
+    pub fn withhold(&mut self, head: &FrameHead) {
+        self.enter(head);
+        self.course = Course::Withheld;
     }
 
     /// The control frame found last has to wait: it will be found again, and counts then.

@@ -11,8 +11,8 @@ use crate::stage::Side;
 use super::backlog::Backlog;
 use super::flow::{Flow, Outlet, Turning};
 use super::frame::Cursor;
-use super::message::Assembler;
 use super::own;
+use super::reading::Reading;
 use super::session::Activity;
 use super::tick::Tick;
 
@@ -23,8 +23,8 @@ pub struct Leg<S> {
     carry: Vec<u8>,
     pub(super) backlog: Backlog,
     pub(super) cursor: Cursor,
-    /// The message that is being read, at read depth.
-    pub(super) reading: Option<Box<Assembler>>,
+    /// What there is of the message that is being read.
+    pub(super) reading: Option<Box<Reading>>,
     pub(super) outlet: Outlet,
     pub(super) flow: Flow,
     /// Whether `carry` has not been looked at.
@@ -143,6 +143,15 @@ impl<S> Leg<S> {
         }
     }
 
+    /// Gives back what reads this leg's messages: the leg keeps it only while one of them is open.
+    pub(super) fn read_on(&mut self, reading: Box<Reading>) {
+        if self.cursor.is_withholding() && self.cursor.is_in_message() {
+            self.reading = Some(reading);
+        } else {
+            reading.leave();
+        }
+    }
+
     /// Keeps the end of what was filled for the next time.
     pub(super) fn keep(&mut self, rest: &[u8]) {
         if !rest.is_empty() {
@@ -231,9 +240,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
         Poll::Ready(())
     }
 
-    /// Sends on. What the socket does not take now is held back; the backlog must be empty; `open` is for
-    /// [`Backlog::hold`].
+    /// Sends on. What the socket does not take now is held back, behind what was before; `open` is for [`Backlog::hold`].
     pub(super) fn send(&mut self, cx: &mut Context<'_>, now: Tick, chunk: &[u8], open: Option<u64>) {
+        if !self.backlog.is_empty() {
+            return self.backlog.push(chunk);
+        }
         let mut sent = 0;
         while let Some(rest) = chunk.get(sent..).filter(|rest| !rest.is_empty()) {
             match write(&mut self.io, cx, rest) {

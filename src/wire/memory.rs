@@ -36,7 +36,7 @@ struct Bytes {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A message.
-    Message(Message),
+    Message(Message<'static>),
     /// A Close frame.
     Close(Close),
 }
@@ -49,8 +49,8 @@ impl Peer {
     }
 
     /// Says a message, as a client does: in one masked frame (RFC 6455 §5.3).
-    pub fn say(&self, message: &Message) {
-        self.bytes().said.extend(own::masked(message));
+    pub fn say(&self, message: &Message<'_>) {
+        own::message(Side::Upstream, message, &mut self.bytes().said);
     }
 
     /// What it has heard as a client since it was asked last; control frames other than a Close are nothing to it.
@@ -63,7 +63,7 @@ impl Peer {
             let Ok((taken, Some(item))) = assembler.read(&mut cursor, rest, Tick::default(), |_, _| Ok(Pace::Go)) else { break };
             at += taken;
             match item {
-                Item::Message(message) => heard.push(Heard::Message(message)),
+                Item::Message(message) => heard.push(Heard::Message(message.into_owned())),
                 Item::Control(frame) if frame.opcode == Opcode::Close => {
                     heard.push(Heard::Close(Close::parse(frame.payload()).unwrap_or_default()));
                 }
@@ -126,7 +126,8 @@ mod tests {
         let mut bytes = vec![0; 64];
         let count = stream.read(&mut bytes).await.unwrap();
         let mut cursor = Cursor::new(Side::Client, 64, false);
-        let read = Assembler::default().read(&mut cursor, &bytes[..count], Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
+        let mut assembler = Assembler::default();
+        let read = assembler.read(&mut cursor, &bytes[..count], Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
         assert!(matches!(read.1, Some(Item::Message(Message::Text(text))) if text == "hello"));
         assert_eq!(peer.standing(), (0, 0));
 

@@ -14,7 +14,10 @@ pub const MAX_FRAGMENTS: u32 = 131_072;
 /// The most memory that a head alone makes us set aside; the rest follows the bytes.
 const MAX_RESERVE: usize = 64 * 1024;
 
-/// Puts messages together. What it holds is bounded by the cursor's `max_message`.
+/// Memory that is kept from one message to the next.
+const MAX_KEPT: usize = 64 * 1024;
+
+/// Puts messages together, one after the other. What it holds is bounded by the cursor's `max_message`.
 #[derive(Debug, Default)]
 pub struct Assembler {
     bytes: Vec<u8>,
@@ -28,9 +31,9 @@ pub struct Assembler {
 
 /// What was read.
 #[derive(Debug)]
-pub enum Item {
+pub enum Item<'a> {
     /// A whole message.
-    Message(Message),
+    Message(Message<'a>),
     /// A control frame, which may stand between the fragments of a message.
     Control(ControlFrame),
     /// The next data frame goes on at this moment; it has been judged, and will be found again.
@@ -49,7 +52,7 @@ impl Assembler {
         bytes: &[u8],
         now: Tick,
         mut judge: impl FnMut(&Cursor, &FrameHead) -> Result<Pace, Box<Refusal>>,
-    ) -> Result<(usize, Option<Item>), Box<Refusal>> {
+    ) -> Result<(usize, Option<Item<'_>>), Box<Refusal>> {
         let from = cursor.from();
         let refuse = |violation: Violation| violation.refusal(from);
         let mut taken = 0;
@@ -63,43 +66,71 @@ impl Assembler {
                         Pace::HoldUntil(until) => return Ok((taken, Some(Item::Held(until)))),
                         Pace::Skip | Pace::SkipAndTell(_) => cursor.skip(&head),
                         Pace::Go => {
-                            cursor.enter(&head);
-                            self.begin(&head, mask.unwrap_or_default()).map_err(refuse)?;
+                            cursor.withhold(&head);
+                            self.begin(&head, mask).map_err(refuse)?;
                         }
                     }
                     taken += size;
                 }
                 Step::Payload(count) if cursor.is_skipping() => taken += count,
                 Step::Payload(count) => {
-                    self.push(rest.get(..count).unwrap_or_default()).map_err(refuse)?;
+                    self.push(rest.get(..count).unwrap_or_default(), cursor).map_err(refuse)?;
                     taken += count;
                 }
             }
-            if self.is_final && cursor.open() == 0 {
-                let message = std::mem::take(self).finish().map_err(refuse)?;
+            if self.is_whole(cursor) {
+                let message = self.message().map_err(refuse)?;
                 return Ok((taken, Some(Item::Message(message))));
             }
         }
     }
 
-    fn begin(&mut self, head: &FrameHead, key: [u8; 4]) -> Result<(), Violation> {
+    /// Enters a frame of the message, the first one of which leaves nothing of the message before.
+    pub(super) fn begin(&mut self, head: &FrameHead, mask: Option<[u8; 4]>) -> Result<(), Violation> {
+        if head.starts_message {
+            self.clear();
+            self.is_text = head.opcode == Opcode::Text;
+        }
         if self.fragments == MAX_FRAGMENTS {
             return Err(Violation::TooManyFragments);
         }
         self.fragments += 1;
-        self.is_text |= head.opcode == Opcode::Text;
         self.is_final = head.is_final;
-        self.key = key;
+        self.key = mask.unwrap_or_default();
         self.bytes.reserve(usize::try_from(head.length).map_or(MAX_RESERVE, |length| length.min(MAX_RESERVE)));
         Ok(())
     }
 
-    fn push(&mut self, masked: &[u8]) -> Result<(), Violation> {
+    /// Takes payload of the frame that was entered last.
+    pub(super) fn push(&mut self, masked: &[u8], cursor: &Cursor) -> Result<(), Violation> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(masked);
         unmask(self.bytes.get_mut(start..).unwrap_or_default(), self.key);
         self.key.rotate_left(masked.len() % 4);
-        if self.is_text { self.check() } else { Ok(()) }
+        // A message that is whole is looked at as a whole.
+        if self.is_text && !self.is_whole(cursor) { self.check() } else { Ok(()) }
+    }
+
+    /// Whether the message has come to its end.
+    pub(super) fn is_whole(&self, cursor: &Cursor) -> bool {
+        self.is_final && cursor.open() == 0
+    }
+
+    /// The message, which is whole.
+    pub(super) fn message(&mut self) -> Result<Message<'_>, Violation> {
+        self.is_final = false;
+        Ok(if self.is_text {
+            Message::Text(str::from_utf8(&self.bytes).map_err(|_| Violation::NotUtf8)?.into())
+        } else {
+            Message::Binary(self.bytes.as_slice().into())
+        })
+    }
+
+    /// Forgets what it has read; a little memory is kept for what comes next.
+    pub(super) fn clear(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        *self = Self { bytes: if bytes.capacity() > MAX_KEPT { Vec::new() } else { bytes }, ..Self::default() };
     }
 
     /// Looks at the characters that have come since it last did; one that is cut at the end is looked at again.
@@ -111,18 +142,10 @@ impl Assembler {
         }
         Ok(())
     }
-
-    fn finish(self) -> Result<Message, Violation> {
-        if self.is_text {
-            String::from_utf8(self.bytes).map(Message::Text).map_err(|_| Violation::NotUtf8)
-        } else {
-            Ok(Message::Binary(self.bytes))
-        }
-    }
 }
 
 /// Takes the mask off, or puts it on (RFC 6455 §5.3); whole words first, so that it compiles to vector instructions.
-fn unmask(bytes: &mut [u8], key: [u8; 4]) {
+pub(super) fn unmask(bytes: &mut [u8], key: [u8; 4]) {
     let wide = u32::from_ne_bytes(key);
     let (words, rest) = bytes.as_chunks_mut::<4>();
     for word in words {
@@ -139,9 +162,9 @@ mod tests {
     use crate::stage::Side;
     use crate::stage::refusal::{NOT_UTF8, TOO_MANY_FRAGMENTS};
 
-    fn read(bytes: &[u8]) -> Result<(usize, Option<Item>), Box<Refusal>> {
+    fn read(bytes: &[u8]) -> Result<(), Box<Refusal>> {
         let mut cursor = Cursor::new(Side::Client, 1 << 20, false);
-        Assembler::default().read(&mut cursor, bytes, Tick::default(), |_, _| Ok(Pace::Go))
+        Assembler::default().read(&mut cursor, bytes, Tick::default(), |_, _| Ok(Pace::Go)).map(drop)
     }
 
     #[test]
@@ -149,16 +172,13 @@ mod tests {
         let (text, key) = ("ten bytes!", *b"\x01\x02\x03\x04");
         let masked = text.bytes().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key);
         let frame = b"\x81\x8a\x01\x02\x03\x04".iter().copied().chain(masked).collect::<Vec<u8>>();
-        let text = Message::Text(text.to_owned());
         for cut in 6..frame.len() {
             let (mut cursor, mut assembler) = (Cursor::new(Side::Client, 10, false), Assembler::default());
-            let mut whole = None;
-            for part in [&frame[..cut], &frame[cut..]] {
-                let (taken, item) = assembler.read(&mut cursor, part, Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
-                assert_eq!(taken, part.len());
-                whole = item;
-            }
-            assert!(matches!(whole, Some(Item::Message(message)) if message == text), "cut at {cut}");
+            let (taken, item) = assembler.read(&mut cursor, &frame[..cut], Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
+            assert!(item.is_none() && taken == cut, "cut at {cut}");
+            let (taken, item) = assembler.read(&mut cursor, &frame[cut..], Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
+            assert_eq!(taken, frame.len() - cut);
+            assert!(matches!(item, Some(Item::Message(message)) if message == Message::Text(text.into())), "cut at {cut}");
         }
     }
 

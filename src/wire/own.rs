@@ -1,4 +1,4 @@
-//! Frames the gateway itself sends: Close, its own pings, pongs, and the messages of a terminated endpoint.
+//! Frames the gateway itself sends: Close, its own pings, pongs, and messages of its own.
 
 use std::sync::LazyLock;
 
@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use crate::stage::{Message, Side};
 
 use super::close;
+use super::message::unmask;
 
 /// What this process's own pings carry: 6 letters for whoever reads a capture, and 8 random bytes, so that of two gateways in a
 /// row each knows its own.
@@ -41,40 +42,37 @@ pub(super) fn pong(payload: &[u8], out: &mut Vec<u8>) {
     out.extend(encode(Side::Client, Frame::pong(payload.to_vec())));
 }
 
-/// A whole message to the client, in one unmasked frame, behind what `out` holds.
-pub(super) fn message(message: &Message, out: &mut Vec<u8>) {
+/// A whole message in one frame, behind what `out` holds.
+pub(super) fn message(toward: Side, message: &Message<'_>, out: &mut Vec<u8>) {
     let opcode = OpCode::Data(match message {
         Message::Text(_) => Data::Text,
         Message::Binary(_) => Data::Binary,
     });
-    let header = FrameHeader { opcode, ..FrameHeader::default() };
+    let mask = mask(toward);
     let payload = message.as_bytes();
-    header.format(payload.len() as u64, out).expect("a vector takes what is written");
+    FrameHeader { opcode, mask, ..FrameHeader::default() }.format(payload.len() as u64, out).expect("a vector takes what is written");
+    let start = out.len();
     out.extend_from_slice(payload);
-}
-
-/// A whole message to the backend, in one masked frame.
-pub(super) fn masked(message: &Message) -> Vec<u8> {
-    let data = match message {
-        Message::Text(_) => Data::Text,
-        Message::Binary(_) => Data::Binary,
-    };
-    encode(Side::Upstream, Frame::message(message.as_bytes().to_vec(), OpCode::Data(data), true))
+    if let Some(key) = mask {
+        unmask(out.get_mut(start..).unwrap_or_default(), key);
+    }
 }
 
 /// A text message to the client.
 pub(super) fn text(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    message(&Message::Text(text.to_owned()), &mut out);
+    message(Side::Client, &text.into(), &mut out);
     out
 }
 
-/// Masks what goes to a backend, where the gateway is the client (RFC 6455 §5.3).
 fn encode(toward: Side, mut frame: Frame) -> Vec<u8> {
-    if toward == Side::Upstream {
-        frame.header_mut().mask = Some(rand::random());
-    }
+    frame.header_mut().mask = mask(toward);
     let mut bytes = Vec::with_capacity(frame.len());
     frame.format(&mut bytes).expect("a vector takes what is written");
     bytes
+}
+
+/// Toward a backend the gateway is the client, and masks what it sends (RFC 6455 §5.3).
+fn mask(toward: Side) -> Option<[u8; 4]> {
+    (toward == Side::Upstream).then(rand::random)
 }

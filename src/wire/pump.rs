@@ -8,8 +8,10 @@ use crate::stage::{Refusal, Side};
 
 use super::close::Close;
 use super::flow::{Flow, Outlet, Turning};
+use super::judge::Judge;
 use super::leg::Leg;
-use super::scan::{Judge, Stop, scan};
+use super::reading::Reading;
+use super::scan::{Stop, scan};
 use super::session::Terms;
 use super::tick::Tick;
 
@@ -49,12 +51,9 @@ where
         Flow::Ended => return Turn::Blocked,
     }
     src.release();
-    if !dst.is_clear() {
-        if dst.drain(cx, now).is_pending() {
-            src.hold();
-            return Turn::Blocked;
-        }
-        src.resume(now);
+    if !dst.is_clear() && dst.drain(cx, now).is_pending() {
+        src.hold();
+        return Turn::Blocked;
     }
     if matches!(dst.outlet, Outlet::Broken | Outlet::Shut) {
         src.flow = src.flow.after(Turning::GraceOver);
@@ -65,11 +64,12 @@ where
             _ => Turn::Moved,
         };
     }
-    if src.flow == Flow::Held {
+    if src.flow == Flow::Held || terms.outbox.waiting(from) >= terms.send_queue {
         src.hold();
         // A socket that takes no more will not be there when it is due.
         return if src.is_broken() { Turn::Idle } else { Turn::Blocked };
     }
+    src.resume(now);
     let Poll::Ready(bytes) = src.fill(cx, now, buffer) else {
         return Turn::Idle;
     };
@@ -97,17 +97,30 @@ where
     // Only what a client has sent is ever cut short of what it has begun.
     let open = (from == Side::Client).then(|| src.cursor.going());
     let (mut judge, client) = Judge::new(from, now, terms, std::mem::take(&mut src.is_judged));
-    let found = scan(&mut src.cursor, bytes, &mut judge);
+    let is_read = judge.reads || src.cursor.is_withholding();
+    let mut reading = is_read.then(|| src.reading.take().unwrap_or_else(Reading::take));
+    let found = scan(&mut src.cursor, bytes, &mut judge, reading.as_deref_mut());
     if judge.settle(client) {
         src.passed_data(now);
     }
+    if let Some(reading) = reading {
+        src.read_on(reading);
+    }
     if let Some(chunk) = bytes.get(..found.kept).filter(|chunk| !chunk.is_empty()) {
         dst.send(cx, now, chunk, open);
+    }
+    if !found.behind.is_empty() {
+        // Whole frames, behind the end of one.
+        dst.send(cx, now, &found.behind, open.map(|_| 0));
     }
     let rest = bytes.get(found.end..).unwrap_or_default();
     match found.stop {
         None => {
             src.keep(rest);
+            Turn::Moved
+        }
+        Some(Stop::Full) => {
+            src.keep_fresh(rest);
             Turn::Moved
         }
         Some(Stop::Held(until)) => {

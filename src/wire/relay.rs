@@ -9,12 +9,15 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::stage::refusal::ROUTE_CHANGED;
 use crate::stage::{Ending, Inspector, Message, Refusal, Side};
 
 use super::close::Close;
 use super::closing::{Closing, Due, Phase, Source, lost};
 use super::flow::{Farewell, Outlet};
+use super::frame::Cursor;
 use super::leg::Leg;
+use super::outbox::Outbox;
 use super::own;
 use super::pump::{Turn, pump};
 use super::scratch;
@@ -27,19 +30,23 @@ pub struct Relay<C, U> {
     upstream: Leg<U>,
     terms: Terms,
     closing: Option<Box<Closing>>,
+    /// By when a message has to have ended that has begun to go on before somebody was to read it.
+    overdue: Option<Tick>,
 }
 
 impl<C, U> Relay<C, U> {
     /// Both handshakes are done; nothing has been sent behind them.
     pub fn new(mut client: Leg<C>, mut upstream: Leg<U>, settings: Settings, now: Tick) -> Self {
-        client.open(Side::Client, settings.max_message.client, settings.compression, now);
-        upstream.open(Side::Upstream, settings.max_message.upstream, settings.compression, now);
-        Self { client, upstream, terms: settings.into(), closing: None }
+        client.open(Side::Client, settings.limits.max_message.client, settings.compression, now);
+        upstream.open(Side::Upstream, settings.limits.max_message.upstream, settings.compression, now);
+        Self { client, upstream, terms: settings.into(), closing: None, overdue: None }
     }
 
     /// Sends the backend a message the client has sent before, which nothing of the session has gone on before.
-    pub fn begin_with(&mut self, message: &Message, now: Tick) {
-        self.upstream.queue(&own::masked(message), now);
+    pub fn begin_with(&mut self, message: &Message<'_>, now: Tick) {
+        let mut frame = Vec::new();
+        own::message(Side::Upstream, message, &mut frame);
+        self.upstream.queue(&frame, now);
         self.terms.client.counters.add(Side::Client, 1, message.as_bytes().len() as u64);
     }
 
@@ -99,6 +106,31 @@ impl<C, U> Relay<C, U> {
         }
     }
 
+    /// Whether a message goes on unread that somebody wants read.
+    fn is_unread(&self) -> bool {
+        [&self.client.cursor, &self.upstream.cursor].iter().any(|cursor| self.terms.reads(cursor.from()) && cursor.is_going())
+    }
+
+    /// A message that goes on unread, as it had begun before an edit, must not go on for ever.
+    fn meet_overdue(&mut self, now: Tick, tell: Tell<'_>) {
+        let Some(overdue) = self.overdue.filter(|_| self.closing.is_none()) else { return };
+        if !self.is_unread() {
+            self.overdue = None;
+        } else if now >= overdue {
+            let mut refusal = Box::new(Refusal::new(ROUTE_CHANGED).rule("a message that has to be read now did not end"));
+            tell(&mut refusal);
+            self.cut_short(refusal, now);
+        }
+    }
+
+    /// Ends the connection from within: frames of the client's that no byte has gone out of do not go on.
+    fn cut_short(&mut self, refusal: Box<Refusal>, now: Tick) {
+        if self.upstream.backlog.cut() {
+            self.client.cursor.leave();
+        }
+        self.refuse(refusal, now);
+    }
+
     /// Does what the ending's deadlines call for.
     fn meet_deadlines(&mut self, now: Tick) {
         match self.closing.as_ref().map_or(Due::Nothing, |closing| closing.due(now)) {
@@ -119,13 +151,14 @@ impl<C, U> Relay<C, U> {
 impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay<C, U> {
     fn turns(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> Poll<Ending> {
         self.meet_deadlines(now);
+        self.meet_overdue(now, tell);
         for _ in 0..TURNS {
             let turn = pump(Side::Client, &mut self.client, &mut self.upstream, &mut self.terms, cx, now, buffer);
             let mut has_moved = self.note(Side::Client, turn, now, tell);
             let turn = pump(Side::Upstream, &mut self.upstream, &mut self.client, &mut self.terms, cx, now, buffer);
             has_moved |= self.note(Side::Upstream, turn, now, tell);
-            self.terms.report(tell);
-            self.give_notice(cx, now);
+            self.terms.outbox.tell(tell);
+            has_moved |= self.empty_outbox(cx, now);
             if self.closing.is_some() {
                 has_moved |= self.part(cx, now);
                 if self.client.is_gone() && self.upstream.is_gone() {
@@ -140,19 +173,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay
         Poll::Pending
     }
 
-    /// Tells the client what an inspector wants it told, between two messages of the backend's.
-    fn give_notice(&mut self, cx: &mut Context<'_>, now: Tick) {
-        if self.terms.notice.is_none() || self.closing.is_some() {
-            return;
+    /// Sends what inspectors want sent, each side's between two messages of the other; says whether anything was.
+    fn empty_outbox(&mut self, cx: &mut Context<'_>, now: Tick) -> bool {
+        if self.closing.is_some() {
+            return false;
         }
-        let between = self.upstream.cursor.going() == 0 && !self.upstream.cursor.in_message();
-        if between
-            && self.client.is_clear()
-            && matches!(self.client.outlet, Outlet::Open)
-            && let Some(text) = self.terms.notice.take()
-        {
-            self.client.send(cx, now, &own::text(&text), None);
-        }
+        let Self { client, upstream, terms, .. } = self;
+        let has_moved = empty(&mut terms.outbox, Side::Client, client, &upstream.cursor, cx, now);
+        empty(&mut terms.outbox, Side::Upstream, upstream, &client.cursor, cx, now) || has_moved
     }
 
     /// Takes in what a turn came to; says whether another may bring more.
@@ -211,6 +239,19 @@ impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay
     }
 }
 
+/// Sends one side what waits for it, where that side takes it and no message toward it is open; says whether it did.
+fn empty<S>(outbox: &mut Outbox, toward: Side, leg: &mut Leg<S>, source: &Cursor, cx: &mut Context<'_>, now: Tick) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let is_between = source.going() == 0 && !source.in_message();
+    let is_due = outbox.waiting(toward) > 0 && is_between && leg.is_clear() && matches!(leg.outlet, Outlet::Open);
+    if is_due {
+        leg.send(cx, now, &outbox.take(toward), None);
+    }
+    is_due
+}
+
 impl<C, U> Session for Relay<C, U>
 where
     C: AsyncRead + AsyncWrite + Unpin + Send,
@@ -222,10 +263,7 @@ where
 
     fn end(&mut self, refusal: Box<Refusal>, now: Tick) {
         if self.closing.is_none() {
-            if self.upstream.backlog.cut() {
-                self.client.cursor.leave();
-            }
-            self.refuse(refusal, now);
+            self.cut_short(refusal, now);
         }
     }
 
@@ -250,6 +288,10 @@ where
         self.closing.as_ref().map(|closing| closing.deadline(self.client.is_waiting() || self.upstream.is_waiting()))
     }
 
+    fn overdue(&self) -> Option<Tick> {
+        self.overdue.filter(|_| self.closing.is_none())
+    }
+
     fn held_until(&self) -> Option<Instant> {
         self.client.held_until().into_iter().chain(self.upstream.held_until()).min()
     }
@@ -258,10 +300,11 @@ where
         std::mem::take(&mut self.terms.inspectors).into_vec()
     }
 
-    fn adopt(&mut self, rules: Rules) {
-        self.client.cursor.limit(rules.max_message.client);
-        self.upstream.cursor.limit(rules.max_message.upstream);
+    fn adopt(&mut self, rules: Rules, now: Tick) {
+        self.client.cursor.limit(rules.limits.max_message.client);
+        self.upstream.cursor.limit(rules.limits.max_message.upstream);
         self.terms.adopt(rules);
+        self.overdue = self.is_unread().then(|| self.overdue.unwrap_or(now + self.terms.close_timeout));
     }
 }
 

@@ -1,103 +1,40 @@
-//! One look at what a read brought, at forward and count depth: how far it may go on, and what stops it.
+//! One look at what a read brought: how far it may go on, what of it is kept back or left out, and what stops it.
 
 use std::time::Instant;
 
-use crate::stage::{Client, FrameHead, Inspector, Opcode, Pace, Refusal, Side};
+use crate::stage::{Fate, FrameHead, Opcode, Pace, Refusal};
 
 use super::close::Close;
 use super::frame::{ControlFrame, Cursor, Step};
+use super::judge::Judge;
 use super::own;
-use super::session::Terms;
-use super::tick::Tick;
+use super::reading::Reading;
+use super::violation::Violation;
 
-/// Judges heads for one turn, and counts what passes; the counts go to the connection's counters once, at the end.
-pub(super) struct Judge<'a> {
-    pub from: Side,
-    pub now: Tick,
-    inspectors: &'a mut [Inspector],
-    notice: &'a mut Option<Box<str>>,
-    reports: &'a mut Vec<Refusal>,
-    /// Whether the next head has been judged before, and only had to wait.
-    is_judged: bool,
-    messages: u64,
-    bytes: u64,
-    has_data: bool,
-}
-
-impl<'a> Judge<'a> {
-    pub(super) fn new(from: Side, now: Tick, terms: &'a mut Terms, is_judged: bool) -> (Self, &'a Client) {
-        let Terms { client, inspectors, notice, reports, .. } = terms;
-        (Self { from, now, inspectors, notice, reports, is_judged, messages: 0, bytes: 0, has_data: false }, client)
-    }
-
-    /// Asks the inspectors, before a byte of the frame goes on; never gives [`Pace::SkipAndTell`].
-    ///
-    /// # Errors
-    /// The first refusal.
-    pub(super) fn head(&mut self, cursor: &Cursor, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
-        self.has_data |= !head.opcode.is_control();
-        if cursor.skips(head) {
-            return Ok(Pace::Skip);
-        }
-        let pace = if std::mem::take(&mut self.is_judged) { Pace::Go } else { self.ask(head)? };
-        self.messages += u64::from(head.starts_message && pace == Pace::Go);
-        Ok(pace)
-    }
-
-    /// The longest wait that any inspector asks for. What one leaves out the others are not asked about.
-    fn ask(&mut self, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
-        let mut all = Pace::Go;
-        for inspector in self.inspectors.iter_mut() {
-            let pace = match inspector.begin(self.from, head) {
-                Err(refusal) if refusal.report => {
-                    self.reports.push(*refusal);
-                    Pace::Go
-                }
-                judged => judged?,
-            };
-            match (pace, &all) {
-                (Pace::Go, _) => {}
-                (Pace::HoldUntil(until), Pace::HoldUntil(other)) if until <= *other => {}
-                (hold @ Pace::HoldUntil(_), _) => all = hold,
-                (Pace::Skip | Pace::SkipAndTell(_), _) if !(head.starts_message || matches!(head.opcode, Opcode::Ping | Opcode::Pong)) => {}
-                (Pace::Skip, _) => return Ok(Pace::Skip),
-                (Pace::SkipAndTell(text), _) => {
-                    self.notice.get_or_insert(text);
-                    return Ok(Pace::Skip);
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    /// So many payload bytes of a data frame pass.
-    pub(super) fn payload(&mut self, count: usize) {
-        self.bytes += count as u64;
-    }
-
-    /// Adds up what has passed; says whether more than control frames has come.
-    pub(super) fn settle(self, client: &Client) -> bool {
-        if self.has_data || self.bytes > 0 {
-            client.counters.add(self.from, self.messages, self.bytes);
-        }
-        self.has_data || self.bytes > 0
-    }
-}
+/// How much may be collected to go on behind what goes on from the read buffer itself, before the rest of it has to wait; one
+/// message may exceed it.
+const MAX_COLLECTED: usize = 256 * 1024;
 
 /// What a look at some bytes has found.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     /// Where the bytes that go on end. They stand at the beginning: what was left out between them is closed up.
     pub kept: usize,
+    /// What goes on behind them: from the first message on that does not stand in the bytes as it goes on.
+    pub behind: Vec<u8>,
     /// How far was looked. What follows is kept for the next time, unless something stops it.
     pub end: usize,
     /// What stops the flow behind them.
     pub stop: Option<Stop>,
+    /// Where in the bytes the frames begin that are kept back and not yet put aside.
+    withheld: Option<usize>,
 }
 
 /// What stops a flow.
 #[derive(Debug)]
 pub(super) enum Stop {
+    /// What follows has not been looked at: enough has been collected for now.
+    Full,
     /// The peer's Close, the last of the bytes that go on.
     Closed(Close),
     /// The next frame goes on at this moment; it has been judged.
@@ -106,70 +43,165 @@ pub(super) enum Stop {
     Refused(Box<Refusal>),
 }
 
-/// Looks at bytes of an open flow. Messages that are left out, and pongs to the gateway's own pings, are taken out.
-pub(super) fn scan(cursor: &mut Cursor, bytes: &mut [u8], judge: &mut Judge<'_>) -> Scan {
-    let mut scan = Scan::default();
+/// Looks at bytes of an open flow. Messages that are left out, and pongs to the gateway's own pings, are taken out; those that
+/// somebody reads go on when they are whole. `reading` is theirs, and must be there where there may be one.
+pub(super) fn scan(cursor: &mut Cursor, bytes: &mut [u8], judge: &mut Judge<'_>, mut reading: Option<&mut Reading>) -> Scan {
+    let mut scan = Scan { withheld: (cursor.is_withholding() && cursor.is_in_message()).then_some(0), ..Scan::default() };
     while scan.stop.is_none() {
-        match cursor.next(bytes.get(scan.end..).unwrap_or_default(), judge.now) {
-            Ok(Step::Need) => break,
-            Ok(Step::Payload(count)) if cursor.is_skipping() => scan.end += count,
-            Ok(Step::Payload(count)) => {
-                judge.payload(count);
-                scan.pass(count, bytes);
-            }
-            Ok(Step::Head { head, size, .. }) => match judge.head(cursor, &head) {
-                Ok(Pace::Go) => {
-                    cursor.enter(&head);
-                    scan.pass(size, bytes);
-                }
-                Ok(Pace::HoldUntil(until)) => scan.stop = Some(Stop::Held(until)),
-                Ok(Pace::Skip | Pace::SkipAndTell(_)) => {
-                    cursor.skip(&head);
-                    scan.end += size;
-                }
-                Err(refusal) => scan.stop = Some(Stop::Refused(refusal)),
-            },
-            Ok(Step::Control(frame)) => scan.control(&frame, cursor, bytes, judge),
-            Err(violation) => scan.stop = Some(Stop::Refused(violation.refusal(judge.from))),
+        match scan.step(cursor, bytes, judge, reading.as_deref_mut()) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(stop) => scan.stop = Some(stop),
         }
     }
+    scan.put_aside(bytes, reading);
     scan
 }
 
 impl Scan {
-    /// So many bytes go on. Each byte is moved once at most, however much was left out before it.
-    fn pass(&mut self, count: usize, bytes: &mut [u8]) {
-        if self.kept != self.end {
-            bytes.copy_within(self.end..self.end + count, self.kept);
+    /// Looks at what comes next; says whether something did.
+    fn step(&mut self, cursor: &mut Cursor, bytes: &mut [u8], judge: &mut Judge<'_>, reading: Option<&mut Reading>) -> Result<bool, Stop> {
+        if self.behind.len() >= MAX_COLLECTED {
+            return Err(Stop::Full);
         }
-        self.kept += count;
-        self.end += count;
+        let from = judge.from;
+        let broken = |violation: Violation| Stop::Refused(violation.refusal(from));
+        match cursor.next(bytes.get(self.end..).unwrap_or_default(), judge.now).map_err(broken)? {
+            Step::Need => return Ok(false),
+            Step::Payload(count) if cursor.is_skipping() => self.end += count,
+            Step::Payload(count) => match reading.filter(|_| cursor.is_withholding()) {
+                None => {
+                    judge.payload(count as u64);
+                    self.pass(count, bytes);
+                }
+                Some(reading) => {
+                    let payload = bytes.get(self.end..self.end + count).unwrap_or_default();
+                    reading.assembler.push(payload, cursor).map_err(broken)?;
+                    self.end += count;
+                    self.conclude(cursor, bytes, judge, reading)?;
+                }
+            },
+            Step::Head { head, mask, size } => match judge.head(cursor, &head).map_err(Stop::Refused)? {
+                Pace::Go => self.enter(&head, (mask, size), cursor, bytes, judge, reading)?,
+                Pace::HoldUntil(until) => return Err(Stop::Held(until)),
+                Pace::Skip | Pace::SkipAndTell(_) => {
+                    cursor.skip(&head);
+                    self.end += size;
+                }
+            },
+            Step::Control(frame) => self.control(&frame, cursor, bytes, judge, reading)?,
+        }
+        Ok(true)
     }
 
-    fn control(&mut self, frame: &ControlFrame, cursor: &mut Cursor, bytes: &mut [u8], judge: &mut Judge<'_>) {
+    /// A data frame begins: it goes on, or is kept back where somebody reads its message.
+    fn enter(
+        &mut self,
+        head: &FrameHead,
+        (mask, size): (Option<[u8; 4]>, usize),
+        cursor: &mut Cursor,
+        bytes: &mut [u8],
+        judge: &mut Judge<'_>,
+        reading: Option<&mut Reading>,
+    ) -> Result<(), Stop> {
+        let is_read = if head.starts_message { judge.reads } else { cursor.is_withholding() };
+        let Some(reading) = reading.filter(|_| is_read) else {
+            cursor.enter(head);
+            if head.starts_message {
+                judge.begun();
+            }
+            self.pass(size, bytes);
+            return Ok(());
+        };
+        cursor.withhold(head);
+        reading.assembler.begin(head, mask).map_err(|violation| Stop::Refused(violation.refusal(judge.from)))?;
+        self.withheld.get_or_insert(self.end);
+        self.end += size;
+        self.conclude(cursor, bytes, judge, reading)
+    }
+
+    /// Where the message that is read has come to its end, it is judged, and goes on or does not.
+    fn conclude(&mut self, cursor: &Cursor, bytes: &mut [u8], judge: &mut Judge<'_>, reading: &mut Reading) -> Result<(), Stop> {
+        if !reading.assembler.is_whole(cursor) {
+            return Ok(());
+        }
+        let message = reading.assembler.message().map_err(|violation| Stop::Refused(violation.refusal(judge.from)))?;
+        let fate = judge.message(&message).map_err(Stop::Refused)?;
+        let start = self.withheld.take().unwrap_or(self.end);
+        match fate {
+            Fate::Drop(_) | Fate::Reply(..) => reading.wire.clear(),
+            Fate::Replace(other) => {
+                reading.wire.clear();
+                own::message(judge.from.other(), &other, &mut self.behind);
+                judge.begun();
+                judge.payload(other.as_bytes().len() as u64);
+            }
+            Fate::Pass => {
+                judge.begun();
+                judge.payload(cursor.message_length());
+                if !reading.wire.is_empty() {
+                    self.behind.append(&mut reading.wire);
+                    self.behind.extend_from_slice(bytes.get(start..self.end).unwrap_or_default());
+                } else {
+                    self.pass_from(start, bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// So many bytes from where was looked last go on.
+    fn pass(&mut self, count: usize, bytes: &mut [u8]) {
+        let start = self.end;
+        self.end += count;
+        self.pass_from(start, bytes);
+    }
+
+    /// What was looked at from there on goes on. Each byte is moved once at most, however much was left out before it.
+    fn pass_from(&mut self, start: usize, bytes: &mut [u8]) {
+        if !self.behind.is_empty() {
+            return self.behind.extend_from_slice(bytes.get(start..self.end).unwrap_or_default());
+        }
+        if self.kept != start {
+            bytes.copy_within(start..self.end, self.kept);
+        }
+        self.kept += self.end - start;
+    }
+
+    /// Frames that are kept back make room for what comes between them, or for the next read.
+    fn put_aside(&mut self, bytes: &[u8], reading: Option<&mut Reading>) {
+        if let (Some(start), Some(reading)) = (self.withheld.take(), reading) {
+            reading.wire.extend_from_slice(bytes.get(start..self.end).unwrap_or_default());
+        }
+    }
+
+    fn control(
+        &mut self,
+        frame: &ControlFrame,
+        cursor: &mut Cursor,
+        bytes: &mut [u8],
+        judge: &mut Judge<'_>,
+        reading: Option<&mut Reading>,
+    ) -> Result<(), Stop> {
+        let is_within = self.withheld.is_some();
+        self.put_aside(bytes, reading);
         if frame.opcode == Opcode::Pong && own::is_pong(frame.payload()) {
             self.end += frame.size;
-            return;
-        }
-        match judge.head(cursor, &frame.head()) {
-            Ok(Pace::Go) => self.pass(frame.size, bytes),
-            Ok(Pace::HoldUntil(until)) => {
-                cursor.unread_control();
-                self.stop = Some(Stop::Held(until));
-                return;
-            }
-            Ok(Pace::Skip | Pace::SkipAndTell(_)) => {
-                self.end += frame.size;
-                return;
-            }
-            Err(refusal) => {
-                self.stop = Some(Stop::Refused(refusal));
-                return;
+        } else {
+            match judge.head(cursor, &frame.head()).map_err(Stop::Refused)? {
+                Pace::Go => self.pass(frame.size, bytes),
+                Pace::Skip | Pace::SkipAndTell(_) => self.end += frame.size,
+                Pace::HoldUntil(until) => {
+                    cursor.unread_control();
+                    return Err(Stop::Held(until));
+                }
             }
         }
+        self.withheld = is_within.then_some(self.end);
         if frame.opcode == Opcode::Close {
             // The cursor has read this payload before: it parses.
-            self.stop = Some(Stop::Closed(Close::parse(frame.payload()).unwrap_or_default()));
+            return Err(Stop::Closed(Close::parse(frame.payload()).unwrap_or_default()));
         }
+        Ok(())
     }
 }

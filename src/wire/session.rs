@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::stage::{Client, Ending, Inspector, Refusal, Side};
 
+use super::outbox::Outbox;
 use super::terminal::Responder;
 use super::tick::{Tick, Ticks};
 
@@ -36,23 +37,25 @@ pub trait Session: Send {
     /// When to poll next though no socket is ready; only an ending has deadlines.
     fn deadline(&self) -> Option<Tick>;
 
+    /// When a message must have ended that an edit has caught in the middle, as it wants messages read that go on as they come.
+    fn overdue(&self) -> Option<Tick>;
+
     /// When to poll next for a frame that an inspector holds. Ticks are too coarse for it.
     fn held_until(&self) -> Option<Instant>;
 
     /// Gives up its inspectors, for those that stay to be adopted again before it is polled next.
     fn inspectors(&mut self) -> Vec<Inspector>;
 
-    /// Goes by these rules from the next frame's head on.
-    fn adopt(&mut self, rules: Rules);
+    /// Goes by these rules from the next frame's head on; who reads messages, from the next message on. One that goes on already has
+    /// `close_timeout` to end, or ends the connection.
+    fn adopt(&mut self, rules: Rules, now: Tick);
 }
 
 /// What a live session goes by, and an edit of the config may change.
 pub struct Rules {
-    /// The largest message of each side, in payload bytes on the wire.
-    pub max_message: MaxMessage,
-    /// How long a peer may take over its part of an ending that has not begun.
-    pub close_timeout: Ticks,
-    /// Asked at each frame's head, in this order.
+    /// From now on; an ending that has begun keeps its time.
+    pub limits: Limits,
+    /// Asked at each frame's head, or shown each message, in this order.
     pub inspectors: Vec<Inspector>,
     /// What answers from now on, where the gateway answers itself; none leaves it to the one that does.
     pub responder: Option<Box<dyn Responder>>,
@@ -78,14 +81,23 @@ pub struct Activity {
 pub struct Settings {
     /// The connection's facts; its counters are kept up as messages pass.
     pub client: Arc<Client>,
-    /// The largest message of each side, in payload bytes on the wire.
-    pub max_message: MaxMessage,
+    /// What it may take.
+    pub limits: Limits,
     /// Whether both handshakes agreed on permessage-deflate.
     pub compression: bool,
+    /// Asked at each frame's head, or shown each message, in this order.
+    pub inspectors: Vec<Inspector>,
+}
+
+/// What a session may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest message of each side, in payload bytes on the wire.
+    pub max_message: MaxMessage,
     /// How long a peer may take over its part of an ending.
     pub close_timeout: Ticks,
-    /// Asked at each frame's head, in this order.
-    pub inspectors: Vec<Inspector>,
+    /// How many bytes of the gateway's own messages may wait for a peer before nothing more is read that adds to them.
+    pub send_queue: usize,
 }
 
 /// The largest message of each side, in payload bytes on the wire.
@@ -102,31 +114,37 @@ pub(super) struct Terms {
     pub client: Arc<Client>,
     pub inspectors: Box<[Inspector]>,
     pub close_timeout: Ticks,
-    /// What an inspector wants the client told; a later one finds it told already.
-    pub notice: Option<Box<str>>,
-    /// What inspectors only report, one refusal each, until it is told of.
-    pub reports: Vec<Refusal>,
+    pub send_queue: usize,
+    /// Whose messages somebody reads: the client's, the backend's.
+    reads: [bool; 2],
+    /// What inspectors have said.
+    pub outbox: Outbox,
 }
 
 impl Terms {
     /// Goes by these from now on.
     pub(super) fn adopt(&mut self, rules: Rules) {
-        (self.inspectors, self.close_timeout) = (rules.inspectors.into(), rules.close_timeout);
+        (self.close_timeout, self.send_queue) = (rules.limits.close_timeout, rules.limits.send_queue);
+        (self.reads, self.inspectors) = (read_by(&rules.inspectors), rules.inspectors.into());
     }
 
-    /// Tells of what inspectors only report.
-    pub(super) fn report(&mut self, tell: Tell<'_>) {
-        for mut refusal in std::mem::take(&mut self.reports) {
-            tell(&mut refusal);
-        }
+    /// Whether somebody reads the messages of this side.
+    pub(super) fn reads(&self, from: Side) -> bool {
+        let [client, upstream] = self.reads;
+        if from == Side::Client { client } else { upstream }
     }
 }
 
 impl From<Settings> for Terms {
     fn from(settings: Settings) -> Self {
-        let Settings { client, inspectors, close_timeout, .. } = settings;
-        Self { client, inspectors: inspectors.into(), close_timeout, notice: None, reports: Vec::new() }
+        let Settings { client, inspectors, limits: Limits { close_timeout, send_queue, .. }, .. } = settings;
+        let reads = read_by(&inspectors);
+        Self { client, inspectors: inspectors.into(), close_timeout, send_queue, reads, outbox: Outbox::default() }
     }
+}
+
+fn read_by(inspectors: &[Inspector]) -> [bool; 2] {
+    [Side::Client, Side::Upstream].map(|side| inspectors.iter().any(|inspector| inspector.reads(side)))
 }
 
 /// The most turns one poll takes before it lets other connections run.

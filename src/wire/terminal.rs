@@ -5,30 +5,28 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::stage::{Ending, Inspector, Message, Opcode, Pace, Refusal, Side};
+use crate::stage::{Ending, Fate, Inspector, Message, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
 use super::closing::{Closing, Due, Source, lost};
 use super::flow::{Farewell, Flow, Turning};
+use super::judge::Judge;
 use super::leg::Leg;
 use super::message::{Assembler, Item};
 use super::own;
 use super::pump::Turn;
-use super::scan::Judge;
+use super::reading::Reading;
 use super::scratch;
 use super::session::{Activity, Rules, Session, Settings, TURNS, Tell, Terms};
 use super::tick::Tick;
 
-/// How much of answers is queued before the rest of what was read has to wait; one answer may exceed it.
-const MAX_QUEUE: usize = 64 * 1024;
-
 /// What speaks for a terminated endpoint, one for each connection.
 pub trait Responder: Send {
     /// What the client is sent first.
-    fn greet(&mut self) -> Option<Message>;
+    fn greet(&mut self) -> Option<Message<'static>>;
 
     /// What the client is sent for this message.
-    fn answer(&mut self, message: Message) -> Option<Message>;
+    fn answer<'a>(&mut self, message: Message<'a>) -> Option<Message<'a>>;
 }
 
 /// Says nothing: for a connection that is opened only to be told why it is closed.
@@ -36,11 +34,11 @@ pub trait Responder: Send {
 pub struct Silent;
 
 impl Responder for Silent {
-    fn greet(&mut self) -> Option<Message> {
+    fn greet(&mut self) -> Option<Message<'static>> {
         None
     }
 
-    fn answer(&mut self, _message: Message) -> Option<Message> {
+    fn answer<'a>(&mut self, _message: Message<'a>) -> Option<Message<'a>> {
         None
     }
 }
@@ -58,7 +56,7 @@ pub struct Terminal<C> {
 impl<C> Terminal<C> {
     /// The client's handshake is done; nothing but pongs has been sent behind it.
     pub fn new(mut leg: Leg<C>, responder: Box<dyn Responder>, settings: Settings, now: Tick) -> Self {
-        leg.open(Side::Client, settings.max_message.client, false, now);
+        leg.open(Side::Client, settings.limits.max_message.client, false, now);
         Self { leg, responder, terms: settings.into(), closing: None, is_greeted: false }
     }
 
@@ -108,7 +106,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         for _ in 0..TURNS {
             let turn = self.turn(cx, now, buffer);
             let mut has_moved = self.note(turn, now, tell);
-            self.terms.report(tell);
+            self.terms.outbox.tell(tell);
             if self.closing.is_some() {
                 has_moved |= self.leg.part(cx, now, Source::WHOLE, true);
                 if self.leg.is_gone() {
@@ -148,12 +146,9 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
             Flow::Ended => return Turn::Blocked,
         }
         self.leg.release();
-        if !self.leg.is_clear() {
-            if self.leg.drain(cx, now).is_pending() {
-                self.leg.hold();
-                return Turn::Blocked;
-            }
-            self.leg.resume(now);
+        if !self.leg.is_clear() && self.leg.drain(cx, now).is_pending() {
+            self.leg.hold();
+            return Turn::Blocked;
         }
         if !self.is_greeted {
             self.greet(cx, now);
@@ -164,6 +159,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
             // A socket that takes no more will not be there when it is due.
             return if self.leg.is_broken() { Turn::Idle } else { Turn::Blocked };
         }
+        self.leg.resume(now);
         let Poll::Ready(bytes) = self.leg.fill(cx, now, buffer) else {
             return Turn::Idle;
         };
@@ -178,7 +174,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         self.is_greeted = true;
         if let Some(greeting) = self.responder.greet() {
             let mut out = Vec::new();
-            own::message(&greeting, &mut out);
+            own::message(Side::Client, &greeting, &mut out);
             self.terms.client.counters.add(Side::Upstream, 1, greeting.as_bytes().len() as u64);
             self.leg.send(cx, now, &out, None);
         }
@@ -186,26 +182,25 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
 
     fn answer(&mut self, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn {
         let is_judged = std::mem::take(&mut self.leg.is_judged);
+        let most = self.terms.send_queue;
         let (mut judge, client) = Judge::new(Side::Client, now, &mut self.terms, is_judged);
-        let mut answers = Answers { responder: &mut *self.responder, out: Vec::new(), messages: 0, bytes: 0, held: None };
-        let mut reading = self.leg.reading.take().unwrap_or_default();
-        let (taken, turn) = answers.give(&mut reading, &mut self.leg, bytes, &mut judge);
+        let mut answers = Answers { responder: &mut *self.responder, most, out: Vec::new(), messages: 0, bytes: 0, held: None };
+        let mut reading = self.leg.reading.take().unwrap_or_else(Reading::take);
+        let (taken, turn) = answers.give(&mut reading.assembler, &mut self.leg, bytes, &mut judge);
         let Answers { mut out, messages, bytes: answered, held, .. } = answers;
         client.counters.add(Side::Upstream, messages, answered);
         if judge.settle(client) {
             self.leg.passed_data(now);
         }
+        self.leg.read_on(reading);
+        out.append(&mut self.terms.outbox.take(Side::Client));
         if matches!(turn, Turn::Moved) {
-            self.leg.reading = Some(reading);
             let rest = bytes.get(taken..).unwrap_or_default();
             match held {
                 Some(until) => self.leg.wait(until, rest),
-                None if out.len() < MAX_QUEUE => self.leg.keep(rest),
+                None if out.len() < most => self.leg.keep(rest),
                 None => self.leg.keep_fresh(rest),
             }
-        }
-        if let Some(text) = self.terms.notice.take() {
-            out.extend(own::text(&text));
         }
         self.leg.send(cx, now, &out, None);
         turn
@@ -215,6 +210,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
 /// The answers to what one read has brought.
 struct Answers<'a> {
     responder: &'a mut dyn Responder,
+    /// How much of them is queued before the rest of what was read has to wait; one answer may exceed it.
+    most: usize,
     out: Vec<u8>,
     messages: u64,
     bytes: u64,
@@ -226,7 +223,7 @@ impl Answers<'_> {
     /// Answers until the bytes or the room for answers are used up; says how many bytes were taken.
     fn give<C>(&mut self, reading: &mut Assembler, leg: &mut Leg<C>, bytes: &[u8], judge: &mut Judge<'_>) -> (usize, Turn) {
         let mut taken = 0;
-        while self.out.len() < MAX_QUEUE {
+        while self.out.len() < self.most {
             let rest = bytes.get(taken..).unwrap_or_default();
             let item = match reading.read(&mut leg.cursor, rest, judge.now, |cursor, head| judge.head(cursor, head)) {
                 Ok((count, item)) => {
@@ -237,7 +234,11 @@ impl Answers<'_> {
             };
             match item {
                 None => break,
-                Some(Item::Message(message)) => self.message(message, judge),
+                Some(Item::Message(message)) => {
+                    if let Err(refusal) = self.message(message, judge) {
+                        return (taken, Turn::Refused(refusal));
+                    }
+                }
                 Some(Item::Held(until)) => {
                     self.held = Some(until);
                     break;
@@ -265,13 +266,22 @@ impl Answers<'_> {
         (taken, Turn::Moved)
     }
 
-    fn message(&mut self, message: Message, judge: &mut Judge<'_>) {
-        judge.payload(message.as_bytes().len());
+    fn message(&mut self, message: Message<'_>, judge: &mut Judge<'_>) -> Result<(), Box<Refusal>> {
+        let fate = judge.message(&message)?;
+        self.out.append(&mut judge.outbox.take(Side::Client));
+        let message = match fate {
+            Fate::Drop(_) | Fate::Reply(..) => return Ok(()),
+            Fate::Replace(other) => other,
+            Fate::Pass => message,
+        };
+        judge.begun();
+        judge.payload(message.as_bytes().len() as u64);
         if let Some(answer) = self.responder.answer(message) {
-            own::message(&answer, &mut self.out);
+            own::message(Side::Client, &answer, &mut self.out);
             self.messages += 1;
             self.bytes += answer.as_bytes().len() as u64;
         }
+        Ok(())
     }
 }
 
@@ -298,6 +308,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send> Session for Terminal<C> {
         self.closing.as_ref().map(|closing| closing.deadline(self.leg.is_waiting()))
     }
 
+    fn overdue(&self) -> Option<Tick> {
+        None
+    }
+
     fn held_until(&self) -> Option<Instant> {
         self.leg.held_until()
     }
@@ -306,8 +320,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send> Session for Terminal<C> {
         std::mem::take(&mut self.terms.inspectors).into_vec()
     }
 
-    fn adopt(&mut self, mut rules: Rules) {
-        self.leg.cursor.limit(rules.max_message.client);
+    fn adopt(&mut self, mut rules: Rules, _now: Tick) {
+        self.leg.cursor.limit(rules.limits.max_message.client);
         if let Some(responder) = rules.responder.take() {
             self.responder = responder;
         }

@@ -21,7 +21,7 @@ const LIMIT: usize = 1000;
 /// What stood in a stream, in order.
 #[derive(Debug, PartialEq, Eq)]
 enum Seen {
-    Message(Message),
+    Message(Message<'static>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Option<u16>, String),
@@ -53,7 +53,7 @@ fn ours(from: Side, bytes: &[u8], cuts: &[usize]) -> (Vec<Seen>, End) {
                     match item {
                         None => break,
                         Some(Item::Held(_)) => unreachable!("nobody holds"),
-                        Some(Item::Message(message)) => read.push(Seen::Message(message)),
+                        Some(Item::Message(message)) => read.push(Seen::Message(message.into_owned())),
                         Some(Item::Control(frame)) => match frame.opcode {
                             Opcode::Ping => read.push(Seen::Ping(frame.payload().to_vec())),
                             Opcode::Pong => read.push(Seen::Pong(frame.payload().to_vec())),
@@ -100,8 +100,8 @@ fn theirs(from: Side, bytes: &[u8]) -> (Vec<Seen>, End) {
     loop {
         use tungstenite::Message as Theirs;
         read.push(match socket.read() {
-            Ok(Theirs::Text(text)) => Seen::Message(Message::Text(text.to_string())),
-            Ok(Theirs::Binary(bytes)) => Seen::Message(Message::Binary(bytes.to_vec())),
+            Ok(Theirs::Text(text)) => Seen::Message(text.to_string().into()),
+            Ok(Theirs::Binary(bytes)) => Seen::Message(Message::Binary(bytes.to_vec().into())),
             Ok(Theirs::Ping(payload)) => Seen::Ping(payload.to_vec()),
             Ok(Theirs::Pong(payload)) => Seen::Pong(payload.to_vec()),
             Ok(Theirs::Close(close)) => {

@@ -10,10 +10,10 @@ use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use wsgate::stage::client::Counters;
 use wsgate::stage::pipeline::{Inspector, Step};
-use wsgate::stage::{Client, Ending, FrameInspector, Mode, Outcome, Peer, Refusal, Side, Stage};
+use wsgate::stage::{Client, Ending, FrameInspector, MessageInspector, Mode, Outcome, Peer, Refusal, Side, Stage};
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
-use wsgate::wire::session::{Activity, MaxMessage, Session, Settings};
+use wsgate::wire::session::{Activity, Limits, MaxMessage, Rules, Session, Settings};
 use wsgate::wire::terminal::{Responder, Terminal};
 use wsgate::wire::tick::{Tick, Ticks};
 
@@ -44,11 +44,12 @@ pub(crate) struct Setup {
     pub(crate) max_message: u64,
     pub(crate) compression: bool,
     pub(crate) inspectors: Vec<Box<dyn FrameInspector>>,
+    pub(crate) readers: Vec<Box<dyn MessageInspector>>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { room: 1 << 20, early: Default::default(), max_message: 1000, compression: false, inspectors: Vec::new() }
+        Self { room: 1 << 20, early: Default::default(), max_message: 1000, compression: false, inspectors: Vec::new(), readers: Vec::new() }
     }
 }
 
@@ -108,12 +109,17 @@ impl Setup {
     fn settings(self, client: &Arc<Client>) -> Settings {
         Settings {
             client: client.clone(),
-            max_message: MaxMessage { client: self.max_message, upstream: self.max_message },
+            limits: limits(self.max_message),
             compression: self.compression,
-            close_timeout: Ticks::new(CLOSE_TIMEOUT),
-            inspectors: self.inspectors.into_iter().map(inspector).collect(),
+            inspectors: self.inspectors.into_iter().map(inspector).chain(self.readers.into_iter().map(reader)).collect(),
         }
     }
+}
+
+/// Limits with this one on messages.
+pub(crate) fn limits(max_message: u64) -> Limits {
+    let max_message = MaxMessage { client: max_message, upstream: max_message };
+    Limits { max_message, close_timeout: Ticks::new(CLOSE_TIMEOUT), send_queue: 1 << 16 }
 }
 
 /// A stage that does nothing, for inspectors of the tests' own to be of.
@@ -122,7 +128,15 @@ struct Plain;
 impl Stage for Plain {}
 
 pub(crate) fn inspector(inner: Box<dyn FrameInspector>) -> Inspector {
-    Inspector::new(Step { name: "test.plain".into(), mode: Mode::Enforce, stage: Arc::new(Plain) }, inner)
+    Inspector::frames(plain(), inner)
+}
+
+pub(crate) fn reader(inner: Box<dyn MessageInspector>) -> Inspector {
+    Inspector::messages(plain(), inner)
+}
+
+fn plain() -> Step {
+    Step { name: "test.plain".into(), mode: Mode::Enforce, stage: Arc::new(Plain) }
 }
 
 pub(crate) fn relay() -> Bench {
@@ -143,7 +157,7 @@ impl Bench {
     /// Lets time pass, and polls as the deadline asks.
     pub(crate) fn pass(&mut self, ticks: u32) -> &mut Self {
         self.now += ticks;
-        if self.session.deadline().is_some_and(|deadline| deadline <= Tick::new(self.now)) {
+        if self.session.deadline().or(self.session.overdue()).is_some_and(|deadline| deadline <= Tick::new(self.now)) {
             self.poll();
         }
         self
@@ -169,6 +183,13 @@ impl Bench {
     pub(crate) fn end(&mut self, outcome: Outcome) -> &mut Self {
         self.session.end(Box::new(Refusal::new(outcome)), Tick::new(self.now));
         self.poll()
+    }
+
+    /// An edit puts these in the place of the inspectors there are.
+    pub(crate) fn adopt(&mut self, max_message: u64, inspectors: Vec<Inspector>) -> &mut Self {
+        self.session.inspectors();
+        self.session.adopt(Rules { limits: limits(max_message), inspectors, responder: None }, Tick::new(self.now));
+        self
     }
 
     pub(crate) fn ping(&mut self, side: Side) -> bool {

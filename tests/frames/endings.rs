@@ -4,10 +4,10 @@ use wsgate::stage::refusal::{FORBIDDEN, LIFETIME, TOKEN_EXPIRED};
 use wsgate::stage::{Refusal, Side};
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
-use wsgate::wire::session::{MaxMessage, Session, Settings};
-use wsgate::wire::tick::{Tick, Ticks};
+use wsgate::wire::session::{Session, Settings};
+use wsgate::wire::tick::Tick;
 
-use super::bench::{Bench, CLOSE_TIMEOUT, Nowhere, Setup, facts, relay};
+use super::bench::{Bench, CLOSE_TIMEOUT, Nowhere, Setup, facts, limits, relay};
 use super::bytes::{BINARY, CLOSE, TEXT, close, closing, frame, frames};
 
 const SIDES: [Side; 2] = [Side::Client, Side::Upstream];
@@ -307,9 +307,8 @@ fn a_socket_that_takes_no_more_and_has_nothing_to_give_is_lost() {
 fn two_peers_that_take_nothing_any_more_are_both_given_up() {
     let settings = Settings {
         client: facts(),
-        max_message: MaxMessage { client: 1000, upstream: 1000 },
+        limits: limits(1000),
         compression: false,
-        close_timeout: Ticks::new(CLOSE_TIMEOUT),
         inspectors: Vec::new(),
     };
     let (client, upstream) = (Nowhere(frame(Side::Client, BINARY, b"x")), Nowhere(frame(Side::Upstream, BINARY, b"x")));

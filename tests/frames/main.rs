@@ -17,5 +17,6 @@ mod forwarding;
 mod liveness;
 mod over_tcp;
 mod pacing;
+mod reading;
 mod refusals;
 mod terminal;

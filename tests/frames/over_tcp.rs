@@ -10,10 +10,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use wsgate::stage::Ending;
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
-use wsgate::wire::session::{MaxMessage, Session, Settings};
-use wsgate::wire::tick::{Tick, Ticks};
+use wsgate::wire::session::{Session, Settings};
+use wsgate::wire::tick::Tick;
 
-use super::bench::facts;
+use super::bench::{facts, limits};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -28,9 +28,8 @@ async fn connected() -> (Socket, Socket, impl Future<Output = Ending>) {
     let ((client, near_client), (near_upstream, upstream)) = (pair().await, pair().await);
     let settings = Settings {
         client: facts(),
-        max_message: MaxMessage { client: u64::MAX, upstream: u64::MAX },
+        limits: limits(u64::MAX),
         compression: false,
-        close_timeout: Ticks::new(50),
         inspectors: Vec::new(),
     };
     let mut relay = Relay::new(Leg::new(near_client, Vec::new()), Leg::new(near_upstream, Vec::new()), settings, Tick::new(0));

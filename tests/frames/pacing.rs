@@ -37,11 +37,11 @@ fn leave_out_four(with: Pace) -> Setup {
 struct Echo;
 
 impl Responder for Echo {
-    fn greet(&mut self) -> Option<Message> {
+    fn greet(&mut self) -> Option<Message<'static>> {
         None
     }
 
-    fn answer(&mut self, message: Message) -> Option<Message> {
+    fn answer<'a>(&mut self, message: Message<'a>) -> Option<Message<'a>> {
         Some(message)
     }
 }
@@ -272,4 +272,13 @@ fn a_frame_that_cannot_be_left_out_goes_on() {
     ];
     bench.send(Side::Client, &parts.concat());
     assert_eq!(bench.receive(Side::Upstream), [&parts[0][..], &parts[2], &parts[3]].concat());
+}
+
+#[test]
+fn a_side_that_was_held_and_is_read_again_must_answer_pings_again() {
+    let (setup, _) = paced(|head| if head.length == 6 { Pace::HoldUntil(Instant::now()) } else { Pace::Go });
+    let held = frame(Side::Client, TEXT, b"second");
+    let mut bench = setup.relay();
+    assert_eq!(bench.send(Side::Client, &held).poll().receive(Side::Upstream), held);
+    assert!(!bench.activity(Side::Client).blocked);
 }

@@ -4,8 +4,6 @@ use std::sync::{Arc, Mutex};
 
 use wsgate::stage::refusal::RATE_LIMITED;
 use wsgate::stage::{FrameHead, FrameInspector, Opcode, Pace, Refusal, Side};
-use wsgate::wire::session::{MaxMessage, Rules};
-use wsgate::wire::tick::Ticks;
 
 use super::bench::{Setup, inspector, relay};
 use super::bytes::{BINARY, CLOSE, PING, TEXT, close, closing, frame, frames};
@@ -96,12 +94,7 @@ fn inspectors_adopted_later_judge_from_the_next_head_on() {
     bench.send(Side::Client, &text[..9]);
     let seen = Arc::default();
     assert!(bench.session.inspectors().is_empty());
-    bench.session.adopt(Rules {
-        max_message: MaxMessage { client: 10, upstream: 10 },
-        close_timeout: Ticks::new(1),
-        inspectors: vec![inspector(Box::new(Third(Arc::clone(&seen))))],
-        responder: None,
-    });
+    bench.adopt(10, vec![inspector(Box::new(Third(Arc::clone(&seen))))]);
     bench.send(Side::Client, &text[9..]).send(Side::Upstream, &close(Side::Upstream, 1000, ""));
     assert_eq!(*seen.lock().unwrap(), [(Side::Upstream, Opcode::Close, 2)]);
 }

@@ -18,11 +18,11 @@ use super::bytes::{BINARY, CLOSE, PING, PONG, TEXT, close, closing, frame, frame
 struct Echo;
 
 impl Responder for Echo {
-    fn greet(&mut self) -> Option<Message> {
-        Some(Message::Text("welcome".to_owned()))
+    fn greet(&mut self) -> Option<Message<'static>> {
+        Some("welcome".into())
     }
 
-    fn answer(&mut self, message: Message) -> Option<Message> {
+    fn answer<'a>(&mut self, message: Message<'a>) -> Option<Message<'a>> {
         Some(message)
     }
 }
@@ -73,11 +73,11 @@ fn a_read_of_many_messages_waits_where_the_answers_to_it_exceed_the_queue() {
     /// Answers each message with a thousand times as much.
     struct Loud;
     impl Responder for Loud {
-        fn greet(&mut self) -> Option<Message> {
+        fn greet(&mut self) -> Option<Message<'static>> {
             None
         }
-        fn answer(&mut self, _: Message) -> Option<Message> {
-            Some(Message::Binary(vec![1; 10_000]))
+        fn answer<'a>(&mut self, _: Message<'a>) -> Option<Message<'a>> {
+            Some(Message::Binary(vec![1; 10_000].into()))
         }
     }
     let mut bench = Setup { room: 30_000, ..Setup::default() }.terminal(Loud);
@@ -148,12 +148,12 @@ async fn a_first_message_is_read_alone_and_pings_before_it_are_answered() {
     let behind = frame(Side::Client, TEXT, b"behind it");
     client.write_all(&behind).await.unwrap();
     let message = first_message(&mut leg, 100, Tick::new(0)).await.unwrap();
-    assert_eq!(message, Message::Text("token".to_owned()));
+    assert_eq!(message, "token".into());
     let mut pong = [0; 3];
     client.read_exact(&mut pong).await.unwrap();
     assert_eq!(pong[..], frame(Side::Upstream, PONG, b"p"));
     // What follows is still there, for a session or another call.
-    assert_eq!(first_message(&mut leg, 100, Tick::new(0)).await.unwrap(), Message::Text("behind it".to_owned()));
+    assert_eq!(first_message(&mut leg, 100, Tick::new(0)).await.unwrap(), "behind it".into());
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn a_first_message_that_was_given_up_half_read_can_be_read_on() {
         assert!(reading.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     client.write_all(&text[9..]).await.unwrap();
-    assert_eq!(first_message(&mut leg, 100, Tick::new(0)).await.unwrap(), Message::Text("a token".to_owned()));
+    assert_eq!(first_message(&mut leg, 100, Tick::new(0)).await.unwrap(), "a token".into());
 }
 
 #[tokio::test]

@@ -78,6 +78,9 @@ routes! {
     /// How long a peer may take to answer a Close frame.
     #[schemars(extend("default" = "5s"))]
     close_timeout: Interval,
+    /// How many bytes of messages that the gateway itself sends may wait for a peer: answers, replies, notices. While as many do, nothing is read that would add to them.
+    #[schemars(extend("default" = "256KiB"))]
+    send_queue: Size,
     /// What becomes of permessage-deflate (RFC 7692).
     #[schemars(extend("default" = "pass"))]
     compression: Compression,
@@ -239,6 +242,8 @@ pub struct Route<'a> {
     pub lifetime: Switch<Interval>,
     /// How long a peer may take to answer a Close frame; 5 s unless set.
     pub close_timeout: Interval,
+    /// How many bytes of the gateway's own messages may wait for a peer; 256 KiB unless set.
+    pub send_queue: Size,
     /// What becomes of permessage-deflate.
     pub compression: Compression,
     /// Headers for the backend and their claims.
@@ -270,6 +275,7 @@ impl<'a> Route<'a> {
             idle: table.idle.or(defaults.idle).unwrap_or(Switch::Off),
             lifetime: table.lifetime.or(defaults.lifetime).unwrap_or(Switch::Off),
             close_timeout: table.close_timeout.or(defaults.close_timeout).unwrap_or(Interval::seconds(5)),
+            send_queue: table.send_queue.or(defaults.send_queue).unwrap_or(Size::bytes(256 << 10)),
             compression: table.compression.or(defaults.compression).unwrap_or_default(),
             forward_claims: table.forward_claims.as_ref().or(defaults.forward_claims.as_ref()),
             on_reload: table.on_reload.or(defaults.on_reload).unwrap_or_default(),

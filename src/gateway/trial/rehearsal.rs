@@ -21,7 +21,7 @@ use crate::stage::client::ForwardFirst;
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, INTERNAL, NO_ROUTE, Refusal, Verdict};
 use crate::stage::supposed::{Shown, Supposed};
-use crate::stage::{Client, FirstMessage, Message, Peer, Pipeline};
+use crate::stage::{Client, FirstMessage, Peer, Pipeline};
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::handshake;
 use crate::wire::head::{Reader, Unread};
@@ -243,7 +243,7 @@ impl<'a> Rehearsal<'a> {
                 ..Refusal::new(AUTH_TIMEOUT).rule("no message is sent").at("first_message.timeout")
             }));
         };
-        peer.say(&Message::Text(text.clone()));
+        peer.say(&text.as_str().into());
         let read = first_message(leg, wanted.max, Tick::default()).now_or_never();
         let read = read.unwrap_or_else(|| Err(NoMessage::Refused(Box::new(Refusal::new(AUTH_TIMEOUT)))));
         if is_message {

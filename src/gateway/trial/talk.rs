@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
 use crate::stage::pipeline::{Step, tell};
-use crate::stage::{Client, FrameHead, FrameInspector, Inspect, Inspector, Message, Pace, Refusal, Side};
+use crate::stage::{self, Client, FrameHead, FrameInspector, Inspect, Inspector, Message, MessageInspector, Pace, Refusal, Side};
 use crate::wire::leg::Leg;
 use crate::wire::memory::{Heard, Peer, Stream};
 use crate::wire::relay::Relay;
@@ -45,10 +45,11 @@ pub enum Fate {
 
 type Remarks = Arc<Mutex<Vec<(Arc<str>, Remark)>>>;
 
-/// What an inspector has said of a frame.
+/// What an inspector has said of a frame or message.
 enum Remark {
     Held(Duration),
     LeftOut,
+    Replaced,
     WouldRefuse(Box<Refusal>),
 }
 
@@ -69,15 +70,14 @@ impl Talk {
     pub(super) fn open(
         (client, listener, route): (Client, Arc<Listener>, Arc<Route>),
         (peer, leg): (Peer, Leg<Stream>),
-        first: Option<&Message>,
+        first: Option<&Message<'static>>,
     ) -> Self {
         let (client, remarks, now) = (Arc::new(client), Remarks::default(), Tick::default());
         let steps = listener.pipeline.steps().chain(route.pipeline.steps());
         let settings = Settings {
             client: client.clone(),
-            max_message: route.max_message,
+            limits: route.limits(),
             compression: false,
-            close_timeout: route.times.close.into(),
             inspectors: steps.filter_map(|step| Heeding::of(step, &client, &remarks)).collect(),
         };
         let (backend, stream) = Peer::new();
@@ -105,7 +105,7 @@ impl Talk {
 
     /// Sends a message.
     pub(super) fn say(&mut self, text: &str) -> Sent {
-        self.peer.say(&Message::Text(text.to_owned()));
+        self.peer.say(&text.into());
         self.turn();
         let remarks = std::mem::take(&mut *self.remarks.lock().unwrap_or_else(PoisonError::into_inner));
         let held = remarks.iter().filter_map(|(_, remark)| if let Remark::Held(time) = remark { Some(*time) } else { None }).max();
@@ -145,7 +145,7 @@ impl Talk {
 
     fn hear(&self) -> Vec<String> {
         let heard = self.peer.hear().into_iter().filter_map(|heard| match heard {
-            Heard::Message(Message::Text(text)) => Some(text),
+            Heard::Message(Message::Text(text)) => Some(text.into_owned()),
             Heard::Message(Message::Binary(bytes)) => Some(format!("({} bytes of binary)", bytes.len())),
             // What refuses says what a Close does.
             Heard::Close(_) => None,
@@ -159,6 +159,7 @@ impl Remark {
         match self {
             Self::Held(time) => format!("holds it for {:.1} s", time.as_secs_f64()),
             Self::LeftOut => "leaves it out".to_owned(),
+            Self::Replaced => "puts another in its place".to_owned(),
             Self::WouldRefuse(refusal) => {
                 let rule = refusal.rule.as_ref().map(|rule| format!(", {rule}")).unwrap_or_default();
                 format!("would refuse it with {}{rule}, and only reports", refusal.outcome.id)
@@ -177,9 +178,16 @@ struct Heeding {
 impl Heeding {
     /// The inspector of a stage, where it has one.
     fn of(step: &Step, client: &Client, remarks: &Remarks) -> Option<Inspector> {
-        let Inspect::Frames(inner) = step.stage.inspect(client) else { return None };
-        let heeding = Self { stage: step.name.clone(), inner: Inspector::new(step.clone(), inner), remarks: remarks.clone() };
-        Some(Inspector::new(step.clone(), Box::new(heeding)))
+        let heeding = |inner| Box::new(Self { stage: step.name.clone(), inner, remarks: remarks.clone() });
+        match step.stage.inspect(client) {
+            Inspect::Nothing => None,
+            Inspect::Frames(inner) => Some(Inspector::frames(step.clone(), heeding(Inspector::frames(step.clone(), inner)))),
+            Inspect::Messages(inner) => Some(Inspector::messages(step.clone(), heeding(Inspector::messages(step.clone(), inner)))),
+        }
+    }
+
+    fn remark(&self, remark: Remark) {
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push((self.stage.clone(), remark));
     }
 }
 
@@ -191,7 +199,24 @@ impl FrameInspector for Heeding {
             Err(refusal) if refusal.report => (Remark::WouldRefuse(refusal), Pace::Go),
             judged => return judged,
         };
-        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).push((self.stage.clone(), remark));
+        self.remark(remark);
         Ok(pace)
+    }
+}
+
+impl MessageInspector for Heeding {
+    fn reads(&self, from: Side) -> bool {
+        self.inner.reads(from)
+    }
+
+    fn message(&mut self, from: Side, message: &Message<'_>) -> Result<stage::Fate, Box<Refusal>> {
+        let (remark, fate) = match self.inner.message(from, message) {
+            Ok(fate @ (stage::Fate::Drop(_) | stage::Fate::Reply(..))) => (Remark::LeftOut, fate),
+            Ok(fate @ stage::Fate::Replace(_)) => (Remark::Replaced, fate),
+            Err(refusal) if refusal.report => (Remark::WouldRefuse(refusal), stage::Fate::Pass),
+            judged => return judged,
+        };
+        self.remark(remark);
+        Ok(fate)
     }
 }

@@ -62,7 +62,7 @@ mod tests {
         let (mut parts, ()) = http::Request::get(format!("/?{}", query.show("ä b&c%", None).query.unwrap())).body(()).unwrap().into_parts();
         assert_eq!(query.take(&mut parts).unwrap().as_deref(), Some("ä b&c%"));
         for field in [None, Some("token"), Some("payload.token")] {
-            let message = Message::Text(Source::FirstMessage.show("to.ken", field).first_message.unwrap());
+            let message = Message::from(Source::FirstMessage.show("to.ken", field).first_message.unwrap());
             assert_eq!(take::first_message(&message, field).unwrap(), "to.ken", "{field:?}");
         }
     }

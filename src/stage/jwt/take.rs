@@ -43,7 +43,7 @@ pub(super) fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
 ///
 /// # Errors
 /// `TOKEN_MISSING` where it is a JSON object without that field, `TOKEN_INVALID` where nothing of it could be a token.
-pub(super) fn first_message(message: &Message, field: Option<&str>) -> Result<String, Box<Refusal>> {
+pub(super) fn first_message(message: &Message<'_>, field: Option<&str>) -> Result<String, Box<Refusal>> {
     let Message::Text(text) = message else { return Err(invalid("the first message is binary")) };
     let Some(field) = field else { return Ok(text.trim().to_owned()) };
     match serde_json::from_str(text) {

@@ -1,6 +1,7 @@
 //! Pipelines: the stages of a listener or route, run in the order written, phase by phase.
 
 mod group;
+mod inspector;
 mod step;
 mod trail;
 
@@ -17,7 +18,7 @@ use super::{Client, FirstMessage, Peer, Stage};
 use group::{Group, any_of};
 use step::Answer;
 
-pub use step::Inspector;
+pub use inspector::Inspector;
 pub use trail::{Asked, Said};
 
 /// Would-be refusals kept of one judgement; more are only counted.
@@ -184,7 +185,7 @@ impl Pipeline {
         Ok(Progress::Done)
     }
 
-    /// What is to judge this connection's frames, in order. Of `before`, the inspectors that judged them until now, those that a stage
+    /// What is to judge this connection's frames and messages, in order. Of `before`, the inspectors that judged them until now, those that a stage
     /// of this pipeline has made are taken over, with all they remember of the connection.
     pub fn inspect(&self, client: &Client, before: &mut Vec<Inspector>) -> Vec<Inspector> {
         let inspector = |step: &Step| {
@@ -193,7 +194,8 @@ impl Pipeline {
             }
             match step.stage.inspect(client) {
                 Inspect::Nothing => None,
-                Inspect::Frames(inner) => Some(Inspector::new(step.clone(), inner)),
+                Inspect::Frames(inner) => Some(Inspector::frames(step.clone(), inner)),
+                Inspect::Messages(inner) => Some(Inspector::messages(step.clone(), inner)),
             }
         };
         self.steps().filter_map(inspector).collect()

@@ -1,7 +1,6 @@
 //! One step of a pipeline: its stage is asked, and its refusals are signed and let hold or only found.
 
-use crate::stage::refusal::{INTERNAL, RATE_LIMITED, Refusal, TOKEN_MISSING, Verdict};
-use crate::stage::traffic::{FrameHead, FrameInspector, Pace, Side};
+use crate::stage::refusal::{INTERNAL, Refusal, TOKEN_MISSING, Verdict};
 use crate::stage::{Client, FirstMessage, Judgement};
 
 use super::{Findings, Mode, Step};
@@ -56,49 +55,5 @@ impl Step {
             }
             answer => answer,
         }
-    }
-}
-
-/// A stage's inspector over one connection: its refusals carry the stage's name, and its reports are made once.
-pub struct Inspector {
-    step: Step,
-    inner: Box<dyn FrameInspector>,
-    has_reported: bool,
-}
-
-impl Inspector {
-    /// The inspector that the stage of this step has made.
-    pub fn new(step: Step, inner: Box<dyn FrameInspector>) -> Self {
-        Self { step, inner, has_reported: false }
-    }
-
-    /// Whether the stage that made it is the one of this step, so that a new one would judge as it does.
-    pub(super) fn is_of(&self, step: &Step) -> bool {
-        std::sync::Arc::ptr_eq(&self.step.stage, &step.stage)
-    }
-
-    /// Goes on in another step of the same stage: the mode may have changed.
-    pub(super) fn moved_to(self, step: &Step) -> Self {
-        let has_reported = self.has_reported && self.step.mode == step.mode;
-        Self { step: step.clone(), inner: self.inner, has_reported }
-    }
-
-    /// Asks it at a frame's head, before a byte of the frame has gone on.
-    ///
-    /// # Errors
-    /// The refusal that ends the connection; one with `report` set is to be told of, and ends nothing.
-    pub fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
-        let refusal = match self.inner.begin(from, head) {
-            Ok(Pace::Go) => return Ok(Pace::Go),
-            Ok(pace) if self.step.mode == Mode::Enforce => return Ok(pace),
-            Ok(Pace::HoldUntil(_)) => Box::new(Refusal::new(RATE_LIMITED).rule("would be held")),
-            Ok(_) => Box::new(Refusal::new(RATE_LIMITED).rule("would be left out")),
-            Err(refusal) => refusal,
-        };
-        let refusal = self.step.sign(refusal);
-        if refusal.report && std::mem::replace(&mut self.has_reported, true) {
-            return Ok(Pace::Go);
-        }
-        Err(refusal)
     }
 }

@@ -247,7 +247,7 @@ async fn a_first_message_resumes_at_the_stage_that_asked_for_it() {
         let Progress::FirstMessage(FIRST, resume) = progress else { panic!("{progress:?}") };
         assert_eq!(stages.asked(), ["a", "b"]);
 
-        client.first_message = Some(Message::Text(message.to_owned()));
+        client.first_message = Some(message.into());
         let resumed = pipeline.handshake(resume, &mut client, &mut findings).await;
         assert_eq!(resumed.map_or_else(|refusal| said(&refusal), |progress| format!("{progress:?}")), end);
         assert_eq!(stages.asked().first(), Some(&"b"));
@@ -265,7 +265,7 @@ async fn any_of_waits_for_a_first_message_only_when_no_other_credential_is_there
     assert_eq!(handshake(&group(Say::Refuse(TOKEN_INVALID)), &mut client).await.0, "h: token_invalid");
     let waiting = group(Say::Refuse(TOKEN_MISSING));
     assert!(handshake(&waiting, &mut client).await.0.starts_with("FirstMessage"));
-    client.first_message = Some(Message::Text("yes".to_owned()));
+    client.first_message = Some("yes".into());
     assert_eq!(handshake(&waiting, &mut client).await.0, "Done");
 }
 

@@ -94,7 +94,7 @@ impl Stage for RateLimit {
         Inspect::Frames(limits.inspector(bucket))
     }
 
-    fn leaves_out(&self) -> bool {
+    fn bars_takeover(&self) -> bool {
         self.traffic.as_ref().is_some_and(|limits| limits.leave_out())
     }
 

@@ -32,10 +32,10 @@ fn a_first_message_is_asked_for_only_where_no_header_decides() {
 
     let token = sign(&json!({ "exp": from_now(60), "sub": "alice" }));
     for (message, expected) in [
-        (Message::Text(format!(" {token}\n")), ""),
-        (Message::Text("hello".into()), "token_invalid: malformed token"),
-        (Message::Text(String::new()), "token_invalid: malformed token"),
-        (Message::Binary(token.clone().into()), "token_invalid: the first message is binary"),
+        (format!(" {token}\n").into(), ""),
+        ("hello".into(), "token_invalid: malformed token"),
+        ("".into(), "token_invalid: malformed token"),
+        (Message::Binary(token.clone().into_bytes().into()), "token_invalid: the first message is binary"),
     ] {
         let mut client = sample::client(&[]);
         client.first_message = Some(message);
@@ -44,7 +44,7 @@ fn a_first_message_is_asked_for_only_where_no_header_decides() {
     }
 
     let mut client = sample::client(&[("authorization", "Bearer bad")]);
-    client.first_message = Some(Message::Text(token));
+    client.first_message = Some(token.into());
     let Judgement::Now(verdict) = stage.handshake(&mut client) else { panic!("it was to answer at once") };
     assert_eq!(said(verdict), "token_invalid: malformed token");
 }
@@ -59,7 +59,7 @@ async fn a_pipeline_authenticates_by_a_first_message_and_only_reports_in_report_
     let Progress::FirstMessage(_, resume) = enforced.handshake(Resume::default(), &mut client, &mut findings).await.unwrap() else {
         panic!("it was to ask")
     };
-    client.first_message = Some(Message::Text(sign(&json!({ "exp": from_now(60), "sub": "alice" }))));
+    client.first_message = Some(sign(&json!({ "exp": from_now(60), "sub": "alice" })).into());
     assert_eq!(enforced.handshake(resume, &mut client, &mut findings).await.unwrap(), Progress::Done);
     assert_eq!(client.user(), Some("alice"));
 

@@ -1,0 +1,99 @@
+//! A stage's inspector over one connection: its refusals are signed, and hold or are only reported.
+
+use std::sync::Arc;
+
+use crate::stage::refusal::{FORBIDDEN, Outcome, RATE_LIMITED, Refusal};
+use crate::stage::traffic::{Fate, FrameHead, FrameInspector, Message, MessageInspector, Pace, Side};
+
+use super::{Mode, Step};
+
+/// A stage's inspector over one connection: its refusals carry the stage's name, and its reports are made once.
+pub struct Inspector {
+    step: Step,
+    inner: Inner,
+    has_reported: bool,
+}
+
+/// What it looks at.
+enum Inner {
+    Frames(Box<dyn FrameInspector>),
+    /// The messages of the sides that it reads.
+    Messages { inner: Box<dyn MessageInspector>, client: bool, upstream: bool },
+}
+
+impl Inspector {
+    /// What the stage of this step has made to look at heads.
+    pub fn frames(step: Step, inner: Box<dyn FrameInspector>) -> Self {
+        Self { step, inner: Inner::Frames(inner), has_reported: false }
+    }
+
+    /// What the stage of this step has made to read messages.
+    pub fn messages(step: Step, inner: Box<dyn MessageInspector>) -> Self {
+        let (client, upstream) = (inner.reads(Side::Client), inner.reads(Side::Upstream));
+        Self { step, inner: Inner::Messages { inner, client, upstream }, has_reported: false }
+    }
+
+    /// Whether the stage that made it is the one of this step, so that a new one would judge as it does.
+    pub(super) fn is_of(&self, step: &Step) -> bool {
+        Arc::ptr_eq(&self.step.stage, &step.stage)
+    }
+
+    /// Goes on in another step of the same stage: the mode may have changed.
+    pub(super) fn moved_to(self, step: &Step) -> Self {
+        let has_reported = self.has_reported && self.step.mode == step.mode;
+        Self { step: step.clone(), has_reported, ..self }
+    }
+
+    /// Whether it reads the messages of this side.
+    pub fn reads(&self, from: Side) -> bool {
+        match (&self.inner, from) {
+            (Inner::Frames(_), _) => false,
+            (Inner::Messages { client, .. }, Side::Client) => *client,
+            (Inner::Messages { upstream, .. }, Side::Upstream) => *upstream,
+        }
+    }
+
+    /// Asks it at a frame's head, before a byte of the frame has gone on.
+    ///
+    /// # Errors
+    /// The refusal that ends the connection; one with `report` set is to be told of, and ends nothing.
+    pub fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
+        let Inner::Frames(inner) = &mut self.inner else { return Ok(Pace::Go) };
+        let refusal = match inner.begin(from, head) {
+            Ok(Pace::Go) => return Ok(Pace::Go),
+            Ok(pace) if self.step.mode == Mode::Enforce => return Ok(pace),
+            Ok(Pace::HoldUntil(_)) => would(RATE_LIMITED, "would be held"),
+            Ok(_) => would(RATE_LIMITED, "would be left out"),
+            Err(refusal) => refusal,
+        };
+        self.refuse(refusal).map_or(Ok(Pace::Go), Err)
+    }
+
+    /// Shows it a whole message of a side that it reads, before a byte of it has gone on.
+    ///
+    /// # Errors
+    /// The refusal that ends the connection; one with `report` set is to be told of, and ends nothing.
+    pub fn message(&mut self, from: Side, message: &Message<'_>) -> Result<Fate, Box<Refusal>> {
+        let Inner::Messages { inner, .. } = &mut self.inner else { return Ok(Fate::Pass) };
+        let refusal = match inner.message(from, message) {
+            Ok(Fate::Pass) => return Ok(Fate::Pass),
+            Ok(fate) if self.step.mode == Mode::Enforce => return Ok(fate),
+            Ok(Fate::Drop(why) | Fate::Reply(_, why)) => why.unwrap_or_else(|| would(FORBIDDEN, "would be left out")),
+            Ok(Fate::Replace(_)) => would(FORBIDDEN, "would be replaced"),
+            Err(refusal) => refusal,
+        };
+        self.refuse(refusal).map_or(Ok(Fate::Pass), Err)
+    }
+
+    /// Signs a refusal; none where it would only say again what has been reported.
+    fn refuse(&mut self, refusal: Box<Refusal>) -> Option<Box<Refusal>> {
+        let refusal = self.step.sign(refusal);
+        let is_old = refusal.report && std::mem::replace(&mut self.has_reported, true);
+        (!is_old).then_some(refusal)
+    }
+}
+
+/// What a stage in report mode would have done.
+fn would(outcome: Outcome, how: &'static str) -> Box<Refusal> {
+    Box::new(Refusal::new(outcome).rule(how))
+}

@@ -1,0 +1,110 @@
+//! Asks the inspectors of a connection, for one turn of one side, and counts what passes.
+
+use crate::stage::{Client, Fate, FrameHead, Inspector, Message, Opcode, Pace, Refusal, Side};
+
+use super::frame::Cursor;
+use super::outbox::Outbox;
+use super::session::Terms;
+use super::tick::Tick;
+
+/// Judges heads and messages for one turn; the counts go to the connection's counters once, at the end.
+pub(super) struct Judge<'a> {
+    pub from: Side,
+    pub now: Tick,
+    /// Whether somebody reads what this side sends.
+    pub reads: bool,
+    inspectors: &'a mut [Inspector],
+    pub outbox: &'a mut Outbox,
+    /// Whether the next head has been judged before, and only had to wait.
+    is_judged: bool,
+    messages: u64,
+    bytes: u64,
+    has_data: bool,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(from: Side, now: Tick, terms: &'a mut Terms, is_judged: bool) -> (Self, &'a Client) {
+        let reads = terms.reads(from);
+        let Terms { client, inspectors, outbox, .. } = terms;
+        (Self { from, now, reads, inspectors, outbox, is_judged, messages: 0, bytes: 0, has_data: false }, client)
+    }
+
+    /// Asks about a frame, before a byte of it goes on; never gives [`Pace::SkipAndTell`].
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(super) fn head(&mut self, cursor: &Cursor, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
+        self.has_data |= !head.opcode.is_control();
+        if cursor.skips(head) {
+            return Ok(Pace::Skip);
+        }
+        if std::mem::take(&mut self.is_judged) { Ok(Pace::Go) } else { self.ask(head) }
+    }
+
+    /// The longest wait that any inspector asks for. What one leaves out the others are not asked about.
+    fn ask(&mut self, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
+        let mut all = Pace::Go;
+        for inspector in self.inspectors.iter_mut() {
+            let pace = match inspector.begin(self.from, head) {
+                Err(refusal) if refusal.report => {
+                    self.outbox.report(*refusal);
+                    Pace::Go
+                }
+                judged => judged?,
+            };
+            match (pace, &all) {
+                (Pace::Go, _) => {}
+                (Pace::HoldUntil(until), Pace::HoldUntil(other)) if until <= *other => {}
+                (hold @ Pace::HoldUntil(_), _) => all = hold,
+                (Pace::Skip | Pace::SkipAndTell(_), _) if !(head.starts_message || matches!(head.opcode, Opcode::Ping | Opcode::Pong)) => {}
+                (Pace::Skip, _) => return Ok(Pace::Skip),
+                (Pace::SkipAndTell(text), _) => {
+                    self.outbox.notify(&text);
+                    return Ok(Pace::Skip);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Shows a whole message to those who read, each what the one before has made of it; never gives [`Fate::Reply`].
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(super) fn message(&mut self, message: &Message<'_>) -> Result<Fate, Box<Refusal>> {
+        let mut instead: Option<Message<'static>> = None;
+        for inspector in self.inspectors.iter_mut().filter(|inspector| inspector.reads(self.from)) {
+            match inspector.message(self.from, instead.as_ref().unwrap_or(message)) {
+                Ok(Fate::Pass) => {}
+                Ok(Fate::Replace(other)) => instead = Some(other),
+                Ok(left_out @ Fate::Drop(_)) => return Ok(left_out),
+                Ok(Fate::Reply(reply, why)) => {
+                    self.outbox.push(self.from, &reply);
+                    return Ok(Fate::Drop(why));
+                }
+                Err(refusal) if refusal.report => self.outbox.report(*refusal),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Ok(instead.map_or(Fate::Pass, Fate::Replace))
+    }
+
+    /// A message passes, or its first frame does.
+    pub(super) fn begun(&mut self) {
+        self.messages += 1;
+    }
+
+    /// So many payload bytes of a data frame pass.
+    pub(super) fn payload(&mut self, count: u64) {
+        self.bytes += count;
+    }
+
+    /// Adds up what has passed; says whether more than control frames has come.
+    pub(super) fn settle(self, client: &Client) -> bool {
+        let has_data = self.has_data || self.bytes > 0;
+        if has_data {
+            client.counters.add(self.from, self.messages, self.bytes);
+        }
+        has_data
+    }
+}

@@ -1,0 +1,39 @@
+//! A message that is being read: nothing of it goes on before all of it has been judged.
+
+use std::cell::Cell;
+
+use super::message::Assembler;
+
+/// Memory for frames that is kept from one message to the next.
+const MAX_KEPT: usize = 64 * 1024;
+
+thread_local! {
+    static SPARE: Cell<Option<Box<Reading>>> = const { Cell::new(None) };
+}
+
+/// What there is of the open message. A connection owns one while a message of it is neither whole nor judged; messages that come
+/// in one read share the one of their thread.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// The message itself.
+    pub(super) assembler: Assembler,
+    /// Its frames as they came in earlier reads, masks and all, where they may have to go on.
+    pub(super) wire: Vec<u8>,
+}
+
+impl Reading {
+    /// One that holds nothing.
+    pub(super) fn take() -> Box<Self> {
+        SPARE.take().unwrap_or_default()
+    }
+
+    /// Leaves it to whoever reads next.
+    pub(super) fn leave(mut self: Box<Self>) {
+        self.assembler.clear();
+        self.wire.clear();
+        if self.wire.capacity() > MAX_KEPT {
+            self.wire = Vec::new();
+        }
+        SPARE.set(Some(self));
+    }
+}
