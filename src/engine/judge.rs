@@ -63,7 +63,7 @@ pub(super) fn judge(record: &Record, gateway: &Gateway, now: SystemTime, finding
         (Err(refusal), _) if is_unwelcome(&refusal) => leaves(refusal, Haste::AtOnce),
         (_, OnReload::Drain) if !policy.lets_in_as(&held) => leaves(Box::new(Refusal::new(DRAINING)), Haste::InTurn),
         (_, OnReload::Close) if !policy.lets_in_as(&held) => leaves(changed("its `on_reload` is \"close\""), Haste::Soon),
-        (verdict, _) => match verdict.and_then(|()| fits(record, &held.route, &policy.route)) {
+        (verdict, _) => match verdict.and_then(|()| fits(record, &held.route, &policy)) {
             Ok(()) => Judged::Adopts(policy),
             Err(refusal) => leaves(refusal, Haste::InTurn),
         },
@@ -96,9 +96,15 @@ fn find(client: &Client, gateway: &Gateway) -> Result<Policy, Box<Refusal>> {
     Ok(Policy { listener: listener.clone(), route: route.clone() })
 }
 
-/// Whether a connection of the one route can go on under the other.
-fn fits(record: &Record, held: &Route, new: &Route) -> Verdict {
-    if let (Some(agreed), Some(allowed)) = (&record.subprotocol, &new.subprotocols)
+/// Whether a connection of the one route can go on under the other policy.
+fn fits(record: &Record, held: &Route, policy: &Policy) -> Verdict {
+    let new = &*policy.route;
+    if record.settled.takeover
+        && let Some(stage) = policy.bars_takeover()
+    {
+        return Err(changed(&format!("{stage} leaves out or reads messages, and this connection's depend on one another")));
+    }
+    if let (Some(agreed), Some(allowed)) = (&record.settled.subprotocol, &new.subprotocols)
         && !allowed.iter().any(|name| **name == **agreed)
     {
         return Err(changed("its subprotocol is no longer among the route's"));
@@ -107,7 +113,7 @@ fn fits(record: &Record, held: &Route, new: &Route) -> Verdict {
         (Endpoint::Own(_), Endpoint::Own(_)) => Ok(()),
         (Endpoint::Upstream(old), Endpoint::Upstream(new)) if Arc::ptr_eq(old, new) => Ok(()),
         (Endpoint::Upstream(_), Endpoint::Upstream(new)) => {
-            let Some(server) = &record.server else { return Ok(()) };
+            let Some(server) = &record.settled.server else { return Ok(()) };
             let stays = new.servers().any(|(other, _)| other.name() == server);
             let gone = || Box::new(Refusal::new(REBALANCE).rule(format!("{server} is no longer among its servers")));
             if stays { Ok(()) } else { Err(gone()) }

@@ -231,7 +231,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::policy::Policy;
-    use super::registry::Record;
+    use super::registry::{Record, Settled};
     use crate::config::Document;
     use crate::gateway::{Catalog, Gateway};
     use crate::observe::Observer;
@@ -244,7 +244,7 @@ mod tests {
         let (gateway, _) = Gateway::compile(&Document::parse("test", text, "."), &Catalog::default(), &Cells::default());
         let gateway = gateway.unwrap();
         let policy = Policy { listener: gateway.listeners["l"].clone(), route: gateway.routes[0].clone() };
-        Arc::new(Record::new(client(), policy, None, None, Arc::new(Observer::new(1))))
+        Arc::new(Record::new(client(), policy, Settled::default(), Arc::new(Observer::new(1))))
     }
 
     fn client() -> Arc<Client> {

@@ -16,6 +16,7 @@ use crate::stage::holders::Holder;
 use crate::stage::refusal::{CLIENT_LOST, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
+use crate::wire::extensions::Deflate;
 use crate::wire::leg::Leg;
 use crate::wire::relay::Relay;
 use crate::wire::session::{Session, Settings};
@@ -24,7 +25,7 @@ use crate::wire::terminal::Terminal;
 use super::judge::Judged;
 use super::live::{Kept, Live};
 use super::policy::Policy;
-use super::registry::{Record, Seat};
+use super::registry::{Record, Seat, Settled};
 use super::reload::{Haste, settle};
 use super::visit::{Stop, Visit, refused};
 use super::way::Way;
@@ -37,7 +38,7 @@ pub(super) type Backend = Option<(Leg<TcpStream>, Agreed)>;
 #[derive(Default)]
 pub(super) struct Agreed {
     subprotocol: Option<HeaderValue>,
-    extensions: Option<HeaderValue>,
+    deflate: Option<Deflate>,
     headers: HeaderMap,
 }
 
@@ -71,8 +72,7 @@ impl Visit {
             return Err(refused(Refusal::new(UPSTREAM_BAD_HANDSHAKE).rule(rule)));
         }
         self.holdings.server = Some((server, lease));
-        let extensions = extensions.and_then(|deflate| deflate.header());
-        Ok((Leg::new(stream, early), Agreed { subprotocol, extensions, headers }))
+        Ok((Leg::new(stream, early), Agreed { subprotocol, deflate: extensions, headers }))
     }
 
     /// Everything is agreed on: 101, unless it has been said already.
@@ -88,7 +88,8 @@ impl Visit {
                 None => request::settle_subprotocol(client.request.as_deref_mut(), route.promised_subprotocols()),
             };
         }
-        let (accept, subprotocol, extensions) = (&terms.upgrade.accept, terms.subprotocol.clone(), agreed.extensions.clone());
+        let (accept, subprotocol, extensions) =
+            (&terms.upgrade.accept, terms.subprotocol.clone(), agreed.deflate.and_then(|deflate| deflate.header()));
         let switching = || answers::switching(accept, subprotocol, extensions, agreed.headers.clone());
         self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
         Ok(leg.map(|leg| (leg, agreed)))
@@ -104,18 +105,20 @@ impl Visit {
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener.clone(), route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
+        let agreed = backend.as_ref().and_then(|(_, agreed)| agreed.deflate);
         let settings = Settings {
             client: client.clone(),
             limits: route.limits(),
-            compression: backend.as_ref().is_some_and(|(_, agreed)| agreed.extensions.is_some()),
+            compression: agreed.is_some(),
             inspectors: policy.inspect(&client, Vec::new()),
         };
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
         let observer = self.worker.shared.observer.clone();
-        let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), server, subprotocol, observer)));
+        let settled = Settled { server, subprotocol, takeover: agreed.is_some_and(Deflate::has_takeover) };
+        let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
         // It is entered: whoever reads that it is open finds it there.
-        let Record { client, server, subprotocol, .. } = &*seat.record;
+        let Record { client, settled: Settled { server, subprotocol, .. }, .. } = &*seat.record;
         let (subprotocol, upstream) = (subprotocol.as_deref(), server.as_deref());
         self.worker.observer().report(&Event::Open { client, subprotocol, upstream, handshake: self.began.elapsed() });
         self.catch_up(&seat.record);

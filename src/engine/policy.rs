@@ -44,6 +44,12 @@ impl Policy {
         self.route.pipeline.review(client, now, findings)
     }
 
+    /// The first stage for which every compressed message has to stand alone; in report mode too, as it may not stay in it.
+    pub(super) fn bars_takeover(&self) -> Option<&str> {
+        let steps = [&self.listener.pipeline, &self.route.pipeline].into_iter().flat_map(Pipeline::steps);
+        steps.filter(|step| step.stage.bars_takeover()).map(|step| &*step.name).next()
+    }
+
     /// What is to judge this connection's frames, inspectors of `before` among it where their stage is still in force.
     pub(super) fn inspect(&self, client: &Client, mut before: Vec<Inspector>) -> Vec<Inspector> {
         let mut inspectors = self.listener.pipeline.inspect(client, &mut before);

@@ -19,14 +19,23 @@ pub(super) struct Place {
     turn: u32,
 }
 
-/// What the engine knows of a live connection from outside its task.
-pub(super) struct Record {
-    /// The facts it is judged by.
-    pub(super) client: Arc<Client>,
+/// What a handshake has settled for as long as the connection lives.
+#[derive(Default)]
+pub(super) struct Settled {
     /// The server it is connected to, where its endpoint is an upstream.
     pub(super) server: Option<Arc<str>>,
     /// The subprotocol that was agreed on.
     pub(super) subprotocol: Option<Box<str>>,
+    /// Whether compressed messages may depend on those before them (RFC 7692 §7.1.1), so that none can be left out or read.
+    pub(super) takeover: bool,
+}
+
+/// What the engine knows of a live connection from outside its task.
+pub(super) struct Record {
+    /// The facts it is judged by.
+    pub(super) client: Arc<Client>,
+    /// What its handshake has settled.
+    pub(super) settled: Settled,
     observer: Arc<Observer>,
     mail: Mutex<Mail>,
     /// Set where there is mail or its time has come, so that a poll without either costs one load.
@@ -55,15 +64,9 @@ pub(super) enum Order {
 }
 
 impl Record {
-    pub(super) fn new(
-        client: Arc<Client>,
-        policy: Policy,
-        server: Option<Arc<str>>,
-        subprotocol: Option<Box<str>>,
-        observer: Arc<Observer>,
-    ) -> Self {
+    pub(super) fn new(client: Arc<Client>, policy: Policy, settled: Settled, observer: Arc<Observer>) -> Self {
         let mail = Mail { waker: None, policy, is_leaving: false, is_ending: false, order: None };
-        Self { client, server, subprotocol, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
+        Self { client, settled, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {

@@ -116,6 +116,11 @@ impl Deflate {
         HeaderValue::try_from(self.to_string()).ok()
     }
 
+    /// Whether messages may depend on those before them, of either side.
+    pub fn has_takeover(self) -> bool {
+        !(self.server_no_context_takeover && self.client_no_context_takeover)
+    }
+
     fn offered(offer: &Extension<'_>) -> Option<Self> {
         Self::read(offer, SMALLEST_WINDOW)
     }

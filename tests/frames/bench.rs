@@ -49,7 +49,14 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { room: 1 << 20, early: Default::default(), max_message: 1000, compression: false, inspectors: Vec::new(), readers: Vec::new() }
+        Self {
+            room: 1 << 20,
+            early: Default::default(),
+            max_message: 1000,
+            compression: false,
+            inspectors: Vec::new(),
+            readers: Vec::new(),
+        }
     }
 }
 

@@ -137,8 +137,7 @@ fn each_message_meets_its_fate_wherever_it_is_cut() {
             bench.send(CLIENT, part);
         }
         let [data, control] = apart(&bench.receive(UPSTREAM));
-        let expected =
-            [(TEXT, &b"pass one"[..]), (BINARY, b"other"), (0x02, b"pass "), (0x80, b"two"), (BINARY, b"other")];
+        let expected = [(TEXT, &b"pass one"[..]), (BINARY, b"other"), (0x02, b"pass "), (0x80, b"two"), (BINARY, b"other")];
         assert_eq!(data, expected.map(|(first, payload)| (first, payload.to_vec())), "in parts of {size}");
         assert_eq!(control, [(PING, b"between".to_vec())]);
         assert_eq!(frames(&bench.receive(CLIENT)), [(TEXT, b"answered".to_vec())]);

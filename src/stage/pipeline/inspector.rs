@@ -18,7 +18,11 @@ pub struct Inspector {
 enum Inner {
     Frames(Box<dyn FrameInspector>),
     /// The messages of the sides that it reads.
-    Messages { inner: Box<dyn MessageInspector>, client: bool, upstream: bool },
+    Messages {
+        inner: Box<dyn MessageInspector>,
+        client: bool,
+        upstream: bool,
+    },
 }
 
 impl Inspector {
