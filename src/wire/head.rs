@@ -55,6 +55,13 @@ pub struct Head {
     pub(super) lines: usize,
 }
 
+impl Head {
+    /// Its bytes, up to and with its empty line.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Why there is no head.
 #[derive(Debug)]
 pub enum Unread {

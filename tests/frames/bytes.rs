@@ -87,14 +87,3 @@ pub(crate) fn traffic(from: Side) -> impl Strategy<Value = Vec<Vec<u8>>> {
     });
     vec(whole, 0..6).prop_map(|messages| messages.concat())
 }
-
-/// `bytes` in parts of these lengths, again and again.
-pub(crate) fn parts<'a>(mut bytes: &'a [u8], cuts: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
-    let mut cuts = cuts.iter().cycle();
-    std::iter::from_fn(move || {
-        let cut = cuts.next().copied().unwrap_or(usize::MAX).clamp(1, bytes.len().max(1));
-        let (part, rest) = bytes.split_at_checked(cut)?;
-        bytes = rest;
-        Some(part)
-    })
-}

@@ -20,3 +20,4 @@ mod pacing;
 mod reading;
 mod refusals;
 mod terminal;
+mod verdict;

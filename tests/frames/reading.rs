@@ -8,7 +8,8 @@ use wsgate::stage::refusal::FORBIDDEN;
 use wsgate::stage::{Fate, Message, MessageInspector, Refusal, Side};
 
 use super::bench::{Bench, CLOSE_TIMEOUT, Setup, reader, relay};
-use super::bytes::{BINARY, CLOSE, PING, PONG, TEXT, close, closing, frame, frames, parts, traffic};
+use super::bytes::{BINARY, CLOSE, PING, PONG, TEXT, close, closing, frame, frames, traffic};
+use super::verdict::parts;
 
 const CLIENT: Side = Side::Client;
 const UPSTREAM: Side = Side::Upstream;
@@ -163,9 +164,8 @@ fn what_passes_keeps_its_mask_and_what_is_put_in_its_place_has_one() {
 
 #[test]
 fn nothing_of_a_message_goes_on_before_it_is_whole_and_pings_do_not_wait_for_it() {
-    let (setup, _) = reads(None);
     for from in [CLIENT, UPSTREAM] {
-        let mut bench = Setup { max_message: 400_000, ..setup_like(&setup) }.relay();
+        let mut bench = Setup { max_message: 400_000, ..reads(None).0 }.relay();
         let text = frame(from, BINARY, &[b'x'; 300_000]);
         assert_eq!(bench.send(from, &text[..299_000]).receive(from.other()), b"");
         assert!(bench.session.ping(from.other(), wsgate::wire::tick::Tick::new(0)), "the leg is at a boundary");
@@ -173,11 +173,6 @@ fn nothing_of_a_message_goes_on_before_it_is_whole_and_pings_do_not_wait_for_it(
         assert_eq!(frames(&bench.receive(from.other()))[0].0, PING);
         assert_eq!(bench.send(from, &text[299_000..]).receive(from.other()), text);
     }
-}
-
-/// Another setup with a reader of the same kind.
-fn setup_like(_: &Setup) -> Setup {
-    reads(None).0
 }
 
 #[test]
