@@ -37,7 +37,9 @@ fuzz_target!(|input: &[u8]| {
             break;
         }
         for (side, part) in [(Side::Client, up), (Side::Upstream, down)] {
-            if bench.ending.is_none() && let Some(part) = part {
+            if bench.ending.is_none()
+                && let Some(part) = part
+            {
                 bench.send(side, part);
             }
             // A second for each part, as for `ours`: control frames are counted by it.
