@@ -1,12 +1,13 @@
 //! Bytes: WebSocket over a stream. Knows no config.
 //!
-//! Before the 101: [`proxy_protocol`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads, [`relay`] and
-//! [`terminal`] move, [`session`] is what both are to the engine.
+//! Before the 101: [`proxy_protocol`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads,
+//! [`deflate`] inflates, [`relay`] and [`terminal`] move, [`session`] is what both are to the engine.
 
 pub mod answers;
 mod backlog;
 pub mod close;
 mod closing;
+pub mod deflate;
 pub mod extensions;
 pub mod fields;
 pub mod first_message;

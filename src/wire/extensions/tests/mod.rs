@@ -1,13 +1,17 @@
 //! What each side is told, row by row, and that no answer is one the client's offer forbids.
 
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use proptest::prelude::*;
 
+use super::parameters::LARGEST_WINDOW;
 use super::*;
+
+mod terminated;
 
 fn fields(lines: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines {
-        headers.append(header::SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).unwrap());
+        headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(line).unwrap());
     }
     headers
 }
