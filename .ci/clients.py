@@ -25,6 +25,10 @@ endpoint = "upstream.mine"
 
 async def echo(gateway):
     async with connect(gateway.url("public")) as socket:
+        # The library offers permessage-deflate, and the gateway itself is at the other end of it.
+        assert [extension.name for extension in socket.protocol.extensions] == ["permessage-deflate"]
+        await socket.send("to and fro, " * 1000)
+        assert await socket.recv() == "Server received: " + "to and fro, " * 1000
         await socket.send("hello")
         assert await socket.recv() == "Server received: hello"
         await socket.send(b"\x00\xff" * 5000)

@@ -139,7 +139,7 @@ impl Visit {
         self.asked = Some(entry.asked);
         self.route = entry.route.clone();
         self.client = entry.client.map(|client| Client { counters: self.worker.counters(&client.route), ..client });
-        self.terms = entry.upgrade.map(|upgrade| Terms { upgrade, subprotocol: None });
+        self.terms = entry.upgrade.map(Terms::new);
         entry.verdict?;
         entry.route.ok_or(Stop::Gone)
     }
@@ -173,14 +173,21 @@ impl Visit {
     /// Answers 101, before any backend has been asked, and reads one message.
     async fn take_first_message(&mut self, wanted: FirstMessage) -> Result<(), Stop> {
         let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
-        // No backend has agreed to a compression yet, and the client must not begin to use one.
-        terms.upgrade.offer = Offer::default();
+        let extensions = match &route.endpoint {
+            Endpoint::Own(_) => terms.agree(),
+            // No backend has agreed to a compression yet, and the client must not begin to use one.
+            Endpoint::Upstream(_) | Endpoint::Health(_) => {
+                terms.upgrade.offer = Offer::default();
+                None
+            }
+        };
         terms.subprotocol = request::settle_subprotocol(client.request.as_deref_mut(), route.promised_subprotocols());
         let (accept, subprotocol) = (&terms.upgrade.accept, terms.subprotocol.clone());
-        let switching = || answers::switching(accept, subprotocol, None, HeaderMap::new());
+        let switching = || answers::switching(accept, subprotocol, extensions, HeaderMap::new());
         self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
         let Some(leg) = self.door.leg() else { return Err(Stop::Gone) };
-        let message = timeout(wanted.timeout, first_message(leg, wanted.max, self.worker.wheel.now())).await;
+        let inflater = terms.deflate.as_mut().map(|(_, codec)| &mut codec.inflater);
+        let message = timeout(wanted.timeout, first_message(leg, wanted.max, inflater, self.worker.wheel.now())).await;
         match message.map_err(|_| refused(Refusal::new(AUTH_TIMEOUT)))? {
             Ok(message) => client.first_message = Some(message),
             Err(NoMessage::Refused(refusal)) => return Err(refusal.into()),

@@ -110,7 +110,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send> Door<C> {
             compression: false,
             inspectors: Vec::new(),
         };
-        let mut session = Terminal::new(leg, Box::new(Silent), settings, worker.wheel.now());
+        let mut session = Terminal::new(leg, Box::new(Silent), None, settings, worker.wheel.now());
         session.end(refusal, worker.wheel.now());
         // A farewell takes seconds at most: not worth a place on the wheel.
         let mut clock = tokio::time::interval(TICK);

@@ -78,18 +78,20 @@ impl Visit {
     /// Everything is agreed on: 101, unless it has been said already.
     pub(super) async fn switch(&mut self, backend: Backend) -> Result<Backend, Stop> {
         let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
-        let (leg, agreed) = match backend {
-            Some((leg, agreed)) => (Some(leg), agreed),
-            None => (None, Agreed::default()),
+        let is_open = self.door.leg().is_some();
+        let (leg, agreed, extensions) = match backend {
+            Some((leg, agreed)) => {
+                terms.subprotocol = if is_open { terms.subprotocol.take() } else { agreed.subprotocol.clone() };
+                let extensions = agreed.deflate.and_then(|deflate| deflate.header());
+                (Some(leg), agreed, extensions)
+            }
+            None if is_open => (None, Agreed::default(), None),
+            None => {
+                terms.subprotocol = request::settle_subprotocol(client.request.as_deref_mut(), route.promised_subprotocols());
+                (None, Agreed::default(), terms.agree())
+            }
         };
-        if self.door.leg().is_none() {
-            terms.subprotocol = match leg {
-                Some(_) => agreed.subprotocol.clone(),
-                None => request::settle_subprotocol(client.request.as_deref_mut(), route.promised_subprotocols()),
-            };
-        }
-        let (accept, subprotocol, extensions) =
-            (&terms.upgrade.accept, terms.subprotocol.clone(), agreed.deflate.and_then(|deflate| deflate.header()));
+        let (accept, subprotocol) = (&terms.upgrade.accept, terms.subprotocol.clone());
         let switching = || answers::switching(accept, subprotocol, extensions, agreed.headers.clone());
         self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
         Ok(leg.map(|leg| (leg, agreed)))
@@ -105,7 +107,8 @@ impl Visit {
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener.clone(), route: route.clone() };
         let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
-        let agreed = backend.as_ref().and_then(|(_, agreed)| agreed.deflate);
+        let (own, codec) = terms.deflate.unzip();
+        let agreed = backend.as_ref().map_or(own, |(_, agreed)| agreed.deflate);
         let settings = Settings {
             client: client.clone(),
             limits: route.limits(),
@@ -115,7 +118,7 @@ impl Visit {
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
         let observer = self.worker.shared.observer.clone();
-        let settled = Settled { server, subprotocol, takeover: agreed.is_some_and(Deflate::has_takeover) };
+        let settled = Settled { server, subprotocol, takeover: agreed.is_some_and(|deflate| deflate.has_takeover()) };
         let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
         // It is entered: whoever reads that it is open finds it there.
         let Record { client, settled: Settled { server, subprotocol, .. }, .. } = &*seat.record;
@@ -127,7 +130,9 @@ impl Visit {
         }
         let kept = Kept { began: self.began, holdings: self.holdings };
         match (&route.endpoint, backend) {
-            (Endpoint::Own(answer), _) => spawn(Terminal::new(leg, answer.responder(), settings, now), policy, seat, self.worker, kept),
+            (Endpoint::Own(answer), _) => {
+                spawn(Terminal::new(leg, answer.responder(), codec, settings, now), policy, seat, self.worker, kept)
+            }
             (Endpoint::Upstream(_), Some((upstream, _))) => {
                 let mut relay = Relay::new(leg, upstream, settings, now);
                 if let Some(first) = first {

@@ -14,6 +14,8 @@ use crate::gateway::route::Route;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
 use crate::stage::{Client, Peer, Refusal};
+use crate::wire::deflate::Codec;
+use crate::wire::extensions::Deflate;
 use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
@@ -70,6 +72,21 @@ pub(super) struct Visit {
 pub(super) struct Terms {
     pub(super) upgrade: Upgrade,
     pub(super) subprotocol: Option<HeaderValue>,
+    /// permessage-deflate as the gateway itself has agreed to it, and what it reads and answers with.
+    pub(super) deflate: Option<(Deflate, Box<Codec>)>,
+}
+
+impl Terms {
+    /// Those of a request of which nothing has been answered.
+    pub(super) fn new(upgrade: Upgrade) -> Self {
+        Self { upgrade, subprotocol: None, deflate: None }
+    }
+
+    /// The gateway itself answers, and takes what it is offered; gives the words for it.
+    pub(super) fn agree(&mut self) -> Option<HeaderValue> {
+        self.deflate = self.upgrade.offer.accept().map(|deflate| (deflate, Box::new(deflate.codec())));
+        self.deflate.as_ref().and_then(|(deflate, _)| deflate.header())
+    }
 }
 
 impl Visit {

@@ -10,6 +10,7 @@ use crate::stage::{Ending, Message, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
 use super::closing::Closing;
+use super::deflate::Inflater;
 use super::flow::{Flow, Outlet, Turning};
 use super::leg::Leg;
 use super::message::Item;
@@ -30,17 +31,20 @@ pub enum NoMessage {
 /// Reads exactly one message of at most `max` bytes; pings before it are answered, what follows it stays in the leg. The time
 /// around it is the caller's: until it is over, at most one second's worth of control frames is taken.
 ///
+/// `inflater` is the client's, where permessage-deflate was agreed on.
+///
 /// Cancel-safe: what was read of a message stays in the leg.
 ///
 /// # Errors
 /// Why there is none.
-pub async fn first_message<C>(leg: &mut Leg<C>, max: u64, now: Tick) -> Result<Message<'static>, NoMessage>
+pub async fn first_message<C>(leg: &mut Leg<C>, max: u64, inflater: Option<&mut Inflater>, now: Tick) -> Result<Message<'static>, NoMessage>
 where
     C: AsyncRead + AsyncWrite + Unpin,
 {
-    leg.open(Side::Client, max, false, now);
-    let mut ending = None;
-    poll_fn(|cx| scratch::with(|buffer| poll(leg, cx, now, buffer, &mut ending))).await
+    leg.open(Side::Client, max, inflater.is_some(), now);
+    let (mut ending, mut alone) = (None, Inflater::default());
+    let inflater = inflater.unwrap_or(&mut alone);
+    poll_fn(|cx| scratch::with(|buffer| poll(leg, cx, now, buffer, inflater, &mut ending))).await
 }
 
 fn poll<C>(
@@ -48,6 +52,7 @@ fn poll<C>(
     cx: &mut Context<'_>,
     now: Tick,
     buffer: &mut [u8],
+    inflater: &mut Inflater,
     ending: &mut Option<Ending>,
 ) -> Poll<Result<Message<'static>, NoMessage>>
 where
@@ -68,7 +73,7 @@ where
             ))));
         }
         let mut reading = leg.reading.take().unwrap_or_else(Reading::take);
-        let (taken, item) = match reading.assembler.read(&mut leg.cursor, bytes, now, |_, _| Ok(Pace::Go)) {
+        let (taken, item) = match reading.assembler.read(&mut leg.cursor, bytes, now, inflater, |_, _| Ok(Pace::Go)) {
             Ok(read) => read,
             Err(refusal) if refusal.outcome.id == MESSAGE_TOO_LARGE.id => {
                 return Poll::Ready(Err(NoMessage::Refused(Box::new(refusal.rule("message over first_message.max")))));

@@ -123,6 +123,11 @@ impl Cursor {
         (self.from, self.max_message, self.compression) = (from, max_message, compression);
     }
 
+    /// How many bytes of payload a message may have on the wire.
+    pub fn max_message(&self) -> u64 {
+        self.max_message
+    }
+
     /// Whose frames these are.
     pub fn from(&self) -> Side {
         self.from

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::stage::{Message, Opcode, Pace, Side};
 
 use super::close::Close;
+use super::deflate::Inflater;
 use super::frame::Cursor;
 use super::message::{Assembler, Item};
 use super::own;
@@ -60,7 +61,10 @@ impl Peer {
         let (mut at, mut heard) = (0, Vec::new());
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             // What the gateway sends breaks no rule and ends with a whole frame.
-            let Ok((taken, Some(item))) = assembler.read(&mut cursor, rest, Tick::default(), |_, _| Ok(Pace::Go)) else { break };
+            let Ok((taken, Some(item))) = assembler.read(&mut cursor, rest, Tick::default(), &mut Inflater::default(), |_, _| Ok(Pace::Go))
+            else {
+                break;
+            };
             at += taken;
             match item {
                 Item::Message(message) => heard.push(Heard::Message(message.into_owned())),
@@ -127,7 +131,7 @@ mod tests {
         let count = stream.read(&mut bytes).await.unwrap();
         let mut cursor = Cursor::new(Side::Client, 64, false);
         let mut assembler = Assembler::default();
-        let read = assembler.read(&mut cursor, &bytes[..count], Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
+        let read = assembler.read(&mut cursor, &bytes[..count], Tick::default(), &mut Inflater::default(), |_, _| Ok(Pace::Go)).unwrap();
         assert!(matches!(read.1, Some(Item::Message(Message::Text(text))) if text == "hello"));
         assert_eq!(peer.standing(), (0, 0));
 

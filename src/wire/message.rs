@@ -1,9 +1,10 @@
-//! Read depth: frames of one side unmasked and put together into whole messages.
+//! Read depth: frames of one side unmasked, put together and inflated into whole messages.
 
 use std::time::Instant;
 
 use crate::stage::{FrameHead, Message, Opcode, Pace, Refusal};
 
+use super::deflate::{InflateError, Inflater};
 use super::frame::{ControlFrame, Cursor, Step};
 use super::tick::Tick;
 use super::violation::Violation;
@@ -17,15 +18,20 @@ const MAX_RESERVE: usize = 64 * 1024;
 /// Memory that is kept from one message to the next.
 const MAX_KEPT: usize = 64 * 1024;
 
-/// Puts messages together, one after the other. What it holds is bounded by the cursor's `max_message`.
+/// Puts messages together, one after the other. What it holds is bounded by the cursor's `max_message`, and by as much again of one
+/// that is compressed.
 #[derive(Debug, Default)]
 pub struct Assembler {
+    /// Payload without its mask.
     bytes: Vec<u8>,
+    /// What it inflates to.
+    inflated: Vec<u8>,
     /// How many of `bytes` are known to be whole characters.
     checked: usize,
     fragments: u32,
     key: [u8; 4],
     is_text: bool,
+    is_compressed: bool,
     is_final: bool,
 }
 
@@ -42,7 +48,7 @@ pub enum Item<'a> {
 
 impl Assembler {
     /// Reads up to the end of the next item, if it is there, and says how many bytes were taken; those that were not are to be
-    /// given again, with more behind them. `judge` is asked at each data frame's head.
+    /// given again, with more behind them. `judge` is asked at each data frame's head, and `inflater` is this side's.
     ///
     /// # Errors
     /// The refusal for a broken rule, or the judge's; text that is not UTF-8 is refused at the first byte that shows it.
@@ -51,6 +57,7 @@ impl Assembler {
         cursor: &mut Cursor,
         bytes: &[u8],
         now: Tick,
+        inflater: &mut Inflater,
         mut judge: impl FnMut(&Cursor, &FrameHead) -> Result<Pace, Box<Refusal>>,
     ) -> Result<(usize, Option<Item<'_>>), Box<Refusal>> {
         let from = cursor.from();
@@ -79,7 +86,7 @@ impl Assembler {
                 }
             }
             if self.is_whole(cursor) {
-                let message = self.message().map_err(refuse)?;
+                let message = self.message(inflater, cursor.max_message()).map_err(refuse)?;
                 return Ok((taken, Some(Item::Message(message))));
             }
         }
@@ -89,7 +96,7 @@ impl Assembler {
     pub(super) fn begin(&mut self, head: &FrameHead, mask: Option<[u8; 4]>) -> Result<(), Violation> {
         if head.starts_message {
             self.clear();
-            self.is_text = head.opcode == Opcode::Text;
+            (self.is_text, self.is_compressed) = (head.opcode == Opcode::Text, head.is_compressed);
         }
         if self.fragments == MAX_FRAGMENTS {
             return Err(Violation::TooManyFragments);
@@ -107,8 +114,8 @@ impl Assembler {
         self.bytes.extend_from_slice(masked);
         unmask(self.bytes.get_mut(start..).unwrap_or_default(), self.key);
         self.key.rotate_left(masked.len() % 4);
-        // A message that is whole is looked at as a whole.
-        if self.is_text && !self.is_whole(cursor) { self.check() } else { Ok(()) }
+        // What is whole is looked at as a whole, and what is compressed is no text yet.
+        if self.is_text && !self.is_compressed && !self.is_whole(cursor) { self.check() } else { Ok(()) }
     }
 
     /// Whether the message has come to its end.
@@ -116,21 +123,24 @@ impl Assembler {
         self.is_final && cursor.open() == 0
     }
 
-    /// The message, which is whole.
-    pub(super) fn message(&mut self) -> Result<Message<'_>, Violation> {
+    /// The message, which is whole; one that is compressed may inflate to so many bytes.
+    pub(super) fn message(&mut self, inflater: &mut Inflater, most: u64) -> Result<Message<'_>, Violation> {
         self.is_final = false;
+        if self.is_compressed {
+            inflater.inflate(&self.bytes, most, &mut self.inflated)?;
+        }
+        let payload = if self.is_compressed { &self.inflated } else { &self.bytes };
         Ok(if self.is_text {
-            Message::Text(str::from_utf8(&self.bytes).map_err(|_| Violation::NotUtf8)?.into())
+            Message::Text(str::from_utf8(payload).map_err(|_| Violation::NotUtf8)?.into())
         } else {
-            Message::Binary(self.bytes.as_slice().into())
+            Message::Binary(payload.as_slice().into())
         })
     }
 
     /// Forgets what it has read; a little memory is kept for what comes next.
     pub(super) fn clear(&mut self) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        *self = Self { bytes: if bytes.capacity() > MAX_KEPT { Vec::new() } else { bytes }, ..Self::default() };
+        let (bytes, inflated) = (emptied(&mut self.bytes), emptied(&mut self.inflated));
+        *self = Self { bytes, inflated, ..Self::default() };
     }
 
     /// Looks at the characters that have come since it last did; one that is cut at the end is looked at again.
@@ -141,6 +151,22 @@ impl Assembler {
             Err(_) => return Err(Violation::NotUtf8),
         }
         Ok(())
+    }
+}
+
+/// The memory of what is not needed any more, unless there is much of it.
+pub(super) fn emptied(bytes: &mut Vec<u8>) -> Vec<u8> {
+    let mut bytes = std::mem::take(bytes);
+    bytes.clear();
+    if bytes.capacity() > MAX_KEPT { Vec::new() } else { bytes }
+}
+
+impl From<InflateError> for Violation {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::TooLarge => Self::MessageTooLarge,
+            InflateError::Corrupt => Self::NotDeflate,
+        }
     }
 }
 
@@ -164,7 +190,7 @@ mod tests {
 
     fn read(bytes: &[u8]) -> Result<(), Box<Refusal>> {
         let mut cursor = Cursor::new(Side::Client, 1 << 20, false);
-        Assembler::default().read(&mut cursor, bytes, Tick::default(), |_, _| Ok(Pace::Go)).map(drop)
+        Assembler::default().read(&mut cursor, bytes, Tick::default(), &mut Inflater::default(), |_, _| Ok(Pace::Go)).map(drop)
     }
 
     #[test]
@@ -174,9 +200,11 @@ mod tests {
         let frame = b"\x81\x8a\x01\x02\x03\x04".iter().copied().chain(masked).collect::<Vec<u8>>();
         for cut in 6..frame.len() {
             let (mut cursor, mut assembler) = (Cursor::new(Side::Client, 10, false), Assembler::default());
-            let (taken, item) = assembler.read(&mut cursor, &frame[..cut], Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
+            let (taken, item) =
+                assembler.read(&mut cursor, &frame[..cut], Tick::default(), &mut Inflater::default(), |_, _| Ok(Pace::Go)).unwrap();
             assert!(item.is_none() && taken == cut, "cut at {cut}");
-            let (taken, item) = assembler.read(&mut cursor, &frame[cut..], Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
+            let (taken, item) =
+                assembler.read(&mut cursor, &frame[cut..], Tick::default(), &mut Inflater::default(), |_, _| Ok(Pace::Go)).unwrap();
             assert_eq!(taken, frame.len() - cut);
             assert!(matches!(item, Some(Item::Message(message)) if message == Message::Text(text.into())), "cut at {cut}");
         }

@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 use crate::stage::{Message, Side};
 
 use super::close;
+use super::deflate::Deflater;
 use super::message::unmask;
 
 /// What this process's own pings carry: 6 letters for whoever reads a capture, and 8 random bytes, so that of two gateways in a
@@ -42,20 +43,37 @@ pub(super) fn pong(payload: &[u8], out: &mut Vec<u8>) {
     out.extend(encode(Side::Client, Frame::pong(payload.to_vec())));
 }
 
-/// A whole message in one frame, behind what `out` holds.
-pub(super) fn message(toward: Side, message: &Message<'_>, out: &mut Vec<u8>) {
-    let opcode = OpCode::Data(match message {
+/// A whole message in one frame, behind what `out` holds; gives the length of its payload.
+pub(super) fn message(toward: Side, message: &Message<'_>, out: &mut Vec<u8>) -> u64 {
+    frame(toward, FrameHeader { opcode: opcode(message), ..FrameHeader::default() }, message.as_bytes(), out)
+}
+
+/// The same to a client that has agreed to read compressed ones (RFC 7692 §6), where that makes it shorter.
+pub(super) fn compressed(message: &Message<'_>, deflater: &mut Deflater, out: &mut Vec<u8>) -> u64 {
+    let mut payload = Vec::new();
+    if deflater.deflate(message.as_bytes(), &mut payload) {
+        frame(Side::Client, FrameHeader { opcode: opcode(message), rsv1: true, ..FrameHeader::default() }, &payload, out)
+    } else {
+        self::message(Side::Client, message, out)
+    }
+}
+
+fn opcode(message: &Message<'_>) -> OpCode {
+    OpCode::Data(match message {
         Message::Text(_) => Data::Text,
         Message::Binary(_) => Data::Binary,
-    });
+    })
+}
+
+fn frame(toward: Side, header: FrameHeader, payload: &[u8], out: &mut Vec<u8>) -> u64 {
     let mask = mask(toward);
-    let payload = message.as_bytes();
-    FrameHeader { opcode, mask, ..FrameHeader::default() }.format(payload.len() as u64, out).expect("a vector takes what is written");
+    FrameHeader { mask, ..header }.format(payload.len() as u64, out).expect("a vector takes what is written");
     let start = out.len();
     out.extend_from_slice(payload);
     if let Some(key) = mask {
         unmask(out.get_mut(start..).unwrap_or_default(), key);
     }
+    payload.len() as u64
 }
 
 /// A text message to the client.

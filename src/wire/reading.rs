@@ -2,10 +2,7 @@
 
 use std::cell::Cell;
 
-use super::message::Assembler;
-
-/// Memory for frames that is kept from one message to the next.
-const MAX_KEPT: usize = 64 * 1024;
+use super::message::{Assembler, emptied};
 
 thread_local! {
     static SPARE: Cell<Option<Box<Reading>>> = const { Cell::new(None) };
@@ -30,10 +27,7 @@ impl Reading {
     /// Leaves it to whoever reads next.
     pub(super) fn leave(mut self: Box<Self>) {
         self.assembler.clear();
-        self.wire.clear();
-        if self.wire.capacity() > MAX_KEPT {
-            self.wire = Vec::new();
-        }
+        self.wire = emptied(&mut self.wire);
         SPARE.set(Some(self));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::stage::{Fate, FrameHead, Opcode, Pace, Refusal};
 
 use super::close::Close;
+use super::deflate::Inflater;
 use super::frame::{ControlFrame, Cursor, Step};
 use super::judge::Judge;
 use super::own;
@@ -125,7 +126,11 @@ impl Scan {
         if !reading.assembler.is_whole(cursor) {
             return Ok(());
         }
-        let message = reading.assembler.message().map_err(|violation| Stop::Refused(violation.refusal(judge.from)))?;
+        // Where anybody reads, messages stand alone.
+        let message = reading
+            .assembler
+            .message(&mut Inflater::default(), cursor.max_message())
+            .map_err(|violation| Stop::Refused(violation.refusal(judge.from)))?;
         let fate = judge.message(&message).map_err(Stop::Refused)?;
         let start = self.withheld.take().unwrap_or(self.end);
         match fate {

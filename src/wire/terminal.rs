@@ -9,6 +9,7 @@ use crate::stage::{Ending, Fate, Inspector, Message, Opcode, Pace, Refusal, Side
 
 use super::close::Close;
 use super::closing::{Closing, Due, Source, lost};
+use super::deflate::{Codec, Inflater};
 use super::flow::{Farewell, Flow, Turning};
 use super::judge::Judge;
 use super::leg::Leg;
@@ -43,10 +44,12 @@ impl Responder for Silent {
     }
 }
 
-/// A connection that the gateway answers itself, at read depth and without compression. Its answers are counted as from the
-/// upstream side; inspectors see the client's frames only.
+/// A connection that the gateway answers itself, at read depth. Its answers are counted as from the upstream side; inspectors see
+/// the client's frames only.
 pub struct Terminal<C> {
     leg: Leg<C>,
+    /// Where permessage-deflate was agreed on.
+    codec: Option<Box<Codec>>,
     responder: Box<dyn Responder>,
     terms: Terms,
     closing: Option<Box<Closing>>,
@@ -54,10 +57,11 @@ pub struct Terminal<C> {
 }
 
 impl<C> Terminal<C> {
-    /// The client's handshake is done; nothing but pongs has been sent behind it.
-    pub fn new(mut leg: Leg<C>, responder: Box<dyn Responder>, settings: Settings, now: Tick) -> Self {
-        leg.open(Side::Client, settings.limits.max_message.client, false, now);
-        Self { leg, responder, terms: settings.into(), closing: None, is_greeted: false }
+    /// The client's handshake is done; nothing but pongs has been sent behind it. `codec` is what has been agreed on, and has read
+    /// what was read.
+    pub fn new(mut leg: Leg<C>, responder: Box<dyn Responder>, codec: Option<Box<Codec>>, settings: Settings, now: Tick) -> Self {
+        leg.open(Side::Client, settings.limits.max_message.client, codec.is_some(), now);
+        Self { leg, codec, responder, terms: settings.into(), closing: None, is_greeted: false }
     }
 
     fn begin(&mut self, closing: Closing, farewell: Farewell) {
@@ -174,8 +178,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         self.is_greeted = true;
         if let Some(greeting) = self.responder.greet() {
             let mut out = Vec::new();
-            own::message(Side::Client, &greeting, &mut out);
-            self.terms.client.counters.add(Side::Upstream, 1, greeting.as_bytes().len() as u64);
+            let length = say(&greeting, self.codec.as_deref_mut(), &mut out);
+            self.terms.client.counters.add(Side::Upstream, 1, length);
             self.leg.send(cx, now, &out, None);
         }
     }
@@ -184,7 +188,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
         let is_judged = std::mem::take(&mut self.leg.is_judged);
         let most = self.terms.send_queue;
         let (mut judge, client) = Judge::new(Side::Client, now, &mut self.terms, is_judged);
-        let mut answers = Answers { responder: &mut *self.responder, most, out: Vec::new(), messages: 0, bytes: 0, held: None };
+        let (responder, codec) = (&mut *self.responder, self.codec.as_deref_mut());
+        let mut answers = Answers { responder, codec, most, out: Vec::new(), messages: 0, bytes: 0, held: None };
         let mut reading = self.leg.reading.take().unwrap_or_else(Reading::take);
         let (taken, turn) = answers.give(&mut reading.assembler, &mut self.leg, bytes, &mut judge);
         let Answers { mut out, messages, bytes: answered, held, .. } = answers;
@@ -210,6 +215,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
 /// The answers to what one read has brought.
 struct Answers<'a> {
     responder: &'a mut dyn Responder,
+    codec: Option<&'a mut Codec>,
     /// How much of them is queued before the rest of what was read has to wait; one answer may exceed it.
     most: usize,
     out: Vec<u8>,
@@ -225,7 +231,9 @@ impl Answers<'_> {
         let mut taken = 0;
         while self.out.len() < self.most {
             let rest = bytes.get(taken..).unwrap_or_default();
-            let item = match reading.read(&mut leg.cursor, rest, judge.now, |cursor, head| judge.head(cursor, head)) {
+            let mut alone = Inflater::default();
+            let inflater = self.codec.as_deref_mut().map_or(&mut alone, |codec| &mut codec.inflater);
+            let item = match reading.read(&mut leg.cursor, rest, judge.now, inflater, |cursor, head| judge.head(cursor, head)) {
                 Ok((count, item)) => {
                     taken += count;
                     item
@@ -235,7 +243,7 @@ impl Answers<'_> {
             match item {
                 None => break,
                 Some(Item::Message(message)) => {
-                    if let Err(refusal) = self.message(message, judge) {
+                    if let Err(refusal) = self.message(message, leg.cursor.message_length(), judge) {
                         return (taken, Turn::Refused(refusal));
                     }
                 }
@@ -266,7 +274,8 @@ impl Answers<'_> {
         (taken, Turn::Moved)
     }
 
-    fn message(&mut self, message: Message<'_>, judge: &mut Judge<'_>) -> Result<(), Box<Refusal>> {
+    /// Answers a message that took so many bytes of payload.
+    fn message(&mut self, message: Message<'_>, length: u64, judge: &mut Judge<'_>) -> Result<(), Box<Refusal>> {
         let fate = judge.message(&message)?;
         self.out.append(&mut judge.outbox.take(Side::Client));
         let message = match fate {
@@ -275,13 +284,20 @@ impl Answers<'_> {
             Fate::Pass => message,
         };
         judge.begun();
-        judge.payload(message.as_bytes().len() as u64);
+        judge.payload(length);
         if let Some(answer) = self.responder.answer(message) {
-            own::message(Side::Client, &answer, &mut self.out);
             self.messages += 1;
-            self.bytes += answer.as_bytes().len() as u64;
+            self.bytes += say(&answer, self.codec.as_deref_mut(), &mut self.out);
         }
         Ok(())
+    }
+}
+
+/// Sends the client a message, behind what `out` holds; gives the length of its payload.
+fn say(message: &Message<'_>, codec: Option<&mut Codec>, out: &mut Vec<u8>) -> u64 {
+    match codec {
+        Some(codec) => own::compressed(message, &mut codec.deflater, out),
+        None => own::message(Side::Client, message, out),
     }
 }
 

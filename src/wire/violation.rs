@@ -43,6 +43,8 @@ pub enum Violation {
     TooManyFragments,
     /// A text message that is not UTF-8 (RFC 6455 §8.1).
     NotUtf8,
+    /// A compressed message that cannot be inflated (RFC 7692 §7.2.2).
+    NotDeflate,
 }
 
 impl Violation {
@@ -66,6 +68,7 @@ impl Violation {
             Self::MessageTooLarge => "message over max_message",
             Self::TooManyFragments => "over 131072 fragments",
             Self::NotUtf8 => "text is not UTF-8",
+            Self::NotDeflate => "compressed data is corrupt",
         }
     }
 

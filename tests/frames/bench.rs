@@ -108,7 +108,7 @@ impl Setup {
         let facts = facts();
         let early = self.early[0].clone();
         let settings = self.settings(&facts);
-        let session = Box::new(Terminal::new(Leg::new(near, early), Box::new(responder), settings, Tick::new(0)));
+        let session = Box::new(Terminal::new(Leg::new(near, early), Box::new(responder), None, settings, Tick::new(0)));
         let upstream = End { io: None, is_over: true };
         Bench { session, client: End::new(client), upstream, facts, now: 0, ending: None }
     }

@@ -12,6 +12,7 @@
 mod against_tungstenite;
 mod bench;
 mod bytes;
+mod compressed;
 mod endings;
 mod forwarding;
 mod liveness;

@@ -147,13 +147,13 @@ async fn a_first_message_is_read_alone_and_pings_before_it_are_answered() {
     client.write_all(&early[10..]).await.unwrap();
     let behind = frame(Side::Client, TEXT, b"behind it");
     client.write_all(&behind).await.unwrap();
-    let message = first_message(&mut leg, 100, Tick::new(0)).await.unwrap();
+    let message = first_message(&mut leg, 100, None, Tick::new(0)).await.unwrap();
     assert_eq!(message, "token".into());
     let mut pong = [0; 3];
     client.read_exact(&mut pong).await.unwrap();
     assert_eq!(pong[..], frame(Side::Upstream, PONG, b"p"));
     // What follows is still there, for a session or another call.
-    assert_eq!(first_message(&mut leg, 100, Tick::new(0)).await.unwrap(), "behind it".into());
+    assert_eq!(first_message(&mut leg, 100, None, Tick::new(0)).await.unwrap(), "behind it".into());
 }
 
 #[tokio::test]
@@ -163,11 +163,11 @@ async fn a_first_message_that_was_given_up_half_read_can_be_read_on() {
     let text = frame(Side::Client, TEXT, b"a token");
     client.write_all(&text[..9]).await.unwrap();
     {
-        let reading = pin!(first_message(&mut leg, 100, Tick::new(0)));
+        let reading = pin!(first_message(&mut leg, 100, None, Tick::new(0)));
         assert!(reading.poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     client.write_all(&text[9..]).await.unwrap();
-    assert_eq!(first_message(&mut leg, 100, Tick::new(0)).await.unwrap(), "a token".into());
+    assert_eq!(first_message(&mut leg, 100, None, Tick::new(0)).await.unwrap(), "a token".into());
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn without_a_first_message_it_is_known_why() {
         let mut leg = Leg::new(near, Vec::new());
         client.write_all(bytes).await.unwrap();
         client.shutdown().await.unwrap();
-        let no_message = first_message(&mut leg, 5, Tick::new(0)).await.unwrap_err();
+        let no_message = first_message(&mut leg, 5, None, Tick::new(0)).await.unwrap_err();
         drop(leg);
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();

@@ -7,6 +7,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig}
 use tokio_tungstenite::tungstenite::{self};
 use wsgate::stage::{Message, Opcode, Pace, Side};
 use wsgate::wire::close::Close;
+use wsgate::wire::deflate::Inflater;
 use wsgate::wire::frame::Cursor;
 use wsgate::wire::message::{Assembler, Item};
 use wsgate::wire::tick::Tick;
@@ -44,7 +45,7 @@ pub(crate) fn ours(from: Side, bytes: &[u8], cuts: &[usize]) -> (Vec<Seen>, End)
         // Control frames are counted by the second; each part is one of its own.
         let now = Tick::new(u32::try_from(tick).unwrap() * 10 + 10);
         loop {
-            match assembler.read(&mut cursor, &pending, now, |_, _| Ok(Pace::Go)) {
+            match assembler.read(&mut cursor, &pending, now, &mut Inflater::default(), |_, _| Ok(Pace::Go)) {
                 Ok((taken, item)) => {
                     pending.drain(..taken);
                     match item {

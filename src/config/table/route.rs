@@ -109,10 +109,10 @@ pub struct MaxMessage {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
-    /// Passed end to end, each message compressed by itself, so that any of them can be looked into.
+    /// Passed end to end, each message compressed by itself, so that any of them can be looked into. Where the gateway itself answers, taken the same way.
     #[default]
     Pass,
-    /// Passed end to end as the peers agree, context takeover included: smaller messages, and no stage may look into them.
+    /// Passed end to end, or taken, as the peers agree, context takeover included: smaller messages, and no stage may look into them.
     Takeover,
     /// Not offered to backends and not accepted from clients.
     Off,

@@ -244,7 +244,7 @@ impl<'a> Rehearsal<'a> {
             }));
         };
         peer.say(&text.as_str().into());
-        let read = first_message(leg, wanted.max, Tick::default()).now_or_never();
+        let read = first_message(leg, wanted.max, None, Tick::default()).now_or_never();
         let read = read.unwrap_or_else(|| Err(NoMessage::Refused(Box::new(Refusal::new(AUTH_TIMEOUT)))));
         if is_message {
             let fate = if read.is_ok() { Fate::Read } else { Fate::Refused };

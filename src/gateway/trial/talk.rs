@@ -82,7 +82,7 @@ impl Talk {
         };
         let (backend, stream) = Peer::new();
         let session: Box<dyn Session> = match &route.endpoint {
-            Endpoint::Own(answer) => Box::new(Terminal::new(leg, answer.responder(), settings, now)),
+            Endpoint::Own(answer) => Box::new(Terminal::new(leg, answer.responder(), None, settings, now)),
             Endpoint::Upstream(_) => {
                 let mut relay = Relay::new(leg, Leg::new(stream, Vec::new()), settings, now);
                 if let Some(first) = first {
@@ -91,7 +91,7 @@ impl Talk {
                 Box::new(relay)
             }
             // Nobody stays there.
-            Endpoint::Health(_) => Box::new(Terminal::new(leg, Box::new(Silent), settings, now)),
+            Endpoint::Health(_) => Box::new(Terminal::new(leg, Box::new(Silent), None, settings, now)),
         };
         let mut talk = Self { client, listener, route, peer, backend, session, remarks, refused: RefCell::default() };
         talk.turn();

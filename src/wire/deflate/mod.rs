@@ -40,6 +40,22 @@ impl Window {
     }
 }
 
+/// Both directions of one connection, for an end of it.
+#[derive(Debug)]
+pub struct Codec {
+    /// For what the other end sends.
+    pub inflater: Inflater,
+    /// For what it is sent.
+    pub deflater: Deflater,
+}
+
+impl Codec {
+    /// For an end that reads messages of the one window and sends those of the other.
+    pub fn new(reads: Window, sends: Window) -> Self {
+        Self { inflater: Inflater::new(reads), deflater: Deflater::new(sends) }
+    }
+}
+
 /// Why a message cannot be inflated. Where the window is kept, none after it can be either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InflateError {

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use crate::stage::Side;
 
-use super::super::deflate::Window;
+use super::super::deflate::{Codec, Window};
 use super::NAME;
 use super::list::Extension;
 
@@ -62,6 +62,11 @@ impl Deflate {
             Side::Client => (self.client_max_window_bits.limit(), self.client_no_context_takeover),
         };
         Window::new(bits.unwrap_or(LARGEST_WINDOW), !is_alone)
+    }
+
+    /// What the server's end of it reads and sends with.
+    pub fn codec(&self) -> Codec {
+        Codec::new(self.window(Side::Client), self.window(Side::Upstream))
     }
 
     /// The answer to this offer that grants all it asks for. That a client would take any limit is not repeated: an answer names a
