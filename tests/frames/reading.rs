@@ -112,6 +112,22 @@ proptest! {
     }
 }
 
+#[test]
+fn whoever_sends_text_that_is_read_and_is_not_utf8_is_told_1007() {
+    for (from, id, others) in [(CLIENT, "not_utf8", 1001), (UPSTREAM, "upstream_not_utf8", 1011)] {
+        let (setup, read) = reads(None);
+        let mut bench = setup.relay();
+        bench.send(from, &frame(from, TEXT, b"\xed\xa0\x80"));
+        for (toward, code) in [(from, 1007), (from.other(), others)] {
+            let told = frames(&bench.receive(toward));
+            assert!(matches!(&*told, [(CLOSE, close)] if close.starts_with(&u16::to_be_bytes(code))), "{id}: {told:?}");
+            bench.peer(toward).shut_down();
+        }
+        assert_eq!(bench.poll().ended().1, id);
+        assert_eq!(said(&read), <[&str; 0]>::default());
+    }
+}
+
 /// What a client sends in these tests: messages of each fate, whole and in parts, and a ping between parts.
 fn mixed() -> Vec<u8> {
     [
