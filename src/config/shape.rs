@@ -88,7 +88,8 @@ impl Config {
 
     /// The names of all tables of a kind, even of those that could not be read.
     pub fn names<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.declared.iter().filter(move |(of, _)| of == kind).map(|(_, name)| name.as_str())
+        let first = (kind.to_owned(), String::new());
+        self.declared.range(first..).take_while(move |(of, _)| of == kind).map(|(_, name)| name.as_str())
     }
 
     /// The name of a table of this kind that is most likely meant by one that does not exist.

@@ -7,5 +7,7 @@ mod support;
 
 mod edits;
 mod generations;
+mod inputs;
 mod parts;
+mod ruined;
 mod storm;
