@@ -10,7 +10,8 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use wsgate::stage::{Pace, Side};
+use wsgate::stage::{FrameHead, Pace, Side};
+use wsgate::wire::deflate::Inflater;
 use wsgate::wire::frame::{Cursor, Step};
 use wsgate::wire::message::{Assembler, Item};
 use wsgate::wire::tick::Tick;
@@ -91,8 +92,9 @@ fn fragments(criterion: &mut Criterion) {
 }
 
 fn read(bytes: &[u8]) {
-    let mut cursor = Cursor::new(Side::Client, LIMIT, false);
-    let (taken, item) = Assembler::default().read(&mut cursor, bytes, Tick::default(), |_, _| Ok(Pace::Go)).unwrap();
+    let (mut cursor, mut assembler) = (Cursor::new(Side::Client, LIMIT, false), Assembler::default());
+    let judge = |_: &Cursor, _: &FrameHead| Ok(Pace::Go);
+    let (taken, item) = assembler.read(&mut cursor, bytes, Tick::default(), &mut Inflater::default(), judge).unwrap();
     assert_eq!(taken, bytes.len());
     assert!(matches!(black_box(item), Some(Item::Message(_))));
 }
