@@ -21,6 +21,7 @@ pub mod origin;
 pub mod pipeline;
 pub mod query;
 pub mod rate_limit;
+pub mod rates;
 pub mod refusal;
 pub mod revoked;
 pub mod sample;
