@@ -8,4 +8,5 @@ mod support;
 mod edits;
 mod generations;
 mod parts;
+mod schemas;
 mod storm;
