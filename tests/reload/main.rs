@@ -10,4 +10,5 @@ mod generations;
 mod inputs;
 mod parts;
 mod ruined;
+mod schemas;
 mod storm;
