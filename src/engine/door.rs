@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::observe::event::Told;
@@ -16,6 +16,7 @@ use crate::wire::handshake::Exchange;
 use crate::wire::leg::Leg;
 use crate::wire::linger::linger;
 use crate::wire::session::{Limits, MaxMessage, Session, Settings};
+use crate::wire::stream::Stream;
 use crate::wire::terminal::{Silent, Terminal};
 use crate::wire::tick::TICK;
 
@@ -25,7 +26,7 @@ use super::worker::Worker;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// A client on its way in.
-pub(super) enum Door<C: AsyncRead + AsyncWrite + Unpin> {
+pub(super) enum Door<C: Stream> {
     /// Its request is not read.
     Unread(C),
     /// Its request waits for an answer.
@@ -36,7 +37,7 @@ pub(super) enum Door<C: AsyncRead + AsyncWrite + Unpin> {
     Gone,
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin> Door<C> {
+impl<C: Stream> Door<C> {
     /// Answers 101: from here on a refusal is a Close frame. A door that is open already stays as it is.
     ///
     /// # Errors
@@ -90,7 +91,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Door<C> {
     }
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin + Send> Door<C> {
+impl<C: Stream> Door<C> {
     /// Tells a refused client, in the way it can still be told, and ends the connection.
     pub(super) async fn refuse(
         mut self,

@@ -20,6 +20,7 @@ mod roster;
 mod scrape;
 mod sockets;
 mod source;
+mod standing;
 mod texts;
 mod thread;
 mod tidy;

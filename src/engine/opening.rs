@@ -131,7 +131,7 @@ impl Visit {
         let kept = Kept { began: self.began, holdings: self.holdings };
         match (&route.endpoint, backend) {
             (Endpoint::Own(answer), _) => {
-                spawn(Terminal::new(leg, answer.responder(), codec, settings, now), policy, seat, self.worker, kept)
+                spawn(Terminal::new(leg, answer.responder(), codec, settings, now), policy, seat, self.worker, kept);
             }
             (Endpoint::Upstream(_), Some((upstream, _))) => {
                 let mut relay = Relay::new(leg, upstream, settings, now);

@@ -2,8 +2,6 @@
 
 use std::task::Context;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use crate::stage::refusal::{CLIENT_LOST, CLOSED, TOKEN_EXPIRED, UPSTREAM_LOST};
 use crate::stage::{Ending, Outcome, Party, Refusal, Side};
 
@@ -12,6 +10,7 @@ use super::flow::{Farewell, Flow, Outlet};
 use super::frame::Cursor;
 use super::leg::Leg;
 use super::own;
+use super::stream::Stream;
 use super::tick::{Tick, Ticks};
 
 /// How long the frame going out to a peer may take to finish, where `close_timeout` is not shorter.
@@ -190,7 +189,7 @@ impl<S> Leg<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
+impl<S: Stream> Leg<S> {
     /// Takes this leg on toward its end; `shut` where we may end our direction of it. Says whether anything changed.
     pub(super) fn part(&mut self, cx: &mut Context<'_>, now: Tick, source: Source, shut: bool) -> bool {
         if self.is_gone() {

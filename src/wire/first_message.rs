@@ -3,8 +3,6 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use crate::stage::refusal::{CLIENT_LOST, MESSAGE_TOO_LARGE};
 use crate::stage::{Ending, Message, Opcode, Pace, Refusal, Side};
 
@@ -17,6 +15,7 @@ use super::message::Item;
 use super::own;
 use super::reading::Reading;
 use super::scratch;
+use super::stream::Stream;
 use super::tick::{Tick, Ticks};
 
 /// Why there is no first message.
@@ -39,7 +38,7 @@ pub enum NoMessage {
 /// Why there is none.
 pub async fn first_message<C>(leg: &mut Leg<C>, max: u64, inflater: Option<&mut Inflater>, now: Tick) -> Result<Message<'static>, NoMessage>
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     leg.open(Side::Client, max, inflater.is_some(), now);
     let (mut ending, mut alone) = (None, Inflater::default());
@@ -56,7 +55,7 @@ fn poll<C>(
     ending: &mut Option<Ending>,
 ) -> Poll<Result<Message<'static>, NoMessage>>
 where
-    C: AsyncRead + AsyncWrite + Unpin,
+    C: Stream,
 {
     loop {
         ready!(leg.drain(cx, now));

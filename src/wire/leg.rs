@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncWrite, ReadBuf};
 
 use crate::stage::Side;
 
@@ -14,6 +14,7 @@ use super::frame::Cursor;
 use super::own;
 use super::reading::Reading;
 use super::session::Activity;
+use super::stream::Stream;
 use super::tick::Tick;
 
 /// One end of a connection through the gateway.
@@ -202,7 +203,7 @@ impl<S> Leg<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Leg<S> {
+impl<S: Stream> Leg<S> {
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
     pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
         let carried = self.carry.len().min(buffer.len());

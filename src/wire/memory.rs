@@ -88,6 +88,8 @@ impl Peer {
     }
 }
 
+impl super::stream::Stream for Stream {}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut bytes = self.0.bytes();

@@ -32,6 +32,7 @@ mod scan;
 mod scratch;
 pub mod session;
 pub mod socket;
+pub mod stream;
 mod strict;
 pub mod terminal;
 pub mod tick;

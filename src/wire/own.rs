@@ -45,14 +45,14 @@ pub(super) fn pong(payload: &[u8], out: &mut Vec<u8>) {
 
 /// A whole message in one frame, behind what `out` holds; gives the length of its payload.
 pub(super) fn message(toward: Side, message: &Message<'_>, out: &mut Vec<u8>) -> u64 {
-    frame(toward, FrameHeader { opcode: opcode(message), ..FrameHeader::default() }, message.as_bytes(), out)
+    frame(toward, opcode(message), false, message.as_bytes(), out)
 }
 
 /// The same to a client that has agreed to read compressed ones (RFC 7692 §6), where that makes it shorter.
 pub(super) fn compressed(message: &Message<'_>, deflater: &mut Deflater, out: &mut Vec<u8>) -> u64 {
     let mut payload = Vec::new();
     if deflater.deflate(message.as_bytes(), &mut payload) {
-        frame(Side::Client, FrameHeader { opcode: opcode(message), rsv1: true, ..FrameHeader::default() }, &payload, out)
+        frame(Side::Client, opcode(message), true, &payload, out)
     } else {
         self::message(Side::Client, message, out)
     }
@@ -65,9 +65,11 @@ fn opcode(message: &Message<'_>) -> OpCode {
     })
 }
 
-fn frame(toward: Side, header: FrameHeader, payload: &[u8], out: &mut Vec<u8>) -> u64 {
+/// `rsv1` marks a compressed message.
+fn frame(toward: Side, opcode: OpCode, rsv1: bool, payload: &[u8], out: &mut Vec<u8>) -> u64 {
     let mask = mask(toward);
-    FrameHeader { mask, ..header }.format(payload.len() as u64, out).expect("a vector takes what is written");
+    let header = FrameHeader { opcode, rsv1, mask, ..FrameHeader::default() };
+    header.format(payload.len() as u64, out).expect("a vector takes what is written");
     let start = out.len();
     out.extend_from_slice(payload);
     if let Some(key) = mask {

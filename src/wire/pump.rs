@@ -2,8 +2,6 @@
 
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use crate::stage::{Refusal, Side};
 
 use super::close::Close;
@@ -13,6 +11,7 @@ use super::leg::Leg;
 use super::reading::Reading;
 use super::scan::{Stop, scan};
 use super::session::Terms;
+use super::stream::Stream;
 use super::tick::Tick;
 
 /// What one turn of one direction came to.
@@ -42,8 +41,8 @@ pub(super) fn pump<S, D>(
     buffer: &mut [u8],
 ) -> Turn
 where
-    S: AsyncRead + AsyncWrite + Unpin,
-    D: AsyncRead + AsyncWrite + Unpin,
+    S: Stream,
+    D: Stream,
 {
     match src.flow {
         Flow::Open | Flow::Held | Flow::Draining => {}
@@ -92,7 +91,7 @@ fn forward<S, D>(
     bytes: &mut [u8],
 ) -> Turn
 where
-    D: AsyncRead + AsyncWrite + Unpin,
+    D: Stream,
 {
     // Only what a client has sent is ever cut short of what it has begun.
     let open = (from == Side::Client).then(|| src.cursor.going());
@@ -141,7 +140,7 @@ where
 /// Writes on the rest of the open frame, and nothing behind it.
 fn finish<S, D>(from: Side, src: &mut Leg<S>, dst: &mut Leg<D>, terms: &Terms, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn
 where
-    D: AsyncRead + AsyncWrite + Unpin,
+    D: Stream,
 {
     let count = src.cursor.pass(bytes.len()).unwrap_or_default();
     terms.client.counters.add(from, 0, count as u64);

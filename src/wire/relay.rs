@@ -7,8 +7,6 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use crate::stage::refusal::ROUTE_CHANGED;
 use crate::stage::{Ending, Inspector, Message, Refusal, Side};
 
@@ -22,6 +20,7 @@ use super::own;
 use super::pump::{Turn, pump};
 use super::scratch;
 use super::session::{Activity, Rules, Session, Settings, TURNS, Tell, Terms};
+use super::stream::Stream;
 use super::tick::Tick;
 
 /// A proxied connection.
@@ -148,7 +147,7 @@ impl<C, U> Relay<C, U> {
     }
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay<C, U> {
+impl<C: Stream, U: Stream> Relay<C, U> {
     fn turns(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> Poll<Ending> {
         self.meet_deadlines(now);
         self.meet_overdue(now, tell);
@@ -242,7 +241,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin, U: AsyncRead + AsyncWrite + Unpin> Relay
 /// Sends one side what waits for it, where that side takes it and no message toward it is open; says whether it did.
 fn empty<S>(outbox: &mut Outbox, toward: Side, leg: &mut Leg<S>, source: &Cursor, cx: &mut Context<'_>, now: Tick) -> bool
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Stream,
 {
     let is_between = source.going() == 0 && !source.in_message();
     let is_due = outbox.waiting(toward) > 0 && is_between && leg.is_clear() && matches!(leg.outlet, Outlet::Open);
@@ -254,8 +253,8 @@ where
 
 impl<C, U> Session for Relay<C, U>
 where
-    C: AsyncRead + AsyncWrite + Unpin + Send,
-    U: AsyncRead + AsyncWrite + Unpin + Send,
+    C: Stream,
+    U: Stream,
 {
     fn poll(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>) -> Poll<Ending> {
         scratch::with(|buffer| self.turns(cx, now, tell, buffer))

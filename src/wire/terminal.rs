@@ -3,8 +3,6 @@
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use crate::stage::{Ending, Fate, Inspector, Message, Opcode, Pace, Refusal, Side};
 
 use super::close::Close;
@@ -19,6 +17,7 @@ use super::pump::Turn;
 use super::reading::Reading;
 use super::scratch;
 use super::session::{Activity, Rules, Session, Settings, TURNS, Tell, Terms};
+use super::stream::Stream;
 use super::tick::Tick;
 
 /// What speaks for a terminated endpoint, one for each connection.
@@ -104,7 +103,7 @@ impl<C> Terminal<C> {
     }
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin> Terminal<C> {
+impl<C: Stream> Terminal<C> {
     fn turns(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> Poll<Ending> {
         self.meet_deadlines(now);
         for _ in 0..TURNS {
@@ -301,7 +300,7 @@ fn say(message: &Message<'_>, codec: Option<&mut Codec>, out: &mut Vec<u8>) -> u
     }
 }
 
-impl<C: AsyncRead + AsyncWrite + Unpin + Send> Session for Terminal<C> {
+impl<C: Stream> Session for Terminal<C> {
     fn poll(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>) -> Poll<Ending> {
         scratch::with(|buffer| self.turns(cx, now, tell, buffer))
     }

@@ -14,6 +14,7 @@ use wsgate::stage::{Client, Ending, FrameInspector, MessageInspector, Mode, Outc
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
 use wsgate::wire::session::{Activity, Limits, MaxMessage, Rules, Session, Settings};
+use wsgate::wire::stream::Stream;
 use wsgate::wire::terminal::{Responder, Terminal};
 use wsgate::wire::tick::{Tick, Ticks};
 
@@ -278,6 +279,8 @@ impl End {
 
 /// Reading gives these bytes and then waits, writing fails.
 pub(crate) struct Nowhere(pub(crate) Vec<u8>);
+
+impl Stream for Nowhere {}
 
 impl AsyncRead for Nowhere {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

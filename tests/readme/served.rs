@@ -46,7 +46,7 @@ pub(crate) fn config_of(page: &str) -> String {
 pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for path in fs::read_dir(package().join("examples/configs")).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.extension().is_some_and(|extension| extension == "txt") {
+        if path.extension().is_some_and(|extension| extension == "txt" || extension == "json") {
             fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
         }
     }

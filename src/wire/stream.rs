@@ -1,0 +1,21 @@
+//! What a leg reads and writes: a socket, or a stream over one.
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpStream;
+
+/// A stream to a peer.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
+    /// The socket, where what is read and written is what goes over the wire, so that the kernel may move it by itself.
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+/// A peer in memory.
+impl Stream for DuplexStream {}
