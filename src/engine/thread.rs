@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -19,6 +20,7 @@ const INBOX: usize = 256;
 pub(super) struct Thread {
     pub(super) worker: Arc<Worker>,
     pub(super) inbox: mpsc::Sender<(Accepted, Load)>,
+    pub(super) runtime: Handle,
     thread: JoinHandle<()>,
 }
 
@@ -31,13 +33,13 @@ impl Thread {
         let worker = Arc::new(Worker::new(index, shared));
         let (inbox, sockets) = mpsc::channel(INBOX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let work = run(worker.clone(), sockets, stop);
+        let (work, handle) = (run(worker.clone(), sockets, stop), runtime.handle().clone());
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             runtime.block_on(work);
             // A name that is being resolved has a thread of its own, and may take seconds: nobody waits for it any more.
             runtime.shutdown_background();
         })?;
-        Ok(Self { worker, inbox, thread })
+        Ok(Self { worker, inbox, runtime: handle, thread })
     }
 
     /// Waits for the thread, after `stop`.
