@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::gateway::listener::Listener;
@@ -18,7 +17,7 @@ use crate::wire::socket;
 
 use super::Shared;
 use super::thread::Thread;
-use super::worker::{Accepted, Fresh, Load, Worker};
+use super::worker::{Accepted, Fresh, Inbox, Worker};
 
 /// Connections the kernel keeps for us while we are busy; it may keep fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -32,7 +31,7 @@ const FAILURES: u32 = 64;
 
 /// The workers an acceptor hands its sockets to.
 pub(super) struct Team {
-    workers: Box<[(Arc<Worker>, mpsc::Sender<(Accepted, Load)>)]>,
+    workers: Box<[(Arc<Worker>, Inbox)]>,
     /// The runtime of the only worker, where there is one: its sockets are accepted there, and need not change threads.
     home: Option<Handle>,
 }

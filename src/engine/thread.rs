@@ -11,7 +11,7 @@ use crate::wire::tick::{TICK, Ticks};
 
 use super::Shared;
 use super::connection;
-use super::worker::{Accepted, Load, Worker};
+use super::worker::{Accepted, Inbox, Load, Worker};
 
 /// Sockets that may wait for a busy worker; an acceptor waits with the next.
 const INBOX: usize = 256;
@@ -19,7 +19,7 @@ const INBOX: usize = 256;
 /// A worker's thread, as the engine holds it.
 pub(super) struct Thread {
     pub(super) worker: Arc<Worker>,
-    pub(super) inbox: mpsc::Sender<(Accepted, Load)>,
+    pub(super) inbox: Inbox,
     pub(super) runtime: Handle,
     thread: JoinHandle<()>,
 }

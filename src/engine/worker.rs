@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::gateway::Gateway;
@@ -38,6 +38,9 @@ pub(super) struct Accepted {
     pub(super) listener: Arc<Listener>,
     pub(super) gateway: Arc<Gateway>,
 }
+
+/// How a worker is handed sockets.
+pub(super) type Inbox = mpsc::Sender<(Accepted, Load)>;
 
 /// A socket that its worker has not taken up.
 pub(super) enum Fresh {
