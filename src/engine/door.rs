@@ -78,7 +78,7 @@ impl<C: Stream> Door<C> {
         }
     }
 
-    /// Answers over HTTP, as bytes where hyper never saw the request, and shows the client out.
+    /// Answers over HTTP, as bytes where its request was never parsed, and shows the client out.
     pub(super) async fn answer(self, raw: impl FnOnce() -> Vec<u8>, response: impl FnOnce() -> Response<Bytes>, within: Duration) {
         let answered = match self {
             Self::Unread(mut io) => timeout(within, io.write_all(&raw())).await.map(|written| written.map(|()| io)),

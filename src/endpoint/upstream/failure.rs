@@ -37,18 +37,6 @@ impl Failure {
         if socket::is_exhaustion(&error) { Self::Exhausted(error) } else { Self::Unreachable(error) }
     }
 
-    /// Sorts hyper's errors by what the backend did.
-    pub(super) fn from_hyper(error: &hyper::Error) -> Self {
-        if error.is_parse_too_large() {
-            Self::Bad("an answer whose head is too large")
-        } else if error.is_parse() {
-            Self::Bad("an answer that is not HTTP/1.1")
-        } else {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            Self::Unanswered(format!("{error}{cause}"))
-        }
-    }
-
     /// Whether another server may be tried. Not after one that was asked kept silent: it may be doing what was asked, and the client
     /// has waited long enough. Nor after one that answered: the next would answer the same.
     pub(super) fn may_retry(&self) -> bool {
