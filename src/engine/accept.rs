@@ -2,14 +2,16 @@
 
 use std::io;
 use std::net::{self, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, yield_now};
 
+use crate::gateway::Gateway;
+use crate::gateway::listener::Listener;
 use crate::observe::event::Event;
 use crate::stage::Peer;
 use crate::wire::socket;
@@ -27,6 +29,28 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 
 /// So many errors in a row, of whichever kind, are the host's too: accepting rests instead of spinning.
 const FAILURES: u32 = 64;
+
+/// The name of the listener that an acceptor works for, which an edit may change.
+#[derive(Clone)]
+pub(super) struct Name(Arc<Mutex<Arc<str>>>);
+
+impl Name {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self(Arc::new(Mutex::new(name)))
+    }
+
+    pub(super) fn set(&self, name: Arc<str>) {
+        *self.lock() = name;
+    }
+
+    fn now(&self) -> Arc<str> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The workers an acceptor hands its sockets to.
 pub(super) struct Team {
@@ -93,7 +117,7 @@ pub(super) fn bind(address: SocketAddr, only_v6: bool) -> io::Result<net::TcpLis
 }
 
 /// Accepts until its task is dropped.
-pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Shared>, team: Arc<Team>) {
+pub(super) async fn accept(sockets: TcpListener, name: Name, shared: Arc<Shared>, team: Arc<Team>) {
     let (mut rest, mut failures) = (None, 0);
     // Where it listens at one address, each of its connections has come there.
     let bound = sockets.local_addr().ok().filter(|bound| !bound.ip().is_unspecified());
@@ -102,10 +126,9 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
             Ok((socket, address)) => {
                 failures = 0;
                 if rest.take().is_some() {
-                    shared.observer.report(&Event::AcceptResumed { listener: &name });
+                    shared.observer.report(&Event::AcceptResumed { listener: &name.now() });
                 }
-                let gateway = shared.gateway.load_full();
-                let Some(listener) = gateway.listeners.get(&name).cloned() else { continue };
+                let (gateway, listener) = in_force(&shared, &name).await;
                 // A socket that refuses has been reset already.
                 let Ok(local) = bound.map_or_else(|| socket.local_addr(), Ok) else { continue };
                 let ip = address.ip().to_canonical();
@@ -116,7 +139,7 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
             }
             Err(error) if socket::is_exhaustion(&error) || failures >= FAILURES => {
                 if rest.is_none() {
-                    shared.observer.report(&Event::AcceptPaused { listener: &name, error: &error });
+                    shared.observer.report(&Event::AcceptPaused { listener: &name.now(), error: &error });
                 }
                 let pause = rest.map_or(FIRST_REST, |before: Duration| (before * 2).min(LONGEST_REST));
                 rest = Some(pause);
@@ -125,5 +148,17 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
             // The client gave up between the kernel's accept and ours, or the network was at fault: nothing of ours.
             Err(_) => failures += 1,
         }
+    }
+}
+
+/// The listener as it is in force. An edit that renames it has the snapshot in place before the name, and one that removes it has this
+/// acceptor ended soon after.
+async fn in_force(shared: &Shared, name: &Name) -> (Arc<Gateway>, Arc<Listener>) {
+    loop {
+        let gateway = shared.gateway.load_full();
+        if let Some(listener) = gateway.listeners.get(&name.now()).cloned() {
+            return (gateway, listener);
+        }
+        yield_now().await;
     }
 }

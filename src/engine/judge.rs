@@ -45,8 +45,15 @@ pub(super) fn judge(record: &Record, gateway: &Gateway, now: SystemTime, finding
     let (client, held) = (&*record.client, record.policy());
     let policy = match find(client, gateway) {
         Ok(policy) => policy,
-        Err(_) if held.route.on_reload == OnReload::Keep => return Judged::Same,
-        Err(refusal) => return leaves(&held, client, refusal, Haste::InTurn),
+        // There is no other to ask: it goes as its own route would have it.
+        Err(refusal) => {
+            return match held.route.on_reload {
+                OnReload::Keep => Judged::Same,
+                OnReload::Close => leaves(&held, client, refusal, Haste::Soon),
+                OnReload::Drain => leaves(&held, client, drained(refusal), Haste::InTurn),
+                OnReload::Recheck => leaves(&held, client, refusal, Haste::InTurn),
+            };
+        }
     };
     if policy.is_same(&held) {
         return Judged::Same;
@@ -120,6 +127,11 @@ fn fits(record: &Record, held: &Route, policy: &Policy) -> Verdict {
         }
         _ => Err(changed("its endpoint is of another kind now")),
     }
+}
+
+/// The same, told as the end of a drain.
+fn drained(refusal: Box<Refusal>) -> Box<Refusal> {
+    Box::new(Refusal { rule: refusal.rule, ..Refusal::new(DRAINING) })
 }
 
 fn changed(how: &str) -> Box<Refusal> {

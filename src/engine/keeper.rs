@@ -142,7 +142,7 @@ impl Keeper {
                 let Made { document, gateway, .. } = made;
                 warnings = made.warnings;
                 let compiled = begun.elapsed();
-                let came = self.apply(gateway, force).await;
+                let came = self.apply(gateway, wanted, force).await;
                 if let Ok(reloaded) = &came {
                     self.settle(wanted, document).await;
                     reloaded.iter().for_each(|reloaded| self.report(reloaded, compiled));
@@ -189,7 +189,7 @@ impl Keeper {
             Ok(Made { gateway, warnings, .. }) => {
                 let impact = self.engine.survey(&gateway).await;
                 let (changes, routes) = (gateway.changes_since(&before), gateway.routes_since(&before));
-                let too_many = too_many(&gateway, &impact).map(|refused| refusal(&refused));
+                let too_many = too_many(&gateway, &impact).map(|refused| refusal(&refused, RELOAD_FORCE));
                 Ok(Plan { changes, routes, impact, too_many, warnings })
             }
             Err(refused) => Err(refused),
@@ -223,7 +223,7 @@ impl Keeper {
         made
     }
 
-    async fn apply(&mut self, gateway: Gateway, force: bool) -> Result<Option<Reloaded>, Refused> {
+    async fn apply(&mut self, gateway: Gateway, wanted: Wanted, force: bool) -> Result<Option<Reloaded>, Refused> {
         if gateway.changes_since(&self.engine.gateway()).is_empty() {
             return Ok(None);
         }
@@ -236,7 +236,8 @@ impl Keeper {
             Some(door) => door.prepare(&gateway).await.map_err(Refused::because)?,
             None => None,
         };
-        let reloaded = self.engine.reload(gateway, force).await.map_err(|refused| Refused::because(refusal(&refused)))?;
+        let forced = if matches!(wanted, Wanted::Saved | Wanted::File) { RELOAD_FORCE } else { "say it again with `--force`" };
+        let reloaded = self.engine.reload(gateway, force).await.map_err(|refused| Refused::because(refusal(&refused, forced)))?;
         self.logs.swap(sinks);
         if let (Some(door), Some(prepared)) = (&mut self.door, prepared) {
             door.put(prepared);
@@ -278,7 +279,8 @@ impl Keeper {
     fn report(&self, reloaded: &Reloaded, compiled: Duration) {
         let Reloaded { changes, routes: _, impact, took } = reloaded;
         let causes = causes(impact);
-        let connections = Concerned { kept: impact.kept, adopted: impact.adopted, closed: impact.closes(), causes: &causes };
+        let connections =
+            Concerned { kept: impact.kept, adopted: impact.adopted, closed: impact.closes(), leaving: impact.leaving, causes: &causes };
         self.engine.observer().report(&Event::Reloaded {
             generation: self.engine.generation(),
             added: &changes.added,
@@ -304,12 +306,15 @@ impl Kept {
     }
 }
 
-/// Why an edit that means this is not to take effect, unless it is forced.
-fn refusal(refused: &NotReloaded) -> String {
+/// What applies an edit of the file that would close too many.
+const RELOAD_FORCE: &str = "`wsgate reload --force`";
+
+/// Why an edit that means this is not to take effect, unless it is forced by doing this.
+fn refusal(refused: &NotReloaded, force: &str) -> String {
     match refused {
         NotReloaded::Start(_) => refused.to_string(),
         NotReloaded::Closes { impact, .. } => {
-            format!("{refused}: {}; to apply it all the same, `wsgate reload --force`", causes(impact))
+            format!("{refused}: {}; to apply it all the same, {force}", causes(impact))
         }
     }
 }

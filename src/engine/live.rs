@@ -87,7 +87,7 @@ impl<S: Session + Unpin> Live<S> {
     fn obey(&mut self, now: Tick) {
         match self.seat.record.take_order() {
             None => {}
-            Some(Order::Adopt(policy)) => self.adopt(policy, now),
+            Some(Order::Adopt(policy, judged)) => self.adopt(policy, judged, now),
             Some(Order::End(refusal)) => self.end(refusal, now),
             Some(Order::Leave(refusal)) => self.session.end(refusal, now),
         }
@@ -107,10 +107,13 @@ impl<S: Session + Unpin> Live<S> {
                     self.worker.observer().report(&Event::Sample { client: &self.seat.record.client, age });
                 }
                 Due::End(refusal) => self.end(refusal, now),
-                Due::Review => match self.review() {
-                    None => self.liveness.passed(self.policy.review_at(&self.seat.record.client, Some(SystemTime::now()))),
-                    Some(refusal) => self.end(refusal, now),
-                },
+                Due::Review => {
+                    let judged = SystemTime::now();
+                    match self.review(judged) {
+                        None => self.liveness.passed(self.policy.review_at(&self.seat.record.client, Some(judged))),
+                        Some(refusal) => self.end(refusal, now),
+                    }
+                }
             }
         };
         self.arm(next, now);
@@ -124,8 +127,8 @@ impl<S: Session + Unpin> Live<S> {
         }
     }
 
-    /// Goes by another policy from the next frame's head on.
-    fn adopt(&mut self, policy: Policy, now: Tick) {
+    /// Goes by another policy, by which it was judged at that moment, from the next frame's head on.
+    fn adopt(&mut self, policy: Policy, judged: SystemTime, now: Tick) {
         let client = &self.seat.record.client;
         let inspectors = policy.inspect(client, self.session.inspectors());
         let responder = match (&self.policy.route.endpoint, &policy.route.endpoint) {
@@ -134,16 +137,16 @@ impl<S: Session + Unpin> Live<S> {
         };
         let route = &policy.route;
         self.session.adopt(Rules { limits: route.limits(), inspectors, responder }, now);
-        let review = policy.review_at(client, Some(SystemTime::now()));
+        let review = policy.review_at(client, Some(judged));
         self.liveness.adopt(&self.policy.route.times, &route.times, now, review);
         self.policy = policy;
     }
 
     /// Judges the connection again, by the stages it was let in by.
-    fn review(&self) -> Option<Box<Refusal>> {
+    fn review(&self, now: SystemTime) -> Option<Box<Refusal>> {
         let client = &*self.seat.record.client;
         let mut findings = Findings::default();
-        let verdict = self.policy.review(client, SystemTime::now(), &mut findings);
+        let verdict = self.policy.review(client, now, &mut findings);
         for refusal in findings.take().0 {
             self.worker.observer().report(&Event::WouldRefuse { attempt: Attempt::from(client), refusal: &refusal });
         }

@@ -58,10 +58,10 @@ impl Policy {
     }
 
     /// When the verdicts on this connection next change by themselves: its identity ends, or a rule of a stage. What lies before
-    /// `after` has been judged.
+    /// `after` has been judged; where it has only come in, some of it when it was accepted.
     pub(super) fn review_at(&self, client: &Client, after: Option<SystemTime>) -> Option<SystemTime> {
-        let now = after.unwrap_or_else(SystemTime::now);
-        let pipelines = [&self.listener.pipeline, &self.route.pipeline].map(|pipeline| pipeline.next_change(now));
+        let judged = after.unwrap_or(client.peer.accepted);
+        let pipelines = [&self.listener.pipeline, &self.route.pipeline].map(|pipeline| pipeline.next_change(judged));
         client.expires(after).into_iter().chain(pipelines.into_iter().flatten()).min()
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::SystemTime;
 
 use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
@@ -46,8 +47,6 @@ struct Mail {
     waker: Option<Waker>,
     /// What it goes by, or is about to.
     policy: Policy,
-    /// Whether it has a place in the pacer's queue.
-    is_leaving: bool,
     /// Whether it was ordered to end.
     is_ending: bool,
     order: Option<Order>,
@@ -55,8 +54,8 @@ struct Mail {
 
 /// What a connection is asked to do.
 pub(super) enum Order {
-    /// To go by another policy.
-    Adopt(Policy),
+    /// To go by another policy, by which it has been judged at this moment.
+    Adopt(Policy, SystemTime),
     /// To end; its policy has not yet said how the client is told.
     End(Box<Refusal>),
     /// To end, and to tell the client so as it is.
@@ -65,7 +64,7 @@ pub(super) enum Order {
 
 impl Record {
     pub(super) fn new(client: Arc<Client>, policy: Policy, settled: Settled, observer: Arc<Observer>) -> Self {
-        let mail = Mail { waker: None, policy, is_leaving: false, is_ending: false, order: None };
+        let mail = Mail { waker: None, policy, is_ending: false, order: None };
         Self { client, settled, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
@@ -90,7 +89,7 @@ impl Record {
     fn order(&self, order: Order) {
         {
             let mut mail = self.mail();
-            if let Order::Adopt(policy) = &order {
+            if let Order::Adopt(policy, _) = &order {
                 mail.policy = policy.clone();
             }
             if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
@@ -111,9 +110,9 @@ impl Record {
         self.order(Order::Leave(refusal));
     }
 
-    /// Orders the connection to go by another policy.
-    pub(super) fn adopt(&self, policy: Policy) {
-        self.order(Order::Adopt(policy));
+    /// Orders the connection to go by another policy, by which it was judged at this moment.
+    pub(super) fn adopt(&self, policy: Policy, judged: SystemTime) {
+        self.order(Order::Adopt(policy, judged));
     }
 
     /// What it goes by, or is about to.
@@ -126,17 +125,12 @@ impl Record {
         self.mail().is_ending
     }
 
-    /// Gives it a place in the pacer's queue, or takes that away; says whether it had one.
-    pub(super) fn set_leaving(&self, is_leaving: bool) -> bool {
-        std::mem::replace(&mut self.mail().is_leaving, is_leaving)
-    }
-
-    /// Whether the connection was called since it last [asked](Self::was_called).
+    /// Whether the connection was called and has not [noticed](Self::was_called).
     pub(super) fn is_called(&self) -> bool {
         self.called.load(Ordering::Acquire)
     }
 
-    /// Whether the connection was called since it last asked.
+    /// Whether the connection was called; it has noticed then.
     pub(super) fn was_called(&self) -> bool {
         self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::Acquire)
     }

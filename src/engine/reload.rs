@@ -1,6 +1,6 @@
 //! Puts another snapshot in force, on the connections that are open too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +12,7 @@ use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
 
+use super::Shared;
 use super::judge::{Judged, judge};
 use super::registry::{Record, Split};
 use super::scrape;
@@ -44,6 +45,8 @@ pub struct Impact {
     pub adopted: usize,
     /// Closed, now or in their turn, by what closes them.
     pub closed: BTreeMap<Cause, usize>,
+    /// Ended by an edit before, and still waiting for their turn.
+    pub leaving: usize,
     /// Those that stay, by their routes.
     pub staying: BTreeMap<Arc<str>, Staying>,
 }
@@ -68,6 +71,13 @@ pub struct Cause {
     pub stage: Option<Arc<str>>,
     /// Its rule.
     pub rule: Option<Box<str>>,
+}
+
+/// The connections that a snapshot may mean something for.
+struct Concerned {
+    all: Vec<Arc<Record>>,
+    /// The ids of all that wait for their turn to end.
+    waiting: HashSet<u64>,
 }
 
 /// Why an edit does not take effect. What was in force still is.
@@ -106,7 +116,7 @@ impl Impact {
 
     /// How many were open.
     pub fn open(&self) -> usize {
-        self.kept + self.adopted + self.closes()
+        self.kept + self.adopted + self.closes() + self.leaving
     }
 
     /// Counts connections of which no one is concerned.
@@ -117,8 +127,18 @@ impl Impact {
         }
     }
 
-    fn count(&mut self, record: &Record, judged: &Judged) {
+    /// One of those that no one is concerned of has been ended by an edit before.
+    fn leaves_already(&mut self, route: &Arc<str>) {
+        let Some(staying) = self.staying.get_mut(route).filter(|staying| staying.kept > 0) else { return };
+        staying.kept -= 1;
+        self.kept -= 1;
+        self.leaving += 1;
+    }
+
+    /// Counts a connection, which may be `waiting` for its turn to end since an edit before.
+    fn count(&mut self, record: &Record, judged: &Judged, waiting: bool) {
         match judged {
+            Judged::Leaves(_, Haste::Soon | Haste::InTurn) if waiting => self.leaving += 1,
             Judged::Same => self.keep(vec![(record.client.route.clone(), 1)]),
             Judged::Adopts(_) => {
                 self.adopted += 1;
@@ -136,12 +156,12 @@ impl Impact {
 impl Engine {
     /// What this snapshot would mean for the connections that are open. Changes nothing.
     pub async fn survey(&self, gateway: &Gateway) -> Impact {
-        let (mut impact, now) = (Impact::default(), SystemTime::now());
-        let Split { wanted: concerned, others } = self.concerned(&self.shared.gateway.load(), gateway);
-        impact.keep(others);
-        for some in concerned.chunks(AT_A_TIME) {
+        let now = SystemTime::now();
+        let (Concerned { all, waiting }, mut impact) = self.concerned(&self.shared.gateway.load(), gateway);
+        for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
-                impact.count(record, &judge(record, gateway, now, &mut Findings::default()));
+                let judged = judge(record, gateway, now, &mut Findings::default());
+                impact.count(record, &judged, waiting.contains(&record.client.id));
             }
             yield_now().await;
         }
@@ -178,14 +198,12 @@ impl Engine {
     }
 
     async fn judge_all(&self, before: &Gateway, gateway: &Gateway) -> Impact {
-        let mut impact = Impact::default();
-        let Split { wanted: concerned, others } = self.concerned(before, gateway);
-        impact.keep(others);
+        let (Concerned { all, waiting }, mut impact) = self.concerned(before, gateway);
         let (mut soon, mut leaving) = (Vec::new(), Vec::new());
-        for some in concerned.chunks(AT_A_TIME) {
+        for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
                 let judged = settle(record, gateway, Haste::AtOnce, &self.shared.observer);
-                impact.count(record, &judged);
+                impact.count(record, &judged, waiting.contains(&record.client.id));
                 match judged {
                     Judged::Leaves(_, Haste::Soon) => soon.push(record.clone()),
                     Judged::Leaves(_, Haste::InTurn) => leaving.push(record.clone()),
@@ -199,8 +217,8 @@ impl Engine {
         impact
     }
 
-    /// The connections that a snapshot may mean something for, and how many others there are by their routes.
-    fn concerned(&self, before: &Gateway, gateway: &Gateway) -> Split {
+    /// The connections that a snapshot may mean something for, and what it means for the others.
+    fn concerned(&self, before: &Gateway, gateway: &Gateway) -> (Concerned, Impact) {
         let routes_as = gateway.routes_as(before);
         let stays = |listener: &str, route: &str| {
             let is_same = |name: &str| match (before.listeners.get(name), gateway.listeners.get(name)) {
@@ -210,13 +228,17 @@ impl Engine {
             let routes = (before.route_named(route), gateway.route_named(route));
             routes_as && is_same(listener) && matches!(routes, (Some(old), Some(new)) if Arc::ptr_eq(old, new))
         };
-        let mut split = Split::default();
+        let (mut all, mut impact) = (Vec::new(), Impact::default());
         for thread in &self.workers {
             let Split { wanted, others } = thread.worker.registry.split(|listener, route| !stays(listener, route));
-            split.wanted.extend(wanted);
-            split.others.extend(others);
+            all.extend(wanted);
+            impact.keep(others);
         }
-        split
+        let waiting = self.shared.pacer.waiting();
+        for record in waiting.iter().filter(|record| stays(&record.client.peer.listener, &record.client.route)) {
+            impact.leaves_already(&record.client.route);
+        }
+        (Concerned { all, waiting: waiting.iter().map(|record| record.client.id).collect() }, impact)
     }
 }
 
@@ -226,16 +248,28 @@ pub(super) fn too_many(gateway: &Gateway, impact: &Impact) -> Option<NotReloaded
     Some(NotReloaded::Closes { impact: impact.clone(), most })
 }
 
+/// Judges a connection whose turn has come, by what is in force then and still is when it has been judged.
+pub(super) fn settle_as_it_stands(record: &Record, shared: &Shared) {
+    loop {
+        let gateway = shared.gateway.load_full();
+        settle(record, &gateway, Haste::InTurn, &shared.observer);
+        if Arc::ptr_eq(&gateway, &shared.gateway.load()) {
+            return;
+        }
+    }
+}
+
 /// Judges a connection by this snapshot and lets the verdict hold: it adopts, or ends where it must as soon as `haste` says.
 pub(super) fn settle(record: &Record, gateway: &Gateway, haste: Haste, observer: &Observer) -> Judged {
     let mut findings = Findings::default();
-    let judged = judge(record, gateway, SystemTime::now(), &mut findings);
+    let now = SystemTime::now();
+    let judged = judge(record, gateway, now, &mut findings);
     for refusal in &findings.take().0 {
         observer.report(&Event::WouldRefuse { attempt: Attempt::from(&*record.client), refusal });
     }
     match &judged {
         Judged::Same => {}
-        Judged::Adopts(policy) => record.adopt(policy.clone()),
+        Judged::Adopts(policy) => record.adopt(policy.clone(), now),
         Judged::Leaves(refusal, due) if *due == Haste::AtOnce || haste == Haste::InTurn => record.leave(refusal.clone()),
         Judged::Leaves(..) => {}
     }

@@ -62,6 +62,11 @@ impl Roster {
         self.workers.iter().map(|worker| worker.load()).sum()
     }
 
+    /// How many connections an edit has ended that wait for their turn.
+    pub(super) fn leaving(&self) -> usize {
+        self.shared.pacer.waiting().len()
+    }
+
     /// Why no clients should be sent here, if they should not.
     pub(super) fn unready(&self) -> Option<&'static str> {
         if self.workers.iter().any(|worker| worker.is_stopping() || worker.is_draining()) {

@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::gateway::Gateway;
 use crate::observe::event::{self, Event};
 
-use super::accept::{self, Team};
+use super::accept::{self, Name, Team};
 use super::scrape::Scraper;
 use super::{StartError, pages};
 
@@ -27,6 +27,8 @@ pub(super) struct Sockets {
 struct Open {
     bound: Bound,
     acceptor: AbortHandle,
+    /// What the acceptor goes by, where it is a listener's.
+    name: Option<Name>,
 }
 
 /// A socket that is bound, and whose connections it takes.
@@ -60,6 +62,11 @@ impl Owner {
 }
 
 impl Owner {
+    /// Whether this one's acceptor does for that one: a listener is known by its name, which an acceptor can be given.
+    fn hands_on(&self, next: &Self) -> bool {
+        self == next || matches!((self, next), (Self::Listener(_), Self::Listener(_)))
+    }
+
     /// Has the socket watched for its acceptor, which has a handle of its own to it.
     fn watch(&self, socket: &net::TcpListener, team: &Team) -> io::Result<TcpListener> {
         let socket = socket.try_clone()?;
@@ -122,19 +129,26 @@ impl Sockets {
             if !bound.was_open {
                 scraper.observer().report(&Event::Listening { of: bound.owner.as_event(), address: bound.local });
             }
-            let stays = |open: &Open| open.bound.local == bound.local && open.bound.owner == bound.owner;
-            let acceptor = match (bound.watched.take(), &bound.owner) {
+            let stays = |open: &Open| open.bound.local == bound.local && open.bound.owner.hands_on(&bound.owner);
+            let (acceptor, name) = match (bound.watched.take(), &bound.owner) {
                 (None, _) => match before.iter().position(stays) {
-                    Some(index) => before.swap_remove(index).acceptor,
+                    Some(index) => {
+                        let Open { acceptor, name, .. } = before.swap_remove(index);
+                        if let (Some(name), Owner::Listener(new)) = (&name, &bound.owner) {
+                            name.set(new.clone());
+                        }
+                        (acceptor, name)
+                    }
                     None => continue,
                 },
                 (Some(socket), Owner::Listener(name)) => {
+                    let name = Name::new(name.clone());
                     let accept = accept::accept(socket, name.clone(), scraper.shared().clone(), team.clone());
-                    team.spawn(&mut self.acceptors, accept)
+                    (team.spawn(&mut self.acceptors, accept), Some(name))
                 }
-                (Some(socket), Owner::Page(name)) => self.pages.spawn(pages::serve(socket, name.clone(), scraper.clone())),
+                (Some(socket), Owner::Page(name)) => (self.pages.spawn(pages::serve(socket, name.clone(), scraper.clone())), None),
             };
-            self.open.push(Open { acceptor, bound });
+            self.open.push(Open { acceptor, bound, name });
         }
         for open in before {
             open.acceptor.abort();
@@ -181,7 +195,7 @@ impl Bound {
     /// The same socket, for an owner that may be another.
     fn hand_over(&self, owner: Owner, team: &Team) -> io::Result<Self> {
         let (asked, only_v6, local) = (self.asked, self.only_v6, self.local);
-        let watched = if owner == self.owner { None } else { Some(owner.watch(&self.socket, team)?) };
+        let watched = if self.owner.hands_on(&owner) { None } else { Some(owner.watch(&self.socket, team)?) };
         Ok(Self { owner, asked, only_v6, local, socket: self.socket.try_clone()?, watched, was_open: true })
     }
 }

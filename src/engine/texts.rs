@@ -39,7 +39,8 @@ impl Texts {
     /// A text is in force, with this generation.
     pub(super) fn take(&mut self, generation: u64, document: Arc<Document>) {
         match self.kept.front_mut() {
-            Some((_, last)) if is_same(last, &document) => *last = document,
+            // A comment is no way back.
+            Some((since, last)) if *since == generation || is_same(last, &document) => *last = document,
             _ => self.kept.push_front((generation, document)),
         }
         self.kept.truncate(MAX_TEXTS);
@@ -79,7 +80,9 @@ mod tests {
     #[test]
     fn the_last_texts_are_kept_each_once_and_no_more_than_there_is_room_for() {
         let mut texts = Texts::new(Arc::new(text("a = 1")));
-        for (generation, written) in [(2, "a = 2"), (3, "a = 2"), (4, "a = 4"), (5, "a = 5"), (6, "a = 6"), (7, "a = 7")] {
+        for (generation, written) in
+            [(2, "a = 2"), (3, "a = 2"), (4, "a = 4 # first"), (4, "a = 4"), (5, "a = 5"), (6, "a = 6"), (7, "a = 7")]
+        {
             texts.take(generation, Arc::new(text(written)));
         }
         let all =

@@ -87,6 +87,7 @@ impl Event<'_> {
                     connections_kept = connections.kept,
                     connections_adopted = connections.adopted,
                     connections_closed = connections.closed,
+                    connections_leaving = Some(connections.leaving).filter(|count| *count > 0),
                     causes = Some(connections.causes).filter(|causes| !causes.is_empty()),
                     compiled = seconds(compiled),
                     applied = seconds(applied)

@@ -273,6 +273,8 @@ pub struct Concerned<'a> {
     pub adopted: usize,
     /// Closed, now or in their turn.
     pub closed: usize,
+    /// Ended by an edit before, and still waiting for their turn.
+    pub leaving: usize,
     /// What closes them, with how many.
     pub causes: &'a str,
 }

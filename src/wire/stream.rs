@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 
 /// A stream to a peer.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
-    /// The socket, where what is read and written is what goes over the wire, so that the kernel may move it by itself.
+    /// The socket, where what is written is what goes over the wire: when it leaves can be said.
     fn tcp(&self) -> Option<&TcpStream> {
         None
     }

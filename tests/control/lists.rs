@@ -52,6 +52,17 @@ async fn a_network_that_is_denied_is_out_at_once_and_in_again_when_it_is_taken_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_on_a_route_that_keeps_its_connections_is_told_of() {
+    let config = config().replace("[route.a]\n", "[route.a]\non_reload = \"keep\"\n");
+    let gateway = gateway(&config, &LISTS);
+    let mut socket = gateway.connect("public", "/").await;
+    let done = json(&gateway, &["deny", "127.0.0.0/8"]);
+    let warning = "1 on route.a stay as they were let in (`on_reload = \"keep\"`), whoever they are: `wsgate kick --route a …` ends them";
+    assert_eq!((&done["closed"], &done["warnings"]), (&json!(0), &json!([warning])), "{done}");
+    assert_eq!(support::ask(&mut socket, "still here").await, "still here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_denial_ends_when_it_was_said_to() {
     let gateway = gateway(&config(), &LISTS);
     json(&gateway, &["deny", "127.0.0.1", "--for", "2s"]);
@@ -77,7 +88,8 @@ async fn a_denial_that_would_close_too_many_leaves_the_list_as_it_was() {
     let gateway = gateway(&config().replace("watch", "max_closed = \"50%\", watch"), &LISTS);
     let mut socket = gateway.connect("public", "/").await;
     let (printed, exit) = typed(&gateway, &["deny", "0.0.0.0/0"]);
-    assert!(printed.contains("it would close 1 of 1 connections") && exit == Some(1), "{printed}");
+    assert!(printed.contains("it would close 1 of 1 connections") && printed.contains("say it again with `--force`"), "{printed}");
+    assert_eq!(exit, Some(1));
     assert_eq!(text(&gateway, "deny.txt"), LISTS[0].1);
     assert_eq!(support::ask(&mut socket, "still").await, "still");
     let mut new = gateway.connect("public", "/").await;

@@ -42,6 +42,18 @@ async fn a_rollback_goes_back_text_by_text_and_leaves_the_file_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_comment_is_no_text_to_go_back_to() {
+    let gateway = gateway(&config("good"));
+    let mut socket = gateway.connect("public", "/").await;
+    save(&gateway, &config("bad"));
+    json(&gateway, &["reload"]);
+    save(&gateway, &format!("# what have I done\n{}", config("bad")));
+    assert_eq!(json(&gateway, &["reload"])["changes"], false);
+    assert_eq!(json(&gateway, &["rollback"])["rolled_back_to"], 1);
+    assert_eq!(support::ask(&mut socket, "hi").await, "good hi");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_holds_until_the_file_says_something_else_or_somebody_reloads() {
     let mut gateway = gateway(&config("one"));
     let mut socket = gateway.connect("public", "/").await;

@@ -189,15 +189,31 @@ async fn a_backend_that_does_not_answer_pings_is_closed_and_its_client_gets_1011
     gateway.settles_at(before).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rule_whose_time_is_over_ends_those_it_let_in() {
+/// A firewall that lets everybody in for two seconds from now on.
+fn guests() -> String {
     let over = time::OffsetDateTime::from(SystemTime::now() + Duration::from_secs(2));
     let over = over.format(&time::format_description::well_known::Rfc3339).unwrap();
-    let firewall = format!("[firewall.guests]\nallow = [{{ cidr = \"127.0.0.0/8\", expires = {over} }}]\n");
-    let mut gateway = Gateway::run(&(routes(["echo".to_owned()], "pipeline = [\"firewall.guests\"]") + &firewall));
+    format!("[firewall.guests]\nallow = [{{ cidr = \"127.0.0.0/8\", expires = {over} }}]\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_whose_time_is_over_ends_those_it_let_in() {
+    let mut gateway = Gateway::run(&(routes(["echo".to_owned()], "pipeline = [\"firewall.guests\"]") + &guests()));
     let mut guest = gateway.connect("public", "/0").await;
     assert_eq!(support::closed(&mut guest).await, (3003, "forbidden".to_owned()));
     drop(guest);
     let event = gateway.event("close");
     assert_eq!(ending(&event)[..3], [&json!("gateway"), &json!("ip_denied"), &json!(3003)], "{event}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_whose_time_is_over_ends_those_who_are_still_on_their_way_in() {
+    let config = routes(["echo".to_owned()], "pipeline = [\"firewall.guests\", \"jwt.users\"]") + &guard("sources = \"first_message\"");
+    let mut gateway = Gateway::run(&(config + &guests()));
+    let mut guest = gateway.connect("public", "/0").await;
+    support::in_time(async { while support::connect(gateway.url("public", "/0")).await.is_ok() {} }).await;
+    guest.send(token(&json!({ "sub": "alice", "exp": ahead(Duration::from_secs(60)) })).into()).await.unwrap();
+    assert_eq!(support::closed(&mut guest).await, (3003, "forbidden".to_owned()));
+    drop(guest);
+    assert_eq!(gateway.event("close")["outcome"], "ip_denied");
 }

@@ -350,6 +350,72 @@ const EDITS: &[Edit] = &[
         after: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nping = \"5s\"\nendpoint = \"echo\"",
         sees: Answer("hi"),
     },
+    Edit {
+        what: "a firewall of its listener that denies it",
+        before: "pipeline = [\"firewall.f\"]\n[firewall.f]\ndeny = [\"192.0.2.0/24\"]\n[route.a]\nendpoint = \"echo\"",
+        after: "pipeline = [\"firewall.f\"]\n[firewall.f]\ndeny = [\"127.0.0.0/8\"]\n[route.a]\nendpoint = \"echo\"",
+        sees: Close(3003, "ip_denied"),
+    },
+    Edit {
+        what: "a stage more on its listener",
+        before: "[rate_limit.l]\nkey = \"ip\"\nmessages = { rate = \"1/h\", burst = 1 }\n[route.a]\nendpoint = \"echo\"",
+        after: "pipeline = [\"rate_limit.l\"]\n[rate_limit.l]\nkey = \"ip\"\nmessages = { rate = \"1/h\", burst = 1 }\n[route.a]\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "a limit on connections that it is within",
+        before: "[rate_limit.l]\nkey = \"ip\"\nconcurrent = 2\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
+        after: "[rate_limit.l]\nkey = \"ip\"\nconcurrent = 1\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "a smaller message from a backend",
+        before: "[route.a]\nmax_message = { upstream = \"1KiB\" }\nendpoint = \"ws://@backend\"",
+        after: "[route.a]\nmax_message = { upstream = \"100B\" }\nendpoint = \"ws://@backend\"",
+        sees: CloseAt(101, 1011, "upstream_message_too_large"),
+    },
+    Edit {
+        what: "compression switched off",
+        before: "[route.a]\nendpoint = \"ws://@backend\"",
+        after: "[route.a]\ncompression = \"off\"\nendpoint = \"ws://@backend\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "another balance between its servers",
+        before: "[upstream.u]\nservers = [\"ws://@backend\"]\n[route.a]\nendpoint = \"upstream.u\"",
+        after: "[upstream.u]\nservers = [{ url = \"ws://@backend\", weight = 3 }]\nbalance = \"round_robin\"\n[route.a]\nendpoint = \"upstream.u\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "another host for its route",
+        before: "[route.a]\nhost = \"127.0.0.1\"\nendpoint = \"echo\"",
+        after: "[route.a]\nhost = \"chat.example.com\"\nendpoint = \"echo\"",
+        sees: Close(1012, "route_removed"),
+    },
+    Edit {
+        what: "a route that is gone and drained its connections",
+        before: "[route.a]\non_reload = \"drain\"\nendpoint = \"echo\"",
+        after: "[route.b]\npath = \"/b\"\nendpoint = \"echo\"",
+        sees: Close(1012, "draining"),
+    },
+    Edit {
+        what: "a route that is gone and closed its connections",
+        before: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"",
+        after: "[route.b]\npath = \"/b\"\nendpoint = \"echo\"",
+        sees: Close(1012, "route_removed"),
+    },
+    Edit {
+        what: "no listener of its name, on a route that keeps its connections",
+        before: "[route.a]\non_reload = \"keep\"\nendpoint = \"echo\"",
+        after: "@elsewhere[route.a]\non_reload = \"keep\"\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "no listener of its name, on a route that drains",
+        before: "[route.a]\non_reload = \"drain\"\nendpoint = \"echo\"",
+        after: "@elsewhere[route.a]\non_reload = \"drain\"\nendpoint = \"echo\"",
+        sees: Close(1012, "draining"),
+    },
 ];
 
 /// The file a row means.

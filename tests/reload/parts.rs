@@ -1,5 +1,8 @@
 //! What an edit leaves alone: sockets that stay, what is spent, and everything where the file is broken.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -64,6 +67,53 @@ async fn an_address_that_moves_to_another_listener_is_never_closed() {
     let mut socket = support::connect(format!("ws://{free}/")).await.unwrap();
     assert_eq!(support::ask(&mut socket, "hi").await, "hi");
     assert_eq!(gateway.event("open")["listener"], "two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_a_listener_changes_its_name_is_let_in() {
+    for threads in [1, 2] {
+        let config = |name: &str| format!("{FRAME}threads = {threads}\n{}{}", listener(name, "127.0.0.1:0"), route(name));
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let config = |name: &str| config(name).replace("127.0.0.1:0", &free);
+        let mut gateway = Gateway::run(&config("one"));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, url) = (stop.clone(), format!("ws://{free}/"));
+        let comes = tokio::spawn(async move {
+            let mut came = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                support::connect(&*url).await.unwrap();
+                came += 1;
+            }
+            came
+        });
+        for edit in 1..=60 {
+            let came = gateway.reload(&config(if edit % 2 == 0 { "one" } else { "two" }));
+            assert_eq!(came["event"], "reloaded", "{came}");
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(comes.await.unwrap() > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_its_turn_is_no_longer_counted_and_has_it_sooner_where_a_later_edit_says_so() {
+    let config = |spread: &str, path: &str, rest: &str| {
+        let frame = format!("[gateway]\nreload = {{ watch = false, spread = \"{spread}\", max_closed = \"50%\" }}\n");
+        let stays = "[route.stays]\npath = \"/stays\"\nendpoint = \"echo\"\n";
+        format!("{frame}{}{stays}[route.one]\npath = \"{path}\"\nendpoint = \"echo\"\n{rest}", listener("one", "127.0.0.1:0"))
+    };
+    let mut gateway = Gateway::run(&config("1h", "/", ""));
+    let (mut leaves, mut stays) = (gateway.connect("one", "/").await, gateway.connect("one", "/stays").await);
+    let said = |came: &Value| ["kept", "adopted", "closed", "leaving"].map(|what| came[format!("connections_{what}")].clone());
+    let came = gateway.reload(&config("1h", "/elsewhere", ""));
+    assert_eq!(said(&came), [json!(1), json!(0), json!(1), json!(null)], "{came}");
+    let came = gateway.reload(&config("1h", "/elsewhere", "[route.more]\npath = \"/more\"\nendpoint = \"echo\"\n"));
+    assert_eq!(said(&came), [json!(1), json!(0), json!(0), json!(1)], "{came}");
+    assert_eq!(support::ask(&mut leaves, "waits").await, "waits");
+    let came = gateway.reload(&config("1ms", "/elsewhere", ""));
+    assert_eq!(said(&came), [json!(1), json!(0), json!(0), json!(1)], "{came}");
+    assert_eq!(support::closed(&mut leaves).await.0, 1012);
+    assert_eq!(support::ask(&mut stays, "stays").await, "stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

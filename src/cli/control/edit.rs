@@ -106,12 +106,10 @@ fn tell(outcome: &Outcome, nothing: &str) -> Result<(), Failure> {
             writeln!(out, "    {}", why(closed))?;
         }
     }
-    let Outcome { kept, judged_again, closed, .. } = outcome;
-    writeln!(
-        out,
-        "{}: {kept} kept, {judged_again} judged again and kept, {closed} closed",
-        count(kept + judged_again + closed, "connection")
-    )?;
+    let Outcome { kept, judged_again, closed, leaving, .. } = outcome;
+    let all = count(kept + judged_again + closed + leaving, "connection");
+    let before = if *leaving > 0 { format!(", {leaving} leaving since an edit before") } else { String::new() };
+    writeln!(out, "{all}: {kept} kept, {judged_again} judged again and kept, {closed} closed{before}")?;
     outcome.warnings.iter().try_for_each(|warning| writeln!(out, "warning: {warning}"))?;
     if let Some(refused) = &outcome.refused {
         writeln!(out, "it would be refused: {refused}")?;

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn tell(out: &mut impl Write, status: &Status) -> io::Result<()> {
-    let Status { version, pid, config, started, generation, since, connections, handshakes, .. } = status;
+    let Status { version, pid, config, started, generation, since, connections, leaving, handshakes, .. } = status;
     writeln!(out, "{config}: {}, generation {generation} since {since}", status.unready.as_deref().unwrap_or("ready"))?;
     writeln!(out, "wsgate {version}, process {pid}, started {started}")?;
     if let Some(rolled_back) = &status.rolled_back {
@@ -46,7 +46,8 @@ fn tell(out: &mut impl Write, status: &Status) -> io::Result<()> {
         writeln!(out, "REFUSED at {}: the file as it is saved is not in force", refused.at)?;
         refused.faults.lines().try_for_each(|fault| writeln!(out, "  {}", super::plain(fault)))?;
     }
-    writeln!(out, "{}, {}", count(*connections, "connection"), count(*handshakes, "handshake"))?;
+    let leaving = if *leaving > 0 { format!(" ({leaving} to be closed in their turn)") } else { String::new() };
+    writeln!(out, "{}{leaving}, {}", count(*connections, "connection"), count(*handshakes, "handshake"))?;
     let rows: Vec<Vec<String>> = status.routes.iter().map(|route| row(route, *generation)).collect();
     write!(out, "{}", super::table(&rows))?;
     if !status.reporting.is_empty() {

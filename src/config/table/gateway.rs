@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RouteDefaults, Table};
 use crate::config::fault::{Fault, Faults, KeyPath};
-use crate::config::units::{Count, Interval, Percent, Rate, Switch};
+use crate::config::units::{Count, Frequency, Interval, Percent, Switch};
 
 /// `[gateway]`: what holds for the whole process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,15 +64,15 @@ pub struct Reload {
     /// The time over which connections that an edit ends are closed, so that their clients do not all come back at once. Those that a
     /// firewall or a revocation turns away are closed at once.
     pub spread: Interval,
-    /// How many of them are closed at most, however short `spread` is.
-    pub rate: Rate,
+    /// How many of them are closed at most, one after the other, however short `spread` is.
+    pub rate: Frequency<Count>,
     /// The share of open connections that an edit may close; one that would close more is refused, unless it is forced.
     pub max_closed: Switch<Percent>,
 }
 
 impl Default for Reload {
     fn default() -> Self {
-        Self { watch: true, spread: Interval::seconds(10), rate: Rate::per_second(500), max_closed: Switch::Off }
+        Self { watch: true, spread: Interval::seconds(10), rate: Frequency::per_second(500), max_closed: Switch::Off }
     }
 }
 

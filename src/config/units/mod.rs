@@ -25,7 +25,7 @@ pub use moment::Moment;
 pub(crate) use moment::missing_part;
 pub use percent::Percent;
 pub use quantity::{Interval, Size};
-pub use rate::{Amount, ByteRate, Rate, RateOf};
+pub use rate::{Amount, ByteRate, Frequency, Rate, RateOf};
 
 /// Reads and writes a type through its `FromStr` and `Display`, as a string of the file.
 ///

@@ -93,9 +93,9 @@ impl Amount for Size {
     }
 }
 
-/// So much in a second, minute or hour.
+/// So much in a second, minute or hour, as evenly as can be: `"20/s"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Frequency<A> {
+pub struct Frequency<A> {
     amount: A,
     unit: &'static str,
     period: Duration,
@@ -111,6 +111,30 @@ impl<A: Amount> Frequency<A> {
             return Err(format!("{text:?} is more than a limit can be; leave the key out to limit nothing"));
         }
         Ok(Self { amount, unit, period })
+    }
+
+    fn parts(&self) -> (u64, Duration) {
+        (self.amount.number().max(1), self.period)
+    }
+
+    /// How long it takes until so much more may pass, to the nanosecond above.
+    pub fn cost(&self, amount: u64) -> Duration {
+        let (per, period) = self.parts();
+        let nanos = (u128::from(amount) * period.as_nanos()).div_ceil(u128::from(per));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+impl Frequency<Count> {
+    /// So many in a second.
+    pub const fn per_second(number: u32) -> Self {
+        Self { amount: Count::of(number), unit: "s", period: Duration::from_secs(1) }
+    }
+}
+
+impl<A: Amount> Serialize for Frequency<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -137,21 +161,12 @@ impl<A: Amount> RateOf<A> {
 
     /// How much comes back in which time.
     pub fn frequency(&self) -> (u64, Duration) {
-        (self.frequency.amount.number().max(1), self.frequency.period)
+        self.frequency.parts()
     }
 
     /// How long it takes until so much more may pass, to the nanosecond above.
     pub fn cost(&self, amount: u64) -> Duration {
-        let (per, period) = self.frequency();
-        let nanos = (u128::from(amount) * period.as_nanos()).div_ceil(u128::from(per));
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
-}
-
-impl Rate {
-    /// So many in a second, of which one second's worth may come at once.
-    pub const fn per_second(number: u32) -> Self {
-        Self { frequency: Frequency { amount: Count::of(number), unit: "s", period: Duration::from_secs(1) }, burst: None }
+        self.frequency.cost(amount)
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Status {
     pub refused: Option<RefusedEdit>,
     /// Connections that are open.
     pub connections: usize,
+    /// Those among them that an edit has ended, and that wait for their turn to be closed.
+    #[serde(default)]
+    pub leaving: usize,
     /// Handshakes in progress.
     pub handshakes: usize,
     /// The routes, those of earlier configs that still have connections among them.
@@ -162,6 +165,9 @@ pub struct Outcome {
     pub judged_again: usize,
     /// Connections that are closed, at once or in their turn.
     pub closed: usize,
+    /// Connections that an edit before has ended, and that still wait for their turn.
+    #[serde(default)]
+    pub leaving: usize,
     /// Every route.
     pub routes: Vec<RouteOutcome>,
     /// Why it would be refused unless it were forced, of a plan.

@@ -1,9 +1,13 @@
 //! `deny`, `undeny` and `revoke`: they write to lists that the config names, never to the config.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use tokio::task::yield_now;
+
+use crate::config::table::OnReload;
 use crate::config::units::{Interval, Many, Moment};
 use crate::config::world::Machine;
 use crate::config::{Config, Mode};
@@ -11,6 +15,7 @@ use crate::observe::event::Event;
 use crate::stage::{Configure, firewall, revoked};
 
 use super::super::keeper::{Keeper, Reload, Wanted};
+use super::super::roster::Roster;
 use super::super::source::blocking;
 use super::command::refusal;
 use super::facts::Listed;
@@ -167,6 +172,22 @@ impl Target {
         Ok(all)
     }
 
+    /// Connections that a stage with this list was to judge, and that keep what they were let in by; by their routes.
+    async fn unreached(&self, roster: &Roster) -> BTreeMap<Arc<str>, usize> {
+        let mut unreached = BTreeMap::new();
+        for some in roster.walk() {
+            for record in some.iter().filter(|record| !record.is_ending()) {
+                let policy = record.policy();
+                let mut steps = [&policy.listener.pipeline, &policy.route.pipeline].into_iter().flat_map(|pipeline| pipeline.steps());
+                if policy.route.on_reload == OnReload::Keep && steps.any(|step| self.stages.contains(&*step.name)) {
+                    *unreached.entry(policy.route.name.clone()).or_default() += 1;
+                }
+            }
+            yield_now().await;
+        }
+        unreached
+    }
+
     async fn read(&self) -> Result<ListFile, Reply> {
         let file = self.file.clone();
         let read = blocking(move || ListFile::read(&file)).await.map_err(refusal)?;
@@ -200,7 +221,14 @@ impl Target {
             }
         };
         let warn = |stage: &String| format!("{stage} is in report mode: it refuses nobody");
-        let warnings = self.reporting.iter().map(warn).collect();
+        let kept = |(route, count): (Arc<str>, usize)| {
+            format!(
+                "{count} on route.{route} stay as they were let in (`on_reload = \"keep\"`), whoever they are: \
+                 `wsgate kick --route {route} …` ends them"
+            )
+        };
+        let unreached = self.unreached(&keeper.engine.roster()).await;
+        let warnings = self.reporting.iter().map(warn).chain(unreached.into_iter().map(kept)).collect();
         Ok(Listed { file: self.file.display().to_string(), added, removed, closed, warnings })
     }
 }

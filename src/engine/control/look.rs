@@ -45,6 +45,7 @@ pub(super) async fn status(roster: &Roster, standing: &Standing, config: &str) -
         rolled_back: rolled_back(&facts),
         refused: refused(&facts),
         connections,
+        leaving: roster.leaving(),
         handshakes: roster.load().saturating_sub(connections),
         routes: routes.collect(),
         parts_aside: roster.parts_aside(),

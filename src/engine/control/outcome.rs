@@ -42,6 +42,7 @@ impl Outcome {
             kept: impact.kept,
             judged_again: impact.adopted,
             closed: impact.closes(),
+            leaving: impact.leaving,
             routes: by_route(routes, impact),
             refused: None,
             warnings: Vec::new(),

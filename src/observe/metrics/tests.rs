@@ -175,7 +175,7 @@ fn a_reload_is_a_generation_and_a_failed_one_is_none() {
         changed: &[],
         removed: &[],
         kept: 0,
-        connections: Concerned { kept: 0, adopted: 0, closed: 0, causes: "" },
+        connections: Concerned { kept: 0, adopted: 0, closed: 0, leaving: 0, causes: "" },
         compiled: Duration::ZERO,
         applied: Duration::ZERO,
         is_saved,
