@@ -15,6 +15,9 @@ const NAMES: [&str; 6] = [SECRET, "key", "password", "token", "authorization", "
 /// A word longer than this is not one of those a limit counts by, misspelled.
 const LONGEST_WORD: usize = 12;
 
+/// A text longer than this is no path to a key, but may be the key.
+const LONGEST_PATH: usize = 200;
+
 /// What a private key in PEM says of itself, wherever it stands (RFC 7468 §10 and §13).
 const PRIVATE: &str = "PRIVATE KEY-----";
 
@@ -57,7 +60,7 @@ fn keys<'a>(node: &'a Node, at: &mut Vec<&'a str>, spans: &mut Vec<Range<usize>>
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                let is_harmless = key == "key" && is_counted_by(at.first().copied(), &entry.node);
+                let is_harmless = key == "key" && (is_counted_by(at.first().copied(), &entry.node) || is_named(at, &entry.node));
                 if is_secret(key) && !is_harmless && (at.len() > 1 || entry.form() == Form::Assigned) {
                     values(&entry.node, spans);
                 } else {
@@ -84,6 +87,12 @@ pub(super) fn is_counted_by(kind: Option<&str>, node: &Node) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a `key` names the file of a private key, as beside a certificate: what is no path is hidden all the same.
+fn is_named(at: &[&str], node: &Node) -> bool {
+    let is_path = |text: &str| !is_private(text) && text.len() <= LONGEST_PATH && !text.contains('\n');
+    matches!(at.last(), Some(&("tls" | "certificates"))) && matches!(&node.value, Value::String(text) if is_path(text))
 }
 
 /// Whether this is what a limit counts by.

@@ -81,7 +81,8 @@ fn prepare(socket: TcpStream, address: SocketAddr, listener: &Listener) -> Optio
     // A socket that refuses its options has been reset already.
     socket::tune(&socket).ok()?;
     let local = socket.local_addr().ok()?;
-    let peer = Peer { address, ip: address.ip().to_canonical(), local, listener: listener.name.clone(), accepted: SystemTime::now() };
+    let peer =
+        Peer { address, ip: address.ip().to_canonical(), local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None };
     Some((socket.into_std().ok()?, peer))
 }
 

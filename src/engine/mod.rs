@@ -18,6 +18,7 @@ mod registry;
 mod reload;
 mod roster;
 mod scrape;
+mod seal;
 mod sockets;
 mod source;
 mod texts;
@@ -249,7 +250,7 @@ mod tests {
 
     fn client() -> Arc<Client> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let peer = Peer { address, ip: address.ip(), local: address, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH };
+        let peer = Peer { address, ip: address.ip(), local: address, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None };
         Arc::new(Client {
             id: 0,
             peer,

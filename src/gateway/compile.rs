@@ -207,6 +207,7 @@ impl Compiler<'_> {
             head: Limits::new(usize::try_from(shape.max_head.get()).unwrap_or(usize::MAX), shape.max_headers.get() as usize),
             trusted_proxies,
             proxy_protocol,
+            tls: shape.tls.as_ref().and_then(|tls| self.termination(name, tls, at)),
         }
     }
 

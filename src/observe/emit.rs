@@ -111,6 +111,7 @@ fn listed(names: &[String]) -> Option<DisplayValue<String>> {
 
 fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, handshake: Duration) {
     let (port, peer) = other_end(&client.peer);
+    let tls = client.peer.tls.as_deref();
     line!(
         ACCESS,
         INFO,
@@ -124,6 +125,9 @@ fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, hand
         host = &*client.host,
         path = &*client.path,
         user = user(client),
+        tls = tls.map(|tls| tls.version),
+        cipher = tls.map(|tls| tls.cipher),
+        sni = tls.and_then(|tls| tls.server_name.as_deref()),
         subprotocol,
         upstream,
         handshake = seconds(handshake)

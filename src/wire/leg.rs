@@ -264,6 +264,15 @@ impl<S: Stream> Leg<S> {
 
     /// Sends what was held back. Ready once there is nothing left, or nobody to take it.
     pub(super) fn drain(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<()> {
+        let drained = self.empty(cx, now);
+        // What a stream has taken and not sent goes out without a write or a flush being done.
+        if self.io.as_mut().is_some_and(Stream::has_sent) {
+            self.progress = now;
+        }
+        drained
+    }
+
+    fn empty(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<()> {
         while !self.backlog.is_empty() {
             let Some(count) = ready!(write(&mut self.io, cx, self.backlog.unsent())) else {
                 self.fail();

@@ -309,11 +309,12 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::stream::Socket;
     use super::*;
 
     #[test]
     fn an_idle_relay_takes_half_a_kilobyte() {
-        let size = size_of::<Relay<tokio::net::TcpStream, tokio::net::TcpStream>>();
+        let size = size_of::<Relay<Socket, Socket>>();
         assert!(size <= 512, "{size} bytes");
     }
 }
