@@ -41,6 +41,12 @@ pub(crate) struct Arguments {
     /// For wss://, trust the authorities whose certificates are in this file, in PEM, and not those this machine trusts.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Show the certificate in this file, in PEM, to a server that asks for one.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The file with that certificate's private key, in PEM.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     /// Print messages and failures only: no pings, no agreed subprotocol, no normal close.
     #[arg(long, short)]
     quiet: bool,
@@ -79,7 +85,8 @@ async fn dial(arguments: &Arguments) -> Result<Socket, Failure> {
     let is_tls = url.scheme_str() == Some("wss");
     let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let connector = if is_tls { Some(trusting(arguments.ca.as_deref())?) } else { None };
+    let own = arguments.cert.as_deref().zip(arguments.key.as_deref());
+    let connector = if is_tls { Some(trusting(arguments.ca.as_deref(), own)?) } else { None };
     let tcp = TcpStream::connect((host, port)).await.map_err(|error| failed(&error))?;
     tcp.set_nodelay(true)?;
     match connector {

@@ -94,7 +94,7 @@ pub(crate) fn peer() -> Peer {
 
 fn tls() -> Tls {
     let (server_name, certificate) = (Some("chat.example.com".into()), None);
-    Tls { version: "1.3", cipher: "TLS13_AES_256_GCM_SHA384", server_name, is_resumed: false, certificate, trusted_by: None }
+    Tls { version: "1.3", cipher: "TLS_AES_256_GCM_SHA384", server_name, is_resumed: false, certificate, trusted_by: None }
 }
 
 /// Ann in a chat room, 12 messages there and 3 back.

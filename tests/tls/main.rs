@@ -15,6 +15,7 @@ mod names;
 mod reloads;
 mod resumed;
 mod servers;
+mod tools;
 mod traffic;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! From a listener's `tls` to how it ends TLS.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rustls::server::WebPkiClientVerifier;
@@ -20,16 +21,32 @@ use crate::wire::tls::resumption::Resumption;
 use super::files::{Certified, authorities, certified};
 use super::{Clients, Shown, Termination};
 
+/// What certificates say of themselves whose keys come with the examples.
+const TRIAL: &str = "O=for local trials only";
+
 impl Compiler<'_> {
-    /// How the listener at `at` ends TLS; none where it has faults, which are told.
-    pub(in crate::gateway) fn termination(&mut self, name: &str, table: &ListenerTls, at: &KeyPath) -> Option<Arc<Termination>> {
+    /// How the listener at `at`, with these addresses, ends TLS; none where it has faults, which are told.
+    pub(in crate::gateway) fn termination(
+        &mut self,
+        name: &str,
+        table: &ListenerTls,
+        addresses: &[SocketAddr],
+        at: &KeyPath,
+    ) -> Option<Arc<Termination>> {
         let mut build = Build::new(at.clone(), &self.parts.config.folder, self.cells).in_world(self.world);
         let mut faults = Faults::default();
-        let at = at.key("tls");
+        let open = addresses.iter().find(|address| !address.ip().to_canonical().is_loopback());
+        let (at_address, at) = (at.key("address"), at.key("tls"));
         let mut all: Vec<(KeyPath, Certified)> = Vec::new();
         for (files, at) in table.files(&at) {
             match certified(&files, &at, true, &mut build) {
-                Ok(certified) => all.push((at, certified)),
+                Ok(certified) => {
+                    if let Some(open) = open.filter(|_| certified.says.subject.contains(TRIAL)) {
+                        let fault = Fault::new(at.key("cert"), "this certificate is for local trials: everybody has its key");
+                        faults.push(fault.hint("make one of your own").also(at_address.clone(), format!("{open} is not loopback")));
+                    }
+                    all.push((at, certified));
+                }
                 Err(found) => faults.extend(found),
             }
         }

@@ -16,7 +16,7 @@ pub(super) fn certificates(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<Ve
     }
     let fault = Fault::new(at.clone(), format!("{} holds no certificate", file.display()));
     Err(match bytes {
-        _ if has(bytes, "PRIVATE KEY-----") => fault.hint("it holds a private key: that one belongs into `key`"),
+        _ if has(bytes, "PRIVATE KEY-----") => fault.hint("it holds a private key: the certificate is in another file"),
         _ if has(bytes, "CERTIFICATE REQUEST-----") => fault.hint("it holds a request: name what the authority has answered it with"),
         [0x30, ..] => {
             fault.hint(format!("it is in DER: write it in PEM with: openssl x509 -inform DER -in {} -out cert.pem", file.display()))
@@ -37,7 +37,7 @@ pub(super) fn key(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<PrivateKeyD
         Err(Error::NoItemsFound) => {
             let fault = Fault::new(at.clone(), format!("{} holds no private key", file.display()));
             Err(match bytes {
-                _ if has(bytes, "BEGIN CERTIFICATE-----") => fault.hint("it holds a certificate: that one belongs into `cert`"),
+                _ if has(bytes, "BEGIN CERTIFICATE-----") => fault.hint("it holds a certificate: its key is in another file"),
                 [0x30, ..] => {
                     fault.hint(format!("it is in DER: write it in PEM with: openssl pkey -inform DER -in {} -out key.pem", file.display()))
                 }

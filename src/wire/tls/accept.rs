@@ -7,7 +7,7 @@ use bytes::BufMut;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, ServerConnection};
 use rustls::version::{TLS12, TLS13};
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+use rustls::{CipherSuite, HandshakeKind, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsStream};
@@ -116,10 +116,20 @@ fn facts(session: &ServerConnection) -> Result<Tls, Failure> {
             Some(ProtocolVersion::TLSv1_2) => "1.2",
             _ => "1.3",
         },
-        cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default(),
+        cipher: session.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
         server_name: session.server_name().map(|name| name.to_ascii_lowercase().into()),
         is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
         certificate: certificate.transpose()?,
         trusted_by: None,
     })
+}
+
+/// The name of a cipher suite at IANA; the library has other ones for those of version 1.3.
+fn cipher(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => other.as_str().unwrap_or_default(),
+    }
 }
