@@ -15,8 +15,8 @@ const NAMES: [&str; 6] = [SECRET, "key", "password", "token", "authorization", "
 /// A word longer than this is not one of those a limit counts by, misspelled.
 const LONGEST_WORD: usize = 12;
 
-/// A text longer than this is no path to a key, but may be the key.
-const LONGEST_PATH: usize = 200;
+/// No private key in base64 is shorter: one of Ed25519 has 64 characters.
+const SHORTEST_KEY: usize = 40;
 
 /// What a private key in PEM says of itself, wherever it stands (RFC 7468 §10 and §13).
 const PRIVATE: &str = "PRIVATE KEY-----";
@@ -89,10 +89,20 @@ pub(super) fn is_counted_by(kind: Option<&str>, node: &Node) -> bool {
     }
 }
 
-/// Whether a `key` names the file of a private key, as beside a certificate: what is no path is hidden all the same.
+/// Whether a `key` within a table of this name names the file of a private key, as beside a certificate; what is no path is hidden all
+/// the same.
+pub(super) fn is_key_file(within: &str, text: &str) -> bool {
+    matches!(within, "tls" | "certificates") && !is_private(text) && !is_bare_key(text)
+}
+
+/// Whether a text may be a private key without the lines around it: a sequence in DER begins with an `M` in base64.
+fn is_bare_key(text: &str) -> bool {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=') || c.is_ascii_whitespace();
+    text.contains('\n') || (text.len() >= SHORTEST_KEY && text.trim_start().starts_with('M') && text.chars().all(is_base64))
+}
+
 fn is_named(at: &[&str], node: &Node) -> bool {
-    let is_path = |text: &str| !is_private(text) && text.len() <= LONGEST_PATH && !text.contains('\n');
-    matches!(at.last(), Some(&("tls" | "certificates"))) && matches!(&node.value, Value::String(text) if is_path(text))
+    matches!(&node.value, Value::String(text) if is_key_file(at.last().unwrap_or(&""), text))
 }
 
 /// Whether this is what a limit counts by.
@@ -199,6 +209,13 @@ mod tests {
             ("[jwt.a]\nsecrets = [\"one\"]", "[jwt.a]\nsecrets = [\"***\"]"),
             ("[jwt.a]\nkey = '{\"d\":1}'", "[jwt.a]\nkey = '*\"*\"***'"),
             ("[jwt.a]\nkey = { kty = \"oct\", k = \"x\" }", "[jwt.a]\nkey = { kty = \"***\", k = \"*\" }"),
+            ("[listener.a]\ntls = { key = \"a.pem\" }", "[listener.a]\ntls = { key = \"a.pem\" }"),
+            ("[listener.a.tls]\ncertificates = [{ key = 'a' }]", "[listener.a.tls]\ncertificates = [{ key = 'a' }]"),
+            ("[listener.a.tls]\nkey = '''\nMIGH\n'''", "[listener.a.tls]\nkey = '''\n****\n'''"),
+            (
+                "[listener.a.tls]\nkey = 'MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f'",
+                "[listener.a.tls]\nkey = '****************************************************************'",
+            ),
             ("[jwt.a]\nkey = { file = \"a.pem\" }", "[jwt.a]\nkey = { file = \"a.pem\" }"),
             ("[jwt.a]\nkey = \"\"\"\nab\ncd\"\"\"", "[jwt.a]\nkey = \"\"\"\n**\n**\"\"\""),
             ("[jwt.a]\npem = '-PRIVATE KEY-----'", "[jwt.a]\npem = '*****************'"),
