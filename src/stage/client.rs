@@ -99,7 +99,7 @@ impl Client {
 
     /// The client's own certificate, which its listener has verified.
     pub fn certificate(&self) -> Option<&Certificate> {
-        self.peer.tls.as_ref()?.certificate.as_ref()
+        self.peer.tls.as_ref()?.certificate.as_deref()
     }
 
     /// What this stage has proven, by its name in the file.

@@ -15,7 +15,7 @@ pub struct Tls {
     /// Whether it went on with an earlier session. Its certificate was verified then.
     pub is_resumed: bool,
     /// The client's own certificate, which its listener has verified; none where it was asked for none, or has shown none.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Box<Certificate>>,
     /// The authorities by which it was verified, as far as they can be told from others.
     pub trusted_by: Option<Fingerprint>,
 }

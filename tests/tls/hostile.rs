@@ -74,6 +74,9 @@ enum Then {
 }
 use Then::{Ends, Waits};
 
+/// The outcome and how its rule begins; none where nobody is told of it.
+type Told = Option<(&'static str, &'static str)>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_client_begins_with_it_holds_nothing_for_long_and_nobody_up() {
     let authority = Authority::new("ca");
@@ -87,7 +90,7 @@ async fn whatever_a_client_begins_with_it_holds_nothing_for_long_and_nobody_up()
     let mut record = vec![0x16, 3, 1, 0x40, 0];
     record.extend_from_slice(&noise);
     let get = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec();
-    let rows: Vec<(&str, Vec<u8>, Then, Option<(&str, &str)>)> = vec![
+    let rows: Vec<(&str, Vec<u8>, Then, Told)> = vec![
         ("nothing, and waits", Vec::new(), Waits, None),
         ("nothing", Vec::new(), Ends, None),
         ("half a hello, and waits", half.clone(), Waits, Some(("handshake_timeout", "TLS did not come about in time"))),

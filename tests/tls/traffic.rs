@@ -29,7 +29,7 @@ fn between(is_tls: (bool, bool), server: SocketAddr) -> String {
 
 /// A message of this size that is not the same anywhere.
 fn large(size: usize) -> Vec<u8> {
-    (0..size as u32).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).take(size).collect()
+    (0_u32..).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).take(size).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

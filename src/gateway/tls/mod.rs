@@ -82,7 +82,7 @@ impl Termination {
             (Some(Clients { is_required: true, .. }), None) => return Err(Failure::of_tls(rustls::Error::NoCertificatesPresented).into()),
             _ => {}
         }
-        let (server_name, certificate, trusted_by) = (None, shown.cloned(), self.authorities());
+        let (server_name, certificate, trusted_by) = (None, shown.cloned().map(Box::new), self.authorities());
         Ok(Tls { version: "1.3", cipher: "", server_name, is_resumed: false, certificate, trusted_by })
     }
 

@@ -10,7 +10,7 @@ use crate::config::fault::{Fault, KeyPath};
 /// Every certificate in a file, in its order: at least one.
 pub(super) fn certificates(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let found: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(bytes).collect();
-    let found = found.map_err(|error| unreadable(error, file, at))?;
+    let found = found.map_err(|error| unreadable(&error, file, at))?;
     if !found.is_empty() {
         return Ok(found);
     }
@@ -44,7 +44,7 @@ pub(super) fn key(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<PrivateKeyD
                 _ => fault.hint("a private key in PEM begins with -----BEGIN PRIVATE KEY-----"),
             })
         }
-        Err(error) => Err(unreadable(error, file, at)),
+        Err(error) => Err(unreadable(&error, file, at)),
     }
 }
 
@@ -54,7 +54,7 @@ fn has(bytes: &[u8], word: &str) -> bool {
 }
 
 /// A file that begins to be PEM and is not. What it holds is not told: it may be a key.
-fn unreadable(error: Error, file: &Path, at: &KeyPath) -> Fault {
+fn unreadable(error: &Error, file: &Path, at: &KeyPath) -> Fault {
     let why = match error {
         Error::MissingSectionEnd { .. } => "its last section has no end",
         Error::IllegalSectionStart { .. } => "a section begins with no name",

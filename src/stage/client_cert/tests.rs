@@ -33,6 +33,7 @@ fn named(name: &str) -> Certificate {
 
 fn client(certificate: Option<Certificate>) -> Client {
     let mut client = sample::client(&[]);
+    let certificate = certificate.map(Box::new);
     let tls = Tls { version: "1.3", cipher: "", server_name: None, is_resumed: false, certificate, trusted_by: None };
     client.peer.tls = Some(Arc::new(tls));
     client

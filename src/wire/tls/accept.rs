@@ -119,7 +119,7 @@ fn facts(session: &ServerConnection) -> Result<Tls, Failure> {
         cipher: session.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
         server_name: session.server_name().map(|name| name.to_ascii_lowercase().into()),
         is_resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
-        certificate: certificate.transpose()?,
+        certificate: certificate.transpose()?.map(Box::new),
         trusted_by: None,
     })
 }
