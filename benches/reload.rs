@@ -1,10 +1,14 @@
 //! What an edit costs: from the save of the file until a connection that is open goes by it, and what judging thousands of
-//! connections again means for the messages that pass meanwhile. `cargo bench --bench reload`; Linux, loopback only.
+//! connections again means for the messages that pass meanwhile. What a kick costs: from the asking until clients have their Close
+//! frames. And what a thousand edits leave behind. `cargo bench --bench reload`; Linux, loopback only.
+//!
+//! Gateway and clients share the machine, so what a client takes to read is part of every time; the load is told beside them.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -13,10 +17,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use wsgate::engine::control::protocol::{Kick, Request, Selector, VERSION, Verb};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -26,14 +35,24 @@ const SAVES: usize = 11;
 const OPEN: usize = 5_000;
 const BUSY: usize = 16;
 const EDITS: usize = 11;
+/// Single connections that are kicked, and whole routes.
+const KICKS: usize = 51;
+const ROUNDS: usize = 7;
+/// Edits whose memory is looked at, after some that warm up.
+const MANY: usize = 1_000;
 
 #[tokio::main]
 async fn main() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    println!("machine load {} before, on {} processors", load(), std::thread::available_parallelism().unwrap());
     for routes in [10, 1_000, 10_000] {
         save(routes).await;
     }
     judge().await;
+    kick_one().await;
+    kick_all().await;
+    remember().await;
+    println!("machine load {} after", load());
 }
 
 /// From a save until a connection that was open before answers by it.
@@ -114,6 +133,90 @@ async fn judge() {
     );
 }
 
+/// Kicks one of many connections by its id, again and again.
+async fn kick_one() {
+    let gateway = Gateway::run("[route.all]\nendpoint = \"echo\"\n");
+    let mut open = Vec::new();
+    while open.len() < OPEN {
+        open.push(gateway.connect(&format!("/{}", open.len())).await);
+    }
+    let ids = gateway.ids().await;
+    let (mut closed, mut answered) = (Vec::new(), Vec::new());
+    for index in (0..KICKS).map(|kick| kick * OPEN / KICKS) {
+        let selector = Selector { id: Some(ids.get(&format!("/{index}")).unwrap().clone()), ..Selector::default() };
+        let socket = open.get_mut(index).unwrap();
+        let asked = Instant::now();
+        let (at, answer) = tokio::join!(close(socket), gateway.kick(selector));
+        closed.push((at - asked).as_secs_f64());
+        answered.push((answer - asked).as_secs_f64());
+    }
+    let [closed, answered] = [closed, answered].map(|times| median(times) * 1e3);
+    println!("one of {OPEN} connections kicked by its id: closed {closed:.2} ms after it was asked, answered {answered:.2} ms after");
+}
+
+/// Kicks all connections of a route, each of which is read by a task of its own.
+async fn kick_all() {
+    let gateway = Gateway::run("[route.all]\nendpoint = \"echo\"\n");
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..ROUNDS {
+        let mut open = JoinSet::new();
+        for _ in 0..OPEN {
+            let mut socket = gateway.connect("/").await;
+            open.spawn(async move { close(&mut socket).await });
+        }
+        // The last of them is counted where the gateway counts them.
+        while gateway.ask(Verb::Status).await.1.last().unwrap().pointer("/done/connections").unwrap() != OPEN {}
+        let asked = Instant::now();
+        let answered = gateway.kick(Selector { route: Some("all".to_owned()), ..Selector::default() }).await;
+        let closed = open.join_all().await;
+        let ends = [closed.iter().min().unwrap(), closed.iter().max().unwrap(), &answered];
+        times.iter_mut().zip(ends).for_each(|(times, end)| times.push((*end - asked).as_secs_f64()));
+        while gateway.ask(Verb::Status).await.1.last().unwrap().pointer("/done/connections").unwrap() != 0 {}
+    }
+    let [first, last, answered] = times.map(|times| median(times) * 1e3);
+    println!(
+        "all {OPEN} of a route kicked: the first closed {first:.2} ms after it was asked, the last {last:.0} ms; answered {answered:.1} ms after"
+    );
+}
+
+/// When a client has its Close frame.
+async fn close(socket: &mut Socket) -> Instant {
+    while !matches!(socket.next().await, Some(Ok(Message::Close(_)))) {}
+    Instant::now()
+}
+
+/// Edits a config of a hundred routes with connections on them, and looks at the memory before and after.
+async fn remember() {
+    let file = |edit: usize| {
+        let mut text = format!("[echo.edited]\nprefix = \"{edit} \"\n");
+        for route in 0..100 {
+            writeln!(text, "[route.r{route}]\npath = \"/{route}\"\nendpoint = \"echo.edited\"").unwrap();
+        }
+        text
+    };
+    let gateway = Gateway::run(&file(0));
+    let mut open = Vec::new();
+    for index in 0..MANY {
+        open.push(gateway.connect(&format!("/{}", index % 100)).await);
+    }
+    let mut resident = Vec::new();
+    for edit in 1..=2 * MANY {
+        gateway.write(&file(edit));
+        let (_, answer) = gateway.ask(Verb::Reload { force: false }).await;
+        assert!(answer.last().unwrap().get("done").is_some(), "{answer:?}");
+        gateway.line("reloaded").await;
+        if edit % MANY == 0 {
+            resident.push(gateway.resident());
+        }
+    }
+    let &[before, after] = resident.as_slice() else { panic!("{resident:?}") };
+    println!("{MANY} edits of 100 routes under {MANY} connections: {before:.1} MiB resident before, {after:.1} MiB after");
+}
+
+fn load() -> String {
+    std::fs::read_to_string("/proc/loadavg").unwrap().split(' ').next().unwrap().to_owned()
+}
+
 struct Gateway {
     child: Child,
     folder: PathBuf,
@@ -133,7 +236,7 @@ impl Gateway {
         let address = listening.split("\"address\":\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
         let (sender, receiver) = tokio::sync::mpsc::channel(64);
         std::thread::spawn(move || {
-            for line in lines.filter(|line| line.contains("\"reload")) {
+            for line in lines.filter(|line| line.contains("\"event\":\"reload")) {
                 if sender.blocking_send(line).is_err() {
                     break;
                 }
@@ -150,7 +253,42 @@ impl Gateway {
     }
 
     async fn connect(&self, path: &str) -> Socket {
-        tokio_tungstenite::connect_async(format!("ws://{}{path}", self.address)).await.unwrap().0
+        // Thousands of them fit into memory.
+        let config = WebSocketConfig::default().read_buffer_size(4096).write_buffer_size(0);
+        let url = format!("ws://{}{path}", self.address);
+        tokio_tungstenite::connect_async_with_config(url, Some(config), false).await.unwrap().0
+    }
+
+    /// Asks over the control socket, as commands do; gives when it was answered, and every line of that.
+    async fn ask(&self, verb: Verb) -> (Instant, Vec<Value>) {
+        let mut stream = UnixStream::connect(self.folder.join("control.sock")).await.unwrap();
+        let request = serde_json::to_string(&Request { version: VERSION, verb }).unwrap() + "\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let (mut lines, mut answer) = (tokio::io::BufReader::new(stream).lines(), Vec::new());
+        while let Some(line) = lines.next_line().await.unwrap() {
+            answer.push(serde_json::from_str(&line).unwrap());
+        }
+        (Instant::now(), answer)
+    }
+
+    async fn kick(&self, selector: Selector) -> Instant {
+        let (at, answer) = self.ask(Verb::Kick(Kick { selector, all: false, dry_run: false, code: None, reason: None })).await;
+        assert!(answer.last().unwrap().pointer("/done/connections").unwrap().as_u64() > Some(0), "{answer:?}");
+        at
+    }
+
+    /// The connections' ids by the paths they asked for.
+    async fn ids(&self) -> HashMap<String, String> {
+        let (_, answer) = self.ask(Verb::Ps(Selector::default())).await;
+        let text = |item: &Value, key: &str| item.get(key).unwrap().as_str().unwrap().to_owned();
+        answer.iter().filter_map(|line| line.get("item")).map(|item| (text(item, "path"), text(item, "id"))).collect()
+    }
+
+    /// What the kernel says is resident of it, in MiB.
+    fn resident(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 
     /// The next line of an edit, which has to be of this event.
@@ -170,7 +308,7 @@ impl Drop for Gateway {
 }
 
 fn whole(config: &str) -> String {
-    let frame = "[gateway]\nmax_connections = \"off\"\nroute = { ping = \"off\" }\n[listener.bench]\naddress = \"127.0.0.1:0\"\n";
+    let frame = "[gateway]\ncontrol = \"control.sock\"\nmax_connections = \"off\"\nroute = { ping = \"off\" }\n[listener.bench]\naddress = \"127.0.0.1:0\"\n";
     format!("{frame}{config}[log.bench]\nconsole = \"stderr\"\nformat = \"json\"\n")
 }
 

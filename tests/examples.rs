@@ -183,6 +183,34 @@ async fn firewall_denies_and_reports_by_address() {
 }
 
 #[tokio::test]
+async fn message_lets_pass_what_is_demanded_and_says_so_of_the_rest() {
+    let (address, _requests) = backend::echo().await;
+    let mut gateway = serve("examples/configs/message.toml", Some(address));
+    let said = r#"{"type":"say","room":"lobby","text":"hello","at":"2026-11-30T12:00:00Z"}"#;
+    for (bad, code, rule) in [
+        (r#"{"type":"say","room":"lobby"}"#, 1007, "schema: the message: \"text\" is a required property"),
+        (r#"{"type":"announce","room":"lobby","text":"we close"}"#, 1008, "rules[1] type is \"announce\""),
+    ] {
+        let mut socket = gateway.connect("public", "/chat").await;
+        assert_eq!(ask(&mut socket, said).await, said);
+        futures_util::SinkExt::send(&mut socket, Message::text(bad)).await.unwrap();
+        assert_eq!(closed(&mut socket).await.0, code);
+        drop(socket);
+        assert_eq!(gateway.event("close")["rule"], rule);
+    }
+    let mut socket = gateway.connect("public", "/feed").await;
+    assert_eq!(ask(&mut socket, "{}").await, "{}");
+    assert_eq!(gateway.event("would_refuse")["rule"], "rules[1] payload.version is missing");
+    let told: Value = serde_json::from_str(&ask(&mut socket, "hello").await).unwrap();
+    assert_eq!(told["code"], "schema_violation");
+    let told: Value = serde_json::from_str(&ask(&mut socket, r#"{"a":1,"a":1}"#).await).unwrap();
+    assert_eq!(told["code"], "schema_violation");
+    let mut socket = gateway.connect("public", "/audio").await;
+    futures_util::SinkExt::send(&mut socket, Message::text("words")).await.unwrap();
+    assert_eq!(closed(&mut socket).await.0, 1003);
+}
+
+#[tokio::test]
 async fn origin_lets_pages_in_by_where_they_come_from() {
     let gateway = example("origin");
     let own = format!("http://{}", gateway.address("public"));

@@ -95,7 +95,7 @@ proptest! {
 
     #[test]
     fn a_file_cut_and_mixed_anywhere_is_told_about_within_its_text(
-        cut in 0usize..2500,
+        cut in 0usize..4500,
         length in 0usize..60,
         put in "[\\[\\]{}=.,#\"'\\\\$a-z0-9 \t\r\nü東\u{feff}]{0,12}",
     ) {

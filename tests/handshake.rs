@@ -31,7 +31,7 @@ async fn serve(mut client: TcpStream, upstream: &Upstream) {
         }
         Err(Unread::Nothing | Unread::Cut) => return,
     };
-    let (request, exchange) = receive(client, head).await.unwrap();
+    let (request, exchange) = receive(client, head).unwrap();
     let opened = match Upgrade::check(&request, Compression::Pass) {
         Ok(upgrade) => {
             let target = request.uri.path_and_query().unwrap().as_str();

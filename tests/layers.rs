@@ -73,6 +73,7 @@ fn stages_never_import_each_other() {
         "networks",
         "pipeline",
         "query",
+        "rates",
         "refusal",
         "sample",
         "slots",

@@ -16,7 +16,7 @@ use wsgate::config::units::{Address, ByteRate, Cidr, Interval, Rate, ServerUrl, 
 use wsgate::config::{Document, FRAME, FRAME_KINDS};
 use wsgate::gateway::{Catalog, Gateway, schema};
 use wsgate::stage::cells::Cells;
-use wsgate::stage::{jwt, origin, rate_limit};
+use wsgate::stage::{jwt, message, origin, rate_limit};
 
 /// The committed schema, within the package.
 const COMMITTED: &str = "gateway.schema.json";
@@ -110,7 +110,7 @@ fn old(schema: &Value) -> Value {
 }
 
 /// Of the files in `tests/faults`, those whose shape alone gives them away.
-const SHAPES: [&str; 60] = [
+const SHAPES: [&str; 63] = [
     "address",
     "any_of",
     "bare_kind",
@@ -143,6 +143,9 @@ const SHAPES: [&str; 60] = [
     "list_of_tables",
     "log",
     "long_line",
+    "message",
+    "message_rules",
+    "message_values",
     "mode_on_endpoint",
     "mode_unknown",
     "multi_byte",
@@ -305,6 +308,10 @@ const TEXTS: &[(Judge, &str, (bool, bool))] = &[
     (judged::<origin::Allowed>, "app+x://host_1", BOTH),
     (judged::<origin::Allowed>, "https://example.com/", NEITHER),
     (judged::<origin::Allowed>, "*", NEITHER),
+    (judged::<message::Field>, "payload.kind", BOTH),
+    (judged::<message::Field>, "a b", BOTH),
+    (judged::<message::Field>, "a..b", NEITHER),
+    (judged::<message::Field>, "", NEITHER),
     (judged::<rate_limit::KeyPart>, "ip/24/48", BOTH),
     (judged::<rate_limit::KeyPart>, "header:x-tenant", BOTH),
     (judged::<rate_limit::KeyPart>, "claim:", NEITHER),

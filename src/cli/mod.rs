@@ -44,6 +44,9 @@ const EXIT_CODES: &str =
 /// The variable that names the file.
 const CONFIG: &str = "WSGATE_CONFIG";
 
+/// What standard input is called.
+const STDIN: &str = "<stdin>";
+
 /// What is read where nothing is named.
 const DEFAULT: &str = "gateway.toml";
 
@@ -60,7 +63,8 @@ enum Command {
     Run(File),
     /// Tell what is wrong with a file: every fault at once, with its place and a hint. Starts nothing.
     Check(check::Arguments),
-    /// Print a file in full: every key with its value, and where that came from. Secrets are masked.
+    /// Print a file, or what a running gateway has in force, in full: every key with its value, and where that came from. Secrets are
+    /// masked.
     Show(show::Arguments),
     /// Tell what a request would come to, step by step, and by which rule. Opens no socket.
     Explain(explain::Arguments),
@@ -212,7 +216,7 @@ fn can_be_read_again(path: &Path) -> bool {
 
 /// Reads a file, a folder or standard input. What is wrong with it is among its faults.
 fn read(path: &Path) -> Document {
-    if can_be_read_again(path) { Document::open(path) } else { Document::read("<stdin>", io::stdin().lock(), ".") }
+    if can_be_read_again(path) { Document::open(path) } else { Document::read(STDIN, io::stdin().lock(), ".") }
 }
 
 /// What is read where the command line names nothing.

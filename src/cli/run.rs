@@ -25,7 +25,8 @@ const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
 pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     let runtime = runtime()?;
     // Watched before it is read, so that no edit falls between.
-    let watch = super::can_be_read_again(path).then(|| runtime.block_on(Watch::new([path.to_owned()])));
+    let read_again = super::can_be_read_again(path).then(|| path.to_owned());
+    let watch = runtime.block_on(Watch::new(read_again.clone()));
     let cells = Arc::new(Cells::default());
     let (gateway, document, warnings) = super::compile(path, catalog, &cells)?;
     super::prove(&document, &gateway, catalog, &warnings)?;
@@ -40,8 +41,8 @@ pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
         Event::Warning { text: &format!("{}: {}", document.position(&warning.place), warning.message) }.emit();
     }
     let document = Arc::new(document);
-    let source = Source { path: path.to_owned(), document: document.clone(), catalog: catalog.clone(), cells };
-    serve_until_stopped(&runtime, Path::new(document.name()), gateway, watch.map(|watch| (source, watch)), &logs, |_| Ok(()))
+    let source = Source { path: read_again, document: document.clone(), catalog: catalog.clone(), cells };
+    serve_until_stopped(&runtime, Path::new(document.name()), gateway, Some((source, watch)), &logs, |_| Ok(()))
 }
 
 /// What acceptors and the engine's chores run on, and nothing of a connection.
@@ -65,13 +66,16 @@ pub(super) fn serve_until_stopped(
         // Taken before anything is served, so that no signal meets its deadly default.
         let signals = Signals::take()?;
         let listeners = gateway.listeners.len();
-        // What has no file has nobody who would know where to look for it.
-        let door = if source.is_some() { Door::open(&gateway, name).map_err(Failure::Could)? } else { None };
+        // What has no text of its own has nobody who would know where to look for it.
+        let door = match &source {
+            Some((source, _)) => Some(Door::open(&gateway, source).await.map_err(Failure::Could)?),
+            None => None,
+        };
         let engine = Engine::start(gateway).map_err(Failure::could)?;
         engine.metrics().watch(logs);
         greet(&engine)?;
-        let keeper = Keeper::new(engine, source, logs.clone()).await;
-        let control = door.map(|door| door.serve(&keeper, name, logs));
+        let mut keeper = Keeper::new(engine, source, logs.clone()).await;
+        let control = door.map(|door| door.serve(&mut keeper, logs));
         Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
         serve(keeper, control, signals, logs).await;
         Ok::<(), Failure>(())
@@ -89,6 +93,7 @@ async fn serve(mut keeper: Keeper, mut control: Option<Control>, mut signals: Si
                 Asked::Stop => break,
                 Asked::Reload => {
                     logs.reopen();
+                    keeper.mend().await;
                     keeper.reload(false).await;
                 }
             },
@@ -96,7 +101,10 @@ async fn serve(mut keeper: Keeper, mut control: Option<Control>, mut signals: Si
                 keeper.reload(false).await;
             }
             command = commanded(&mut control) => command.carry_out(&mut keeper).await,
-            _ = look.tick() => report_troubles(logs),
+            _ = look.tick() => {
+                report_troubles(logs);
+                keeper.mend().await;
+            }
         }
     }
     // Whoever looks on may see the drain.

@@ -141,8 +141,7 @@ impl Document {
 
     /// A place as `file:line:column`, both counted from 1, the column in characters: as compilers write it, and editors read it.
     pub fn position(&self, place: &Place) -> String {
-        let (source, span) = self.locate(place);
-        let Some(source) = self.sources.get(source) else { return String::new() };
+        let Some((source, span)) = self.seek(place) else { return String::new() };
         if self.sources.len() > 1 && place.is_whole_file() {
             return self.name.clone();
         }
@@ -150,11 +149,22 @@ impl Document {
         format!("{}:{line}:{column}", source.name)
     }
 
-    /// The source and the bytes of a place. A path that leads nowhere is at the last thing it meets.
+    /// The text that a place is in, and its bytes there.
+    pub(super) fn seek<'a>(&'a self, place: &'a Place) -> Option<(&'a Source, Range<usize>)> {
+        if let Place::Within(within) = place {
+            return Some((&within.source, within.span.clone()));
+        }
+        let (source, span) = self.locate(place);
+        Some((self.sources.get(source)?, span))
+    }
+
+    /// The source and the bytes of a place; of one in another file, those that name it. A path that leads nowhere is at the last thing
+    /// it meets.
     pub fn locate(&self, place: &Place) -> (usize, Range<usize>) {
         let (path, at_key) = match place {
             Place::Span(source, span) => return (*source, span.clone()),
             Place::Value(path) => (path, false),
+            Place::Within(within) => (&within.named, false),
             Place::Key(path) => (path, true),
         };
         let Some((node, entry, taken)) = self.follow(path) else { return (0, 0..0) };

@@ -105,7 +105,8 @@ impl Reading<'_> {
     fn is_secret(&self, path: &KeyPath) -> bool {
         let steps = path.steps().get(self.at.steps().len()..).unwrap_or_default();
         let kind = self.at.steps().first().and_then(|step| if let Step::Key(kind) = step { Some(kind.as_str()) } else { None });
-        let is_harmless = matches!(steps.first(), Some(Step::Key(key)) if key == "key") && mask::is_counted_by(kind, self.follow(path).0);
+        let named = steps.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None });
+        let is_harmless = named == Some("key") && mask::is_counted_by(kind, self.follow(path).0);
         !is_harmless && steps.iter().any(|step| matches!(step, Step::Key(key) if mask::is_secret(key)))
     }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
+
+use super::source::Source;
 
 /// Where a key or value stands: `route.chat.pipeline[1]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,9 +96,27 @@ pub enum Place {
     Key(KeyPath),
     /// At a range of bytes of the n-th source.
     Span(usize, Range<usize>),
+    /// In another file, which a value names.
+    Within(Box<Within>),
+}
+
+/// A range of bytes of a file that the config names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Within {
+    /// The value that names it.
+    pub named: KeyPath,
+    /// The file.
+    pub source: Arc<Source>,
+    /// The bytes.
+    pub span: Range<usize>,
 }
 
 impl Place {
+    /// At these bytes of a file that the value at `named` names.
+    pub fn within(named: KeyPath, source: Arc<Source>, span: Range<usize>) -> Self {
+        Self::Within(Box::new(Within { named, source, span }))
+    }
+
     /// Whether it is the file as a whole, and no line of it.
     pub(super) fn is_whole_file(&self) -> bool {
         matches!(self, Self::Value(path) if path.steps().is_empty())

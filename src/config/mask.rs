@@ -83,7 +83,8 @@ pub(super) fn is_counted_by(kind: Option<&str>, node: &Node) -> bool {
         Value::String(text) => {
             let words = ["ip", "user", "route", "connection", "claim", "header"];
             let first = text.split([':', '/']).next().unwrap_or_default();
-            is_count(text) || (kind == Some("rate_limit") && first.len() <= LONGEST_WORD && nearest(first, words).is_some())
+            is_count(text)
+                || (matches!(kind, Some("rate_limit" | "message")) && first.len() <= LONGEST_WORD && nearest(first, words).is_some())
         }
         _ => false,
     }

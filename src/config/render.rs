@@ -6,7 +6,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::document::Document;
-use super::fault::{Fault, Faults, MAX_FAULTS, Severity};
+use super::fault::{Fault, Faults, MAX_FAULTS, Place, Severity};
 use super::source::Source;
 
 /// All faults and warnings, sorted by their places, then how many there are; nothing for none. At most [`MAX_FAULTS`] are shown.
@@ -58,7 +58,17 @@ fn group<'a>(document: &'a Document, place: &(usize, Range<usize>), fault: &'a F
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(fault.message.as_str()));
-    let also: Vec<_> = fault.also.iter().map(|(place, word)| (document.locate(place), word)).collect();
+    let mut also: Vec<_> = fault.also.iter().map(|(place, word)| (document.locate(place), word.as_str())).collect();
+    let mut is_elsewhere = false;
+    if let Place::Within(within) = &fault.place {
+        let file = &within.source;
+        is_elsewhere = true;
+        group = match file.printable.is_empty() {
+            true => group.element(Origin::path(file.name.as_str())),
+            false => group.element(snippet(file, vec![(shown(file, &within.span), None)])),
+        };
+        also.push((place.clone(), "named here"));
+    }
     let mut others: Vec<usize> = also.iter().map(|((source, _), _)| *source).filter(|source| *source != place.0).collect();
     others.sort_unstable();
     others.dedup();
@@ -73,8 +83,8 @@ fn group<'a>(document: &'a Document, place: &(usize, Range<usize>), fault: &'a F
             group = group.element(Origin::path(text.name.as_str()));
             continue;
         }
-        let primary = (source == place.0).then(|| (shown(text, &place.1), None));
-        let context = also.iter().filter(|((of, _), _)| *of == source).map(|((_, span), word)| (shown(text, span), Some(word.as_str())));
+        let primary = (source == place.0 && !is_elsewhere).then(|| (shown(text, &place.1), None));
+        let context = also.iter().filter(|((of, _), _)| *of == source).map(|((_, span), word)| (shown(text, span), Some(*word)));
         group = group.element(snippet(text, primary.into_iter().chain(context).collect()));
     }
     match &fault.hint {
@@ -108,7 +118,9 @@ fn shown(source: &Source, span: &Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fault::Place;
+    use std::sync::Arc;
+
+    use super::super::fault::KeyPath;
     use super::*;
 
     /// The lines of a report about this span: where, the source line, and the caret.
@@ -141,6 +153,36 @@ mod tests {
     fn a_file_without_text_is_named_without_a_line() {
         let report = render(&Document::parse("f", "", "."), &Faults::from(Fault::new(Place::Span(0, 0..0), "cannot read the file")), false);
         assert_eq!(report, "fault: cannot read the file\n--> f\n\n1 fault\n");
+    }
+
+    #[test]
+    fn a_fault_in_a_file_that_is_named_shows_its_line_and_who_names_it() {
+        let document = Document::parse("f", "[a.b]\nfile = \"g\"\n", ".");
+        let named = KeyPath::table("a", "b").key("file");
+        let told = |text: &str| {
+            let place = Place::within(named.clone(), Arc::new(Source::plain("g".to_owned(), text.to_owned())), 5..6);
+            (document.position(&place), render(&document, &Faults::from(Fault::new(place, "wrong")), false))
+        };
+        let (position, report) = told("{\n  1}\n");
+        assert_eq!(position, "g:2:4");
+        let lines = [
+            "fault: wrong",
+            " --> g:2:4",
+            "  |",
+            "2 |   1}",
+            "  |    ^",
+            "  |",
+            " ::: f:2:8",
+            "  |",
+            "2 | file = \"g\"",
+            "  |        --- named here",
+            "",
+            "1 fault",
+        ];
+        assert_eq!(report.lines().collect::<Vec<_>>(), lines);
+        let (position, report) = told("");
+        assert_eq!(position, "g:1:1");
+        assert!(report.starts_with("fault: wrong\n --> g\n  |\n ::: f:2:8\n"), "{report}");
     }
 
     #[test]

@@ -80,13 +80,14 @@ pub fn unknown<'a>(document: &Document, faults: &'a Faults) -> Vec<&'a Fault> {
 impl Document {
     /// A place, in numbers.
     pub fn spot(&self, place: &Place) -> Spot {
-        let (source, span) = self.locate(place);
+        let found = self.seek(place);
         let key = match place {
             Place::Value(path) | Place::Key(path) => Some(path).filter(|path| **path != KeyPath::default()).map(KeyPath::to_string),
+            Place::Within(within) => Some(within.named.to_string()),
             Place::Span(..) => None,
         };
-        match self.sources().get(source).filter(|source| !place.is_whole_file() && !source.text.is_empty()) {
-            Some(source) => {
+        match found.filter(|(source, _)| !place.is_whole_file() && !source.text.is_empty()) {
+            Some((source, span)) => {
                 let point = |offset: usize| {
                     let (line, column) = source.position(offset);
                     Point { line: Some(line), column: Some(column) }
@@ -94,7 +95,7 @@ impl Document {
                 Spot { file: source.name.clone(), start: point(span.start), end: point(span.end), key }
             }
             None => {
-                let file = self.sources().get(source).filter(|_| !place.is_whole_file()).map_or(self.name(), |source| &source.name);
+                let file = self.seek(place).filter(|_| !place.is_whole_file()).map_or(self.name(), |(source, _)| &source.name);
                 Spot { file: file.to_owned(), start: Point::default(), end: Point::default(), key }
             }
         }
@@ -103,7 +104,11 @@ impl Document {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{json, to_value};
+
+    use super::super::source::Source;
 
     use super::*;
 
@@ -111,11 +116,13 @@ mod tests {
     fn every_key_is_there_and_places_are_lines_and_characters() {
         let document = Document::parse("f.toml", "[route.a]\n'東' = [1,\n  2]\n", ".");
         let list = KeyPath::table("route", "a").key("東");
+        let (named, other) = (list.index(0), Arc::new(Source::plain("g.json".to_owned(), "{\n  1}\n".to_owned())));
         let faults = Faults(vec![
             Fault::warning(list.index(1), "odd").also(Place::Key(list.clone()), "here"),
             Fault::new(list, "wrong").hint("mend it"),
             Fault::new(KeyPath::default(), "nothing in it"),
             Fault::unknown(KeyPath::default(), "the variable HOST"),
+            Fault::new(Place::within(named.clone(), other, 5..6), "wrong elsewhere"),
         ]);
         let nowhere = json!({ "line": null, "column": null });
         let told = json!([
@@ -126,6 +133,10 @@ mod tests {
             {
                 "severity": "fault", "message": "wrong", "hint": "mend it",
                 "file": "f.toml", "line": 2, "column": 7, "end": { "line": 3, "column": 5 }, "key": "route.a.東", "also": [],
+            },
+            {
+                "severity": "fault", "message": "wrong elsewhere", "hint": null,
+                "file": "g.json", "line": 2, "column": 4, "end": { "line": 2, "column": 5 }, "key": "route.a.東[0]", "also": [],
             },
             {
                 "severity": "warning", "message": "odd", "hint": null,

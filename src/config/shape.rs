@@ -88,7 +88,8 @@ impl Config {
 
     /// The names of all tables of a kind, even of those that could not be read.
     pub fn names<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
-        self.declared.iter().filter(move |(of, _)| of == kind).map(|(_, name)| name.as_str())
+        let first = (kind.to_owned(), String::new());
+        self.declared.range(first..).take_while(move |(of, _)| of == kind).map(|(_, name)| name.as_str())
     }
 
     /// The name of a table of this kind that is most likely meant by one that does not exist.
@@ -319,13 +320,28 @@ mod tests {
 
     #[test]
     fn the_language_reference_s_example_is_read_without_a_fault() {
-        let kinds =
-            ["authenticated", "client_cert", "echo", "errors", "firewall", "headers", "health", "jwt", "origin", "rate_limit", "revoked"];
+        let kinds = [
+            "authenticated",
+            "client_cert",
+            "echo",
+            "errors",
+            "firewall",
+            "headers",
+            "health",
+            "jwt",
+            "message",
+            "origin",
+            "rate_limit",
+            "revoked",
+        ];
         let document = Document::parse("gateway.toml", include_str!("../../tests/whole.toml"), "/etc/wsgate");
         let (config, faults) = Config::read(&document, &kinds);
         assert!(faults.is_empty(), "{}", super::super::render(&document, &faults, false));
         let config = config.unwrap();
-        assert_eq!(config.routes().map(|route| route.name.to_owned()).collect::<Vec<_>>(), ["chat", "echo", "far", "health", "secure"]);
+        assert_eq!(
+            config.routes().map(|route| route.name.to_owned()).collect::<Vec<_>>(),
+            ["chat", "echo", "far", "health", "secure", "words"]
+        );
         assert_eq!(config.path(Path::new("websocket_errors.log")), Path::new("/etc/wsgate/websocket_errors.log"));
     }
 }

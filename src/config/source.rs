@@ -8,8 +8,8 @@ use std::path::Path;
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: u64 = 4 << 20;
 
-/// One text a document was read from.
-#[derive(Clone, Debug)]
+/// One text that faults stand in: of the document itself, or of a file that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// What it is called in faults: the path as given, or `<stdin>`.
     pub name: String,
@@ -22,6 +22,12 @@ pub struct Source {
 }
 
 impl Source {
+    /// A text that may be shown as it is.
+    pub fn plain(name: String, text: String) -> Self {
+        let printable = text.clone();
+        Self::new(name, text, printable)
+    }
+
     /// A text, and the form of it that may be shown.
     pub(super) fn new(name: String, text: String, printable: String) -> Self {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();

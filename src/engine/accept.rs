@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::gateway::listener::Listener;
 use crate::observe::event::Event;
@@ -15,7 +16,8 @@ use crate::stage::Peer;
 use crate::wire::socket;
 
 use super::Shared;
-use super::worker::{Accepted, Load, Worker};
+use super::thread::Thread;
+use super::worker::{Accepted, Fresh, Inbox, Worker};
 
 /// Connections the kernel keeps for us while we are busy; it may keep fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -28,7 +30,50 @@ const LONGEST_REST: Duration = Duration::from_secs(1);
 const FAILURES: u32 = 64;
 
 /// The workers an acceptor hands its sockets to.
-pub(super) type Workers = Arc<[(Arc<Worker>, mpsc::Sender<(Accepted, Load)>)]>;
+pub(super) struct Team {
+    workers: Box<[(Arc<Worker>, Inbox)]>,
+    /// The runtime of the only worker, where there is one: its sockets are accepted there, and need not change threads.
+    home: Option<Handle>,
+}
+
+impl Team {
+    /// These workers.
+    pub(super) fn of(threads: &[Thread]) -> Self {
+        let workers = threads.iter().map(|thread| (thread.worker.clone(), thread.inbox.clone())).collect();
+        let home = if let [only] = threads { Some(only.runtime.clone()) } else { None };
+        Self { workers, home }
+    }
+
+    /// Has a socket watched where its acceptor will run.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub(super) fn watch(&self, socket: net::TcpListener) -> io::Result<TcpListener> {
+        let _home = self.home.as_ref().map(Handle::enter);
+        TcpListener::from_std(socket)
+    }
+
+    /// A socket that was accepted, for a worker: freed of this runtime where the worker has another.
+    fn ready(&self, socket: TcpStream) -> io::Result<Fresh> {
+        if self.home.is_some() { Ok(Fresh::Here(socket)) } else { socket.into_std().map(Fresh::Elsewhere) }
+    }
+
+    /// Has an acceptor run.
+    pub(super) fn spawn(&self, acceptors: &mut JoinSet<()>, accept: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        match &self.home {
+            Some(home) => acceptors.spawn_on(accept, home),
+            None => acceptors.spawn(accept),
+        }
+    }
+
+    async fn take(&self, accepted: Accepted) {
+        if let Some((worker, inbox)) = self.workers.iter().min_by_key(|(worker, _)| worker.load()) {
+            let load = worker.take_load();
+            // Fails only while the engine stops: the socket closes.
+            _ = inbox.send((accepted, load)).await;
+        }
+    }
+}
 
 /// Binds one address. `only_v6` keeps a `[::]` from taking the IPv4 addresses too.
 ///
@@ -41,13 +86,15 @@ pub(super) fn bind(address: SocketAddr, only_v6: bool) -> io::Result<net::TcpLis
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // What is accepted takes over how this is set up.
+    socket::tune(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
 /// Accepts until its task is dropped.
-pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Shared>, workers: Workers) {
+pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Shared>, team: Arc<Team>) {
     let (mut rest, mut failures) = (None, 0);
     loop {
         match sockets.accept().await {
@@ -58,8 +105,10 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
                 }
                 let gateway = shared.gateway.load_full();
                 let Some(listener) = gateway.listeners.get(&name).cloned() else { continue };
-                if let Some((socket, peer)) = prepare(socket, address, &listener) {
-                    hand_over(&workers, Accepted { socket, peer, listener, gateway }).await;
+                // A socket that refuses has been reset already.
+                let Ok(peer) = peer(&socket, address, &listener) else { continue };
+                if let Ok(socket) = team.ready(socket) {
+                    team.take(Accepted { socket, peer, listener, gateway }).await;
                 }
             }
             Err(error) if socket::is_exhaustion(&error) || failures >= FAILURES => {
@@ -76,20 +125,7 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
     }
 }
 
-/// Sets a socket up and frees it of this runtime: it will live on a worker's.
-fn prepare(socket: TcpStream, address: SocketAddr, listener: &Listener) -> Option<(net::TcpStream, Peer)> {
-    // A socket that refuses its options has been reset already.
-    socket::tune(&socket).ok()?;
-    let local = socket.local_addr().ok()?;
-    let peer =
-        Peer { address, ip: address.ip().to_canonical(), local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None };
-    Some((socket.into_std().ok()?, peer))
-}
-
-async fn hand_over(workers: &Workers, accepted: Accepted) {
-    if let Some((worker, inbox)) = workers.iter().min_by_key(|(worker, _)| worker.load()) {
-        let load = worker.take_load();
-        // Fails only while the engine stops: the socket closes.
-        _ = inbox.send((accepted, load)).await;
-    }
+fn peer(socket: &TcpStream, address: SocketAddr, listener: &Listener) -> io::Result<Peer> {
+    let (ip, local) = (address.ip().to_canonical(), socket.local_addr()?);
+    Ok(Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None })
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::request::Parts;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::endpoint::Endpoint;
@@ -34,7 +33,7 @@ use super::worker::{Accepted, Load, Worker};
 /// handshake has been dropped.
 pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load) {
     let Accepted { socket, peer, listener, gateway } = accepted;
-    let Ok(socket) = TcpStream::from_std(socket).map(Socket::Plain) else { return };
+    let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
     let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
     let mut visit = Visit {
         way: Way::of(&peer),
@@ -131,7 +130,7 @@ impl Visit {
             Err(_) => return Err(refused(Refusal::new(HANDSHAKE_TIMEOUT))),
         };
         let Some(socket) = self.door.take_unread() else { return Err(Stop::Gone) };
-        let (parts, exchange) = handshake::receive(socket, head).await.map_err(|_| Stop::Gone)?;
+        let (parts, exchange) = handshake::receive(socket, head).map_err(|_| Stop::Gone)?;
         self.door = Door::Asked(Box::new(exchange));
         Ok(parts)
     }

@@ -96,7 +96,7 @@ impl<C: Stream> Door<C> {
         }
     }
 
-    /// Answers over HTTP, as bytes where hyper never saw the request, and shows the client out; without a word where TLS has not come
+    /// Answers over HTTP, as bytes where its request was never parsed, and shows the client out; without a word where TLS has not come
     /// about, but so that an alert gets there.
     pub(super) async fn answer(self, raw: impl FnOnce() -> Vec<u8>, response: impl FnOnce() -> Response<Bytes>, within: Duration) {
         let answered = match self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Document;
@@ -10,6 +10,7 @@ use crate::gateway::{Catalog, Changes, Gateway, RouteChange};
 use crate::observe::Logs;
 use crate::observe::event::{Concerned, Event};
 
+use super::control::Door;
 use super::reload::{Impact, NotReloaded, Reloaded, too_many};
 use super::source::{Made, Text, blocking};
 use super::texts::Texts;
@@ -17,9 +18,10 @@ use super::watch::Watch;
 use super::{Engine, logs};
 
 pub use super::source::{Refused, Source};
+pub use super::standing::{Facts, Standing};
 
 /// Why there is nothing to read again.
-const NO_FILE: &str = "the config did not come from a file, so there is nothing to read again";
+const NO_TEXT: &str = "the config did not come from a text, so there is nothing to read again";
 
 /// A running gateway, and what its config is read from.
 pub struct Keeper {
@@ -28,29 +30,14 @@ pub struct Keeper {
     kept: Option<Kept>,
     logs: Logs,
     standing: Standing,
+    /// Where commands come in.
+    pub(super) door: Option<Door>,
 }
 
 struct Kept {
     source: Source,
     watch: Watch,
     texts: Texts,
-}
-
-/// How things stand with the config; clones are the same, for whoever looks on.
-#[derive(Clone)]
-pub struct Standing(Arc<Mutex<Facts>>);
-
-/// How things stand with the config.
-#[derive(Clone, Debug)]
-pub struct Facts {
-    /// When the gateway started.
-    pub started: SystemTime,
-    /// Since when what is in force is.
-    pub since: SystemTime,
-    /// The edit that does not take effect, until one does.
-    pub refused: Option<Refused>,
-    /// The generation whose text is in force in the place of the file's, and since when, until the file changes.
-    pub rolled_back: Option<(u64, SystemTime)>,
 }
 
 /// Which text is to be in force.
@@ -93,13 +80,14 @@ pub struct Plan {
 }
 
 impl Keeper {
-    /// Keeps this gateway, which was compiled from this source, and whose logs are these. The watch is over the source's path, and was
-    /// made before that was read. Without a source it stays as it is.
+    /// Keeps this gateway, which was compiled from this source, and whose logs are these. The watch is over the source's path, if it has
+    /// one, and was made before that was read. Without a source it stays as it is.
     pub async fn new(engine: Engine, source: Option<(Source, Watch)>, logs: Logs) -> Self {
         let kept = source.map(|(source, watch)| Kept { texts: Texts::new(source.document.clone()), source, watch });
         let now = SystemTime::now();
-        let facts = Facts { started: now, since: now, refused: None, rolled_back: None };
-        let mut keeper = Self { engine, kept, logs, standing: Standing(Arc::new(Mutex::new(facts))) };
+        let text = kept.as_ref().and_then(|kept| kept.texts.in_force());
+        let facts = Facts { started: now, since: now, text, refused: None, rolled_back: None };
+        let mut keeper = Self { engine, kept, logs, standing: Standing::new(facts), door: None };
         keeper.rearm(BTreeSet::new()).await;
         keeper
     }
@@ -108,7 +96,7 @@ impl Keeper {
     async fn rearm(&mut self, files: BTreeSet<PathBuf>) {
         if let Some(Kept { source, watch, .. }) = &mut self.kept {
             let used = self.engine.gateway().files.clone();
-            watch.rearm(used.into_iter().chain(files).chain([source.path.clone()])).await;
+            watch.rearm(used.into_iter().chain(files).chain(source.path.clone())).await;
         }
     }
 
@@ -126,10 +114,17 @@ impl Keeper {
         self.standing.clone()
     }
 
-    /// The kinds that its config may use, and the text in force; none where it did not come from a file.
+    /// The kinds that its config may use, and the text in force; none where it did not come from a text.
     pub fn in_force(&self) -> Option<(Catalog, Arc<Document>)> {
         let kept = self.kept.as_ref()?;
         Some((kept.source.catalog.clone(), kept.texts.in_force()?))
+    }
+
+    /// Makes the control socket again where somebody has taken it away.
+    pub async fn mend(&mut self) {
+        if let Some(door) = &mut self.door {
+            door.mend().await;
+        }
     }
 
     /// Reads the config again and puts it in force, all of it or nothing. `force` closes more connections than `max_closed` allows.
@@ -146,30 +141,36 @@ impl Keeper {
             Ok(made) => {
                 let Made { document, gateway, .. } = made;
                 warnings = made.warnings;
-                let came = self.apply(gateway, force, begun.elapsed()).await;
-                if came.is_ok() {
+                let compiled = begun.elapsed();
+                let came = self.apply(gateway, force).await;
+                if let Ok(reloaded) = &came {
                     self.settle(wanted, document).await;
+                    reloaded.iter().for_each(|reloaded| self.report(reloaded, compiled));
                 }
                 came
             }
             Err(refused) => Err(refused),
         };
-        if let Some(kept) = &self.kept {
+        if let Err(refused) = &came
+            && matches!(wanted, Wanted::Saved | Wanted::File)
+        {
+            self.standing.facts().refused = Some(refused.clone());
+        }
+        if let Some(kept) = &mut self.kept {
             kept.source.cells.sweep();
+            kept.watch.be_wary(self.standing.facts().refused.is_some());
         }
         // Of an edit that is refused too: what it lacks may come.
         self.rearm(files).await;
         match came {
             Ok(None) => {
-                self.engine.observer().report(&Event::ReloadUnchanged);
+                self.engine.observer().report(&Event::ReloadUnchanged { is_saved: self.standing.is_saved() });
                 Reload::Unchanged(warnings)
             }
             Ok(Some(reloaded)) => Reload::Done(Box::new(reloaded), warnings),
             Err(refused) => {
-                self.engine.observer().report(&Event::ReloadRefused { faults: &refused.faults });
-                if matches!(wanted, Wanted::Saved | Wanted::File) {
-                    self.standing.facts().refused = Some(refused.clone());
-                }
+                let is_saved = self.standing.is_saved();
+                self.engine.observer().report(&Event::ReloadRefused { faults: &refused.faults, is_saved });
                 Reload::Refused(refused)
             }
         }
@@ -180,10 +181,10 @@ impl Keeper {
     /// # Errors
     /// Why it would be refused, whatever is open.
     pub async fn plan(&self, file: Option<PathBuf>) -> Result<Plan, Refused> {
-        let kept = self.kept.as_ref().ok_or_else(|| Refused::because(NO_FILE))?;
-        let path = file.unwrap_or_else(|| kept.source.path.clone());
+        let kept = self.kept.as_ref().ok_or_else(|| Refused::because(NO_TEXT))?;
+        let text = file.map_or_else(|| kept.saved(), |file| Ok(Text::At(file)))?;
         let before = self.engine.gateway();
-        let (_, made) = kept.source.compile(before.clone(), Text::At(path)).await;
+        let (_, made) = kept.source.compile(before.clone(), text).await;
         let plan = match made {
             Ok(Made { gateway, warnings, .. }) => {
                 let impact = self.engine.survey(&gateway).await;
@@ -200,20 +201,16 @@ impl Keeper {
 
     /// Reads and compiles the text that is wanted.
     async fn read(&mut self, wanted: Wanted, files: &mut BTreeSet<PathBuf>) -> Result<Made, Refused> {
-        let kept = self.kept.as_mut().ok_or_else(|| Refused::because(NO_FILE))?;
+        let kept = self.kept.as_mut().ok_or_else(|| Refused::because(NO_TEXT))?;
         kept.watch.catch_up().await;
-        let text = match wanted {
-            Wanted::Saved => {
-                let path = kept.source.path.clone();
+        let text = match (wanted, kept.source.path.clone()) {
+            (Wanted::Saved, Some(path)) => {
                 let document = blocking(move || Document::open(&path)).await?;
-                match kept.texts.in_force() {
-                    Some(held) if kept.texts.has_left(&document) => Text::Read(held),
-                    _ => Text::Read(Arc::new(document)),
-                }
+                if kept.texts.has_left(&document) { kept.in_force()? } else { Text::Read(Arc::new(document)) }
             }
-            Wanted::File => Text::At(kept.source.path.clone()),
-            Wanted::InForce => Text::Read(kept.texts.in_force().ok_or_else(|| Refused::because(NO_FILE))?),
-            Wanted::Before => match kept.texts.before() {
+            (Wanted::Saved | Wanted::File, _) => kept.saved()?,
+            (Wanted::InForce, _) => kept.in_force()?,
+            (Wanted::Before, _) => match kept.texts.before() {
                 Some((_, document)) => Text::Read(document),
                 None => return Err(Refused::because("there is no text to go back to: the one in force is the first, or the oldest kept")),
             },
@@ -226,7 +223,7 @@ impl Keeper {
         made
     }
 
-    async fn apply(&mut self, gateway: Gateway, force: bool, compiled: Duration) -> Result<Option<Reloaded>, Refused> {
+    async fn apply(&mut self, gateway: Gateway, force: bool) -> Result<Option<Reloaded>, Refused> {
         if gateway.changes_since(&self.engine.gateway()).is_empty() {
             return Ok(None);
         }
@@ -235,9 +232,16 @@ impl Keeper {
             self.engine.observer().report(&Event::Warning { text });
         }
         let sinks = logs::open(&self.logs, &gateway).map_err(Refused::because)?;
+        let prepared = match &self.door {
+            Some(door) => door.prepare(&gateway).await.map_err(Refused::because)?,
+            None => None,
+        };
         let reloaded = self.engine.reload(gateway, force).await.map_err(|refused| Refused::because(refusal(&refused)))?;
         self.logs.swap(sinks);
-        self.report(&reloaded, compiled);
+        if let (Some(door), Some(prepared)) = (&mut self.door, prepared) {
+            door.put(prepared);
+        }
+        self.standing.facts().since = SystemTime::now();
         Ok(Some(reloaded))
     }
 
@@ -249,11 +253,12 @@ impl Keeper {
         match wanted {
             Wanted::Before => {
                 let to = kept.texts.before().map(|(generation, _)| generation).unwrap_or_default();
-                let path = kept.source.path.clone();
                 // Where it cannot be read at all, whatever is read there next is another text.
-                if let Ok(file) = blocking(move || Document::open(&path)).await {
-                    kept.texts.go_back(file);
-                }
+                let file = match kept.source.path.clone() {
+                    Some(path) => blocking(move || Document::open(&path)).await.ok(),
+                    None => None,
+                };
+                kept.texts.go_back(file);
                 self.standing.facts().rolled_back = Some((to, now));
             }
             Wanted::InForce => {}
@@ -267,11 +272,11 @@ impl Keeper {
                 (facts.refused, facts.rolled_back) = (None, None);
             }
         }
+        self.standing.facts().text = kept.texts.in_force();
     }
 
     fn report(&self, reloaded: &Reloaded, compiled: Duration) {
         let Reloaded { changes, routes: _, impact, took } = reloaded;
-        self.standing.facts().since = SystemTime::now();
         let causes = causes(impact);
         let connections = Concerned { kept: impact.kept, adopted: impact.adopted, closed: impact.closes(), causes: &causes };
         self.engine.observer().report(&Event::Reloaded {
@@ -283,18 +288,19 @@ impl Keeper {
             connections,
             compiled,
             applied: *took,
+            is_saved: self.standing.is_saved(),
         });
     }
 }
 
-impl Standing {
-    /// How things stand now.
-    pub fn now(&self) -> Facts {
-        self.facts().clone()
+impl Kept {
+    /// What is saved.
+    fn saved(&self) -> Result<Text, Refused> {
+        self.source.path.clone().map_or_else(|| self.in_force(), |path| Ok(Text::At(path)))
     }
 
-    fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn in_force(&self) -> Result<Text, Refused> {
+        self.texts.in_force().map(Text::Read).ok_or_else(|| Refused::because(NO_TEXT))
     }
 }
 

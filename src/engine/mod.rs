@@ -21,6 +21,7 @@ mod scrape;
 mod seal;
 mod sockets;
 mod source;
+mod standing;
 mod texts;
 mod thread;
 mod tidy;
@@ -93,7 +94,7 @@ struct Shared {
 pub struct Engine {
     shared: Arc<Shared>,
     workers: Vec<Thread>,
-    team: accept::Workers,
+    team: Arc<accept::Team>,
     sockets: Sockets,
     scraper: Arc<Scraper>,
     /// What runs beside the acceptors and the workers' connections: the tidying up, and the closing in turn.
@@ -109,8 +110,6 @@ impl Engine {
     /// # Errors
     /// When an address cannot be bound or a thread not started; nothing has been accepted then.
     pub fn start(gateway: Gateway) -> Result<Self, StartError> {
-        let mut sockets = Sockets::default();
-        let bound = sockets.bind(&gateway)?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let threads = gateway.threads;
         let observer = Arc::new(Observer::new(threads));
@@ -122,8 +121,11 @@ impl Engine {
             let thread = Thread::start(index, shared.clone(), stopped.clone());
             workers.push(thread.map_err(StartError::new("cannot start a worker thread"))?);
         }
+        let team = Arc::new(accept::Team::of(&workers));
+        // The threads end with `stop`, should this fail.
+        let mut sockets = Sockets::default();
+        let bound = sockets.bind(&shared.gateway.load(), &team)?;
         shared.gateway.load().take_effect();
-        let team: accept::Workers = workers.iter().map(|handle| (handle.worker.clone(), handle.inbox.clone())).collect();
         let scraper = Arc::new(Scraper::new(shared.clone(), workers.iter().map(|handle| handle.worker.clone()).collect()));
         sockets.listen(bound, &scraper, &team);
         let mut chores = JoinSet::new();

@@ -158,7 +158,7 @@ impl Engine {
     pub async fn reload(&mut self, gateway: Gateway, force: bool) -> Result<Reloaded, NotReloaded> {
         let begun = Instant::now();
         let before = self.shared.gateway.load_full();
-        let bound = self.sockets.bind(&gateway).map_err(NotReloaded::Start)?;
+        let bound = self.sockets.bind(&gateway, &self.team).map_err(NotReloaded::Start)?;
         if !force
             && gateway.reload.max_closed.is_some()
             && let Some(refused) = too_many(&gateway, &self.survey(&gateway).await)

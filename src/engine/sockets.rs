@@ -11,7 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::gateway::Gateway;
 use crate::observe::event::{self, Event};
 
-use super::accept::{self, Workers};
+use super::accept::{self, Team};
 use super::scrape::Scraper;
 use super::{StartError, pages};
 
@@ -59,6 +59,17 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// Has the socket watched for its acceptor, which has a handle of its own to it.
+    fn watch(&self, socket: &net::TcpListener, team: &Team) -> io::Result<TcpListener> {
+        let socket = socket.try_clone()?;
+        match self {
+            Self::Listener(_) => team.watch(socket),
+            Self::Page(_) => TcpListener::from_std(socket),
+        }
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -85,7 +96,7 @@ impl Sockets {
     ///
     /// # Errors
     /// An address that cannot be bound, or a socket that the host refuses to watch.
-    pub(super) fn bind(&self, gateway: &Gateway) -> Result<Vec<Bound>, StartError> {
+    pub(super) fn bind(&self, gateway: &Gateway, team: &Team) -> Result<Vec<Bound>, StartError> {
         let mut left: Vec<&Bound> = self.open.iter().map(|open| &open.bound).collect();
         let mut all = Vec::new();
         for (owner, asked, only_v6) in wanted(gateway) {
@@ -96,8 +107,8 @@ impl Sockets {
             let taken = own.or_else(others).map(|index| left.swap_remove(index));
             let failed = StartError::new(format!("cannot listen on {asked} ({owner})"));
             let bound = match taken {
-                Some(bound) => bound.hand_over(owner),
-                None => Bound::new(owner, asked, only_v6),
+                Some(bound) => bound.hand_over(owner, team),
+                None => Bound::new(owner, asked, only_v6, team),
             };
             all.push(bound.map_err(failed)?);
         }
@@ -105,7 +116,7 @@ impl Sockets {
     }
 
     /// Listens on these and no others from now on. A socket that stays with its owner is left to its acceptor, whatever that is at.
-    pub(super) fn listen(&mut self, all: Vec<Bound>, scraper: &Arc<Scraper>, workers: &Workers) {
+    pub(super) fn listen(&mut self, all: Vec<Bound>, scraper: &Arc<Scraper>, team: &Arc<Team>) {
         let mut before = std::mem::take(&mut self.open);
         for mut bound in all {
             if !bound.was_open {
@@ -118,7 +129,8 @@ impl Sockets {
                     None => continue,
                 },
                 (Some(socket), Owner::Listener(name)) => {
-                    self.acceptors.spawn(accept::accept(socket, name.clone(), scraper.shared().clone(), workers.clone()))
+                    let accept = accept::accept(socket, name.clone(), scraper.shared().clone(), team.clone());
+                    team.spawn(&mut self.acceptors, accept)
                 }
                 (Some(socket), Owner::Page(name)) => self.pages.spawn(pages::serve(socket, name.clone(), scraper.clone())),
             };
@@ -160,16 +172,16 @@ impl Sockets {
 }
 
 impl Bound {
-    fn new(owner: Owner, asked: SocketAddr, only_v6: bool) -> io::Result<Self> {
+    fn new(owner: Owner, asked: SocketAddr, only_v6: bool, team: &Team) -> io::Result<Self> {
         let socket = accept::bind(asked, only_v6)?;
-        let (local, watched) = (socket.local_addr()?, Some(TcpListener::from_std(socket.try_clone()?)?));
+        let (local, watched) = (socket.local_addr()?, Some(owner.watch(&socket, team)?));
         Ok(Self { owner, asked, only_v6, local, socket, watched, was_open: false })
     }
 
     /// The same socket, for an owner that may be another.
-    fn hand_over(&self, owner: Owner) -> io::Result<Self> {
+    fn hand_over(&self, owner: Owner, team: &Team) -> io::Result<Self> {
         let (asked, only_v6, local) = (self.asked, self.only_v6, self.local);
-        let watched = if owner == self.owner { None } else { Some(TcpListener::from_std(self.socket.try_clone()?)?) };
+        let watched = if owner == self.owner { None } else { Some(owner.watch(&self.socket, team)?) };
         Ok(Self { owner, asked, only_v6, local, socket: self.socket.try_clone()?, watched, was_open: true })
     }
 }

@@ -17,8 +17,9 @@ use crate::stage::cells::Cells;
 /// What a running gateway was compiled from, to be read and compiled again.
 #[derive(Clone)]
 pub struct Source {
-    /// The file or folder.
-    pub path: PathBuf,
+    /// The file or folder; none where its text came from elsewhere, as from standard input, and cannot be read again: then what is
+    /// saved is that text, with the files that it names.
+    pub path: Option<PathBuf>,
     /// What was read there.
     pub document: Arc<Document>,
     /// The kinds it may use.
@@ -60,12 +61,13 @@ impl Refused {
     }
 
     fn of(document: &Document, faults: Faults) -> Self {
-        let told = faults
-            .iter()
-            .filter(|fault| fault.severity != Severity::Warning)
-            .map(|fault| line(document, fault))
-            .collect::<Vec<_>>()
-            .join("\n");
+        let mut refusing: Vec<&Fault> = faults.iter().filter(|fault| fault.severity != Severity::Warning).collect();
+        // By their places, as `wsgate check` tells them.
+        refusing.sort_by_key(|fault| {
+            let (source, span) = document.locate(&fault.place);
+            (source, span.start)
+        });
+        let told = refusing.into_iter().map(|fault| line(document, fault)).collect::<Vec<_>>().join("\n");
         Self { text: Some(Arc::new((document.clone(), faults))), ..Self::because(told) }
     }
 }

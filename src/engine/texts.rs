@@ -50,10 +50,10 @@ impl Texts {
         self.left = None;
     }
 
-    /// The text before is in force, and the file holds this.
-    pub(super) fn go_back(&mut self, file: Document) {
+    /// The text before is in force, and the file holds this, if it can be read at all.
+    pub(super) fn go_back(&mut self, file: Option<Document>) {
         self.kept.pop_front();
-        self.left = Some(Arc::new(file));
+        self.left = file.map(Arc::new);
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     fn what_was_gone_back_from_is_known_until_the_file_is_in_force_again() {
         let mut texts = Texts::new(Arc::new(text("a = 1")));
         texts.take(2, Arc::new(text("a = 2")));
-        texts.go_back(text("a = 2"));
+        texts.go_back(Some(text("a = 2")));
         assert_eq!((kept(&texts), texts.before().is_none()), (vec![(1, "a = 1".to_owned())], true));
         assert!(texts.has_left(&text("a = 2")) && !texts.has_left(&text("a = 3")));
         texts.return_to_file();

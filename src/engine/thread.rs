@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -10,7 +11,7 @@ use crate::wire::tick::{TICK, Ticks};
 
 use super::Shared;
 use super::connection;
-use super::worker::{Accepted, Load, Worker};
+use super::worker::{Accepted, Inbox, Load, Worker};
 
 /// Sockets that may wait for a busy worker; an acceptor waits with the next.
 const INBOX: usize = 256;
@@ -18,7 +19,8 @@ const INBOX: usize = 256;
 /// A worker's thread, as the engine holds it.
 pub(super) struct Thread {
     pub(super) worker: Arc<Worker>,
-    pub(super) inbox: mpsc::Sender<(Accepted, Load)>,
+    pub(super) inbox: Inbox,
+    pub(super) runtime: Handle,
     thread: JoinHandle<()>,
 }
 
@@ -31,13 +33,13 @@ impl Thread {
         let worker = Arc::new(Worker::new(index, shared));
         let (inbox, sockets) = mpsc::channel(INBOX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let work = run(worker.clone(), sockets, stop);
+        let (work, handle) = (run(worker.clone(), sockets, stop), runtime.handle().clone());
         let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
             runtime.block_on(work);
             // A name that is being resolved has a thread of its own, and may take seconds: nobody waits for it any more.
             runtime.shutdown_background();
         })?;
-        Ok(Self { worker, inbox, thread })
+        Ok(Self { worker, inbox, runtime: handle, thread })
     }
 
     /// Waits for the thread, after `stop`.

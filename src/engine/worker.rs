@@ -1,11 +1,13 @@
 //! What the connections of one worker share: its wheel, its registry, its load.
 
-use std::net::TcpStream;
+use std::io;
+use std::net;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::gateway::Gateway;
@@ -31,10 +33,34 @@ const MAX_SPARE: usize = 16;
 
 /// A socket fresh from a listener.
 pub(super) struct Accepted {
-    pub(super) socket: TcpStream,
+    pub(super) socket: Fresh,
     pub(super) peer: Peer,
     pub(super) listener: Arc<Listener>,
     pub(super) gateway: Arc<Gateway>,
+}
+
+/// How a worker is handed sockets.
+pub(super) type Inbox = mpsc::Sender<(Accepted, Load)>;
+
+/// A socket that its worker has not taken up.
+pub(super) enum Fresh {
+    /// Accepted on the worker's own runtime.
+    Here(TcpStream),
+    /// On another, and free of it: a socket stays with the runtime that watches it.
+    Elsewhere(net::TcpStream),
+}
+
+impl Fresh {
+    /// Takes it up, on the worker's runtime.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub(super) fn settle(self) -> io::Result<TcpStream> {
+        match self {
+            Self::Here(socket) => Ok(socket),
+            Self::Elsewhere(socket) => TcpStream::from_std(socket),
+        }
+    }
 }
 
 /// What a worker's connections share.

@@ -87,6 +87,7 @@ pub struct Gateway {
     /// The files that its parts were read from.
     pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,
+    /// What each of the routes takes, in their order.
     requests: Vec<compile::Requests>,
     kept: kept::Kept,
 }
@@ -132,7 +133,12 @@ impl Gateway {
 
     /// The route of this name.
     pub fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
-        self.routes.binary_search_by(|route| (*route.name).cmp(name)).ok().and_then(|index| self.routes.get(index))
+        self.routes.get(self.index_of(name)?)
+    }
+
+    /// Which of the routes has this name, and which of their requests are its.
+    fn index_of(&self, name: &str) -> Option<usize> {
+        self.routes.binary_search_by(|route| (*route.name).cmp(name)).ok()
     }
 
     /// Whether it sends every request to the route of the same name as another does.

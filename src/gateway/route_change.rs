@@ -64,8 +64,8 @@ struct Whole<'a> {
 
 impl<'a> Whole<'a> {
     fn of(gateway: &'a Gateway, name: &str) -> Option<Self> {
-        let route = gateway.route_named(name)?;
-        let requests = gateway.requests.iter().find(|requests| requests.route == name)?;
+        let index = gateway.index_of(name)?;
+        let (route, requests) = (gateway.routes.get(index)?, gateway.requests.get(index)?);
         // Left out it is the only one there is.
         let takes = |listener: &str| requests.listeners.is_empty() || requests.listeners.iter().any(|name| name == listener);
         let listeners = gateway.listeners.iter().map(|(name, listener)| (&**name, listener)).filter(|(name, _)| takes(name)).collect();

@@ -73,7 +73,7 @@ impl Event<'_> {
             Self::Stopped => line!(GATEWAY, INFO, "stopped",),
             Self::LogLinesLost { sink, lines, error } => line!(GATEWAY, ERROR, LOG_LINES_LOST, sink, lines, error),
             Self::LogFileStuck { sink, error } => line!(GATEWAY, ERROR, "log_file_stuck", sink, error),
-            Self::Reloaded { generation, added, changed, removed, kept, connections, compiled, applied } => {
+            Self::Reloaded { generation, added, changed, removed, kept, connections, compiled, applied, .. } => {
                 line!(
                     GATEWAY,
                     INFO,
@@ -91,8 +91,8 @@ impl Event<'_> {
                     applied = seconds(applied)
                 );
             }
-            Self::ReloadUnchanged => line!(GATEWAY, INFO, "reload_unchanged",),
-            Self::ReloadRefused { faults } => line!(GATEWAY, ERROR, "reload_refused", faults),
+            Self::ReloadUnchanged { .. } => line!(GATEWAY, INFO, "reload_unchanged",),
+            Self::ReloadRefused { faults, .. } => line!(GATEWAY, ERROR, "reload_refused", faults),
             Self::WatchLimited { error, every } => line!(GATEWAY, WARN, "watch_limited", error, every = seconds(every)),
             Self::Warning { text } => line!(GATEWAY, WARN, "warning", text),
             Self::Command { verb, by, what } => {

@@ -51,8 +51,24 @@ impl<'a> Escaped<'a> {
 impl Write for Escaped<'_> {
     /// Fails once the value is cut, so that whoever formats it stops.
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|c| self.put(c))
+        let mut rest = text;
+        loop {
+            // Most of what is written needs nothing: it goes in one piece.
+            let plain = rest.bytes().take_while(|byte| is_plain(*byte)).count();
+            let fits = self.end.saturating_sub(self.out.len());
+            let Some((run, behind)) = rest.split_at_checked(plain.min(fits)) else { return Ok(()) };
+            self.out.push_str(run);
+            let mut characters = behind.chars();
+            let Some(c) = characters.next() else { return Ok(()) };
+            self.put(c)?;
+            rest = characters.as_str();
+        }
     }
+}
+
+/// Whether a byte of ASCII stands for itself, in quotes and without.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'=')
 }
 
 /// `escape_debug` leaves alone what is printable, but for quotes, the backslash and marks that join the character before them.

@@ -180,13 +180,20 @@ pub enum Event<'a> {
         compiled: Duration,
         /// From there until the last connection was judged.
         applied: Duration,
+        /// Whether it is what the file says, as that was last read: a list that changes puts no edit in force that was refused.
+        is_saved: bool,
     },
     /// The config was read again, and says what is in force.
-    ReloadUnchanged,
+    ReloadUnchanged {
+        /// As of [`Reloaded`](Self::Reloaded).
+        is_saved: bool,
+    },
     /// An edit of the config does not take effect: what was in force still is.
     ReloadRefused {
         /// Every fault, one a line, or the one reason.
         faults: &'a str,
+        /// Whether what is in force is what the file says all the same: it was something else that somebody asked for.
+        is_saved: bool,
     },
     /// The system refuses to watch some of the files that the config is read from: they are read again every so often instead.
     WatchLimited {

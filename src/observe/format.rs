@@ -1,7 +1,8 @@
 //! Lines: one `tracing` event as one line of text or one JSON object.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
@@ -104,14 +105,31 @@ fn colour(level: Level) -> u8 {
     }
 }
 
+thread_local! {
+    /// The second that was written last, since 1970, and how.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+}
+
 /// Writes a moment in UTC with milliseconds (RFC 3339 §5.6).
 fn stamp(out: &mut String, at: SystemTime) {
-    let since = time::Duration::try_from(at.duration_since(UNIX_EPOCH).unwrap_or_default()).unwrap_or_default();
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != since.as_secs() {
+            (*known, *text) = (since.as_secs(), second(since));
+        }
+        out.push_str(text);
+    });
+    // Writing to a string cannot fail.
+    let _ = write!(out, ".{:03}Z", since.subsec_millis());
+}
+
+/// The second of a moment since 1970.
+fn second(since: Duration) -> String {
+    let since = time::Duration::try_from(since).unwrap_or_default();
     let t = OffsetDateTime::UNIX_EPOCH.checked_add(since).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (date, clock) = (t.date(), t.time());
-    // Writing to a string cannot fail.
-    let _ = write!(out, "{:04}-{:02}-{:02}T", date.year(), u8::from(date.month()), date.day());
-    let _ = write!(out, "{:02}:{:02}:{:02}.{:03}Z", clock.hour(), clock.minute(), clock.second(), clock.millisecond());
+    let (hour, minute, second) = (clock.hour(), clock.minute(), clock.second());
+    format!("{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}", date.year(), u8::from(date.month()), date.day())
 }
 
 /// Writes an event's fields after its head, in the order they were declared.
@@ -124,7 +142,12 @@ struct Fields<'a> {
 impl Fields<'_> {
     fn key(&mut self, field: &Field) {
         let key = field.name();
-        if self.is_json {
+        // Ours are words of our own.
+        if self.is_ours {
+            self.out.push_str(if self.is_json { ",\"" } else { " " });
+            self.out.push_str(key);
+            self.out.push_str(if self.is_json { "\":" } else { "=" });
+        } else if self.is_json {
             // An object says each key once; events that are not ours may use those of the head.
             let mark = if matches!(key, "time" | "level" | "event") { "_" } else { "" };
             self.out.push(',');
@@ -197,7 +220,6 @@ impl Visit for Fields<'_> {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
-    use std::time::Duration;
 
     use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
     use tracing_subscriber::registry::Registry;

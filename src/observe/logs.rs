@@ -226,16 +226,17 @@ impl<S: Subscriber> Layer<S> for Lines {
         let is_report = metadata.name() == LOG_LINES_LOST;
         let sinks = self.router.sinks.load();
         let now = (self.router.clock)();
+        // First of all: whoever has read a line in a log finds it there.
+        let mut json = self.router.feed.get().filter(|_| self.router.feed_wants(metadata)).map(|feed| {
+            let text = line(Look::Json, now, event);
+            feed.push(event, &text);
+            text
+        });
         for look in Look::ALL {
-            let mut text = None;
+            let mut text = json.take_if(|_| look == Look::Json);
             let takes = |sink: &&Sink| sink.look == look && sink.selection.wants(metadata) && sink.selection.takes(event);
             for sink in sinks.iter().filter(takes) {
                 sink.writer.queue.push(text.get_or_insert_with(|| line(look, now, event)), is_report);
-            }
-            if look == Look::Json
-                && let Some(feed) = self.router.feed.get().filter(|_| self.router.feed_wants(metadata))
-            {
-                feed.push(event, text.get_or_insert_with(|| line(look, now, event)));
             }
         }
     }

@@ -75,12 +75,17 @@ impl<'a> Build<'a> {
         self.at.to_string()
     }
 
+    /// A file's path as others find it: relative ones belong to the config's folder.
+    pub fn path(&self, file: &FilePath) -> PathBuf {
+        self.folder.join(file)
+    }
+
     /// Reads a file the table names at `at`; relative paths belong to the config's folder.
     ///
     /// # Errors
     /// A fault at that key when the file cannot be read, or is not to be.
     pub fn read(&mut self, at: KeyPath, file: &FilePath) -> Result<Vec<u8>, Fault> {
-        let path = self.folder.join(file);
+        let path = self.path(file);
         let read = match self.world.file(&path) {
             Some(Ok(bytes)) => Ok(bytes),
             Some(Err(error)) => Err(Fault::new(at, format!("cannot read {}: {error}", path.display()))),

@@ -277,7 +277,7 @@ mod tests {
             let found = match &fault.place {
                 super::Place::Key(at) => Place::Key(at.to_string()),
                 super::Place::Value(at) => Place::Value(at.to_string()),
-                super::Place::Span(..) => panic!("{fault:?}"),
+                other => panic!("{other:?}"),
             };
             assert_eq!(found, place.map(|place| format!("errors.friendly.{place}")), "{table}");
             assert!(fault.message.contains(said), "{}", fault.message);

@@ -18,11 +18,13 @@ pub mod holdings;
 pub mod inputs;
 pub mod jwt;
 mod lines;
+pub mod message;
 mod networks;
 pub mod origin;
 pub mod pipeline;
 pub mod query;
 pub mod rate_limit;
+pub mod rates;
 pub mod refusal;
 pub mod revoked;
 pub mod sample;
@@ -162,6 +164,7 @@ pub const STAGES: &[StageKind] = &[
     StageKind::of::<firewall::Firewall>(),
     StageKind::of::<headers::Headers>(),
     StageKind::of::<jwt::Jwt>(),
+    StageKind::of::<message::Messages>(),
     StageKind::of::<origin::Origin>(),
     StageKind::of::<rate_limit::RateLimit>(),
     StageKind::of::<revoked::Revoked>(),

@@ -120,8 +120,13 @@ outcomes! {
     UPSTREAM_PROTOCOL_ERROR = "upstream_protocol_error", None, Some(1011), 1002, Error, "backend broke the protocol", "the backend sent a frame RFC 6455 forbids";
     UPSTREAM_MESSAGE_TOO_LARGE = "upstream_message_too_large", None, Some(1011), 1009, Error, "backend message too large", "the backend sent a message over `max_message`";
     PROTOCOL_ERROR = "protocol_error", None, Some(1002), 1001, Warn, "protocol error", "the client sent a frame RFC 6455 forbids";
-    TYPE_NOT_ALLOWED = "type_not_allowed", None, Some(1003), 1001, Warn, "message type not allowed", "the message is of a type the route does not take";
+    TYPE_NOT_ALLOWED = "type_not_allowed", None, Some(1003), 1001, Warn, "message type not allowed", "the client sent a message of a type that a message stage does not let pass";
+    UPSTREAM_TYPE_NOT_ALLOWED = "upstream_type_not_allowed", None, Some(1011), 1003, Error, "backend sent a message of the wrong type", "the backend sent a message of a type that a message stage does not let pass";
     NOT_UTF8 = "not_utf8", None, Some(1007), 1001, Warn, "text is not UTF-8", "a text message is not valid UTF-8";
+    SCHEMA_VIOLATION = "schema_violation", None, Some(1007), 1001, Warn, "message does not fit the schema", "the client sent what is not JSON, or does not fit the JSON Schema, where a message stage asks for it";
+    UPSTREAM_SCHEMA_VIOLATION = "upstream_schema_violation", None, Some(1011), 1007, Error, "backend message does not fit the schema", "the backend sent what is not JSON, or does not fit the JSON Schema, where a message stage asks for it";
+    MESSAGE_DENIED = "message_denied", None, Some(1008), 1001, Warn, "message denied", "a rule of a message stage denies what the client sent";
+    UPSTREAM_MESSAGE_DENIED = "upstream_message_denied", None, Some(1011), 1008, Error, "backend message denied", "a rule of a message stage denies what the backend sent, or that there is so much of it";
     MESSAGE_TOO_LARGE = "message_too_large", None, Some(1009), 1001, Warn, "message too large", "the client sent a message over `max_message`";
     TOO_MANY_FRAGMENTS = "too_many_fragments", None, Some(1009), 1001, Warn, "too many fragments", "a message came in more fragments than are kept";
     IDLE = "idle", None, Some(3008), 1001, Info, "idle", "no message passed for longer than `idle`";

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::response::Parts;
 use http::{Response, StatusCode};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -12,6 +13,7 @@ use time::format_description::well_known::Rfc2822;
 use crate::stage::Refusal;
 use crate::stage::refusal::{self, Body};
 
+use super::fields::{has_token, write, write_field};
 use super::upgrade::VERSION;
 
 /// `Retry-After` where a refusal that will pass says no time of its own, before its jitter.
@@ -79,27 +81,44 @@ pub fn refusal(refusal: &Refusal) -> Response<Bytes> {
     response
 }
 
-/// The same refusal as bytes, for a client whose head never got as far as hyper.
+/// The same refusal as bytes, for a client whose head was never parsed.
 #[must_use]
 pub fn raw(refused: &Refusal) -> Vec<u8> {
-    let (parts, body) = refusal(refused).into_parts();
-    let reason = parts.status.canonical_reason().unwrap_or("Refused");
-    let mut bytes = format!("HTTP/1.1 {} {reason}\r\nContent-Length: {}\r\n", parts.status.as_u16(), body.len()).into_bytes();
-    if let Some(date) = date(SystemTime::now()) {
-        bytes.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
+    encode(refusal(refused), refused.telling.bodiless)
+}
+
+/// An answer as bytes. The fields of its length are its body's, and it says that the connection ends with it, unless it is a 101; the
+/// answer to a HEAD has the length without the body (RFC 9110 §9.3.2).
+pub(super) fn encode(response: Response<Bytes>, is_bodiless: bool) -> Vec<u8> {
+    let (Parts { status, mut headers, .. }, body) = response.into_parts();
+    for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER] {
+        headers.remove(name);
     }
-    for (name, value) in &parts.headers {
-        bytes.extend_from_slice(name.as_str().as_bytes());
-        bytes.extend_from_slice(b": ");
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.extend_from_slice(b"\r\n");
+    let mut bytes = Vec::with_capacity(ANSWER + body.len());
+    bytes.extend_from_slice(b"HTTP/1.1 ");
+    bytes.extend_from_slice(status.as_str().as_bytes());
+    bytes.push(b' ');
+    bytes.extend_from_slice(status.canonical_reason().unwrap_or("Refused").as_bytes());
+    bytes.extend_from_slice(b"\r\n");
+    write(&mut bytes, &headers);
+    if status != StatusCode::SWITCHING_PROTOCOLS {
+        if !has_token(&headers, &header::CONNECTION, "close") {
+            write_field(&mut bytes, "connection", b"close");
+        }
+        write_field(&mut bytes, "content-length", body.len().to_string().as_bytes());
+        if let Some(date) = date(SystemTime::now()).filter(|_| !headers.contains_key(header::DATE)) {
+            write_field(&mut bytes, "date", date.as_bytes());
+        }
     }
     bytes.extend_from_slice(b"\r\n");
-    if !refused.telling.bodiless {
+    if !is_bodiless {
         bytes.extend_from_slice(&body);
     }
     bytes
 }
+
+/// What most answers fit in, without their body, in bytes.
+const ANSWER: usize = 256;
 
 /// The body and its type.
 fn body(status: StatusCode, refusal: &Refusal) -> (&'static str, String) {
@@ -233,7 +252,10 @@ mod tests {
             assert_eq!(parsed.code, row.status);
             assert_eq!(bytes[end..], expected.body()[..]);
             for (name, value) in expected.headers() {
-                assert!(parsed.headers.iter().any(|field| field.name == name.as_str() && field.value == value.as_bytes()), "{name}");
+                assert!(
+                    parsed.headers.iter().any(|field| field.name.eq_ignore_ascii_case(name.as_str()) && field.value == value.as_bytes()),
+                    "{name}"
+                );
             }
             let length = parsed.headers.iter().find(|field| field.name == "Content-Length").unwrap();
             assert_eq!(length.value, (bytes.len() - end).to_string().as_bytes());

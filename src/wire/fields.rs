@@ -63,6 +63,22 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Writes fields as lines.
+pub fn write(out: &mut Vec<u8>, headers: &HeaderMap) {
+    for (name, value) in headers {
+        write_field(out, name.as_str(), value.as_bytes());
+    }
+}
+
+/// Writes a field as a line, each word of its name with a capital: there are peers that compare names by case, against RFC 9110 §5.1.
+pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    let mut begins = true;
+    out.extend(name.bytes().map(|byte| if std::mem::replace(&mut begins, byte == b'-') { byte.to_ascii_uppercase() } else { byte }));
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Reads the first request head off a socket, bounded, and stops at the first byte that no head can hold.
 //!
 //! hyper destroys evidence: it hides bare line feeds, cuts `#fragment`, drops a Content-Length that stands beside a
-//! Transfer-Encoding, and answers for itself. So the head is read and judged raw, and only then replayed to hyper.
+//! Transfer-Encoding, and answers for itself; so do most parsers. So the head is read and judged raw, and only then parsed.
 
 use std::mem;
 

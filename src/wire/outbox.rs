@@ -14,7 +14,7 @@ pub(super) struct Outbox(Option<Box<Waiting>>);
 struct Waiting {
     client: Vec<u8>,
     upstream: Vec<u8>,
-    /// One of each stage at most: an inspector reports once.
+    /// One of each rule at most: an inspector reports it once.
     reports: Vec<Refusal>,
 }
 

@@ -151,11 +151,17 @@ impl<C: Stream, U: Stream> Relay<C, U> {
     fn turns(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> Poll<Ending> {
         self.meet_deadlines(now);
         self.meet_overdue(now, tell);
+        let mut idle = [false; 2];
         for _ in 0..TURNS {
-            let turn = pump(Side::Client, &mut self.client, &mut self.upstream, &mut self.terms, cx, now, buffer);
-            let mut has_moved = self.note(Side::Client, turn, now, tell);
-            let turn = pump(Side::Upstream, &mut self.upstream, &mut self.client, &mut self.terms, cx, now, buffer);
-            has_moved |= self.note(Side::Upstream, turn, now, tell);
+            let mut has_moved = false;
+            for (side, is_idle) in [Side::Client, Side::Upstream].into_iter().zip(&mut idle) {
+                if *is_idle && !self.is_parting(side) {
+                    continue;
+                }
+                let turn = self.pump(side, cx, now, buffer);
+                *is_idle = matches!(turn, Turn::Idle);
+                has_moved |= self.note(side, turn, now, tell);
+            }
             self.terms.outbox.tell(tell);
             has_moved |= self.empty_outbox(cx, now);
             if self.closing.is_some() {
@@ -170,6 +176,26 @@ impl<C: Stream, U: Stream> Relay<C, U> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn pump(&mut self, from: Side, cx: &mut Context<'_>, now: Tick, buffer: &mut [u8]) -> Turn {
+        let Self { client, upstream, terms, .. } = self;
+        match from {
+            Side::Client => pump(from, client, upstream, terms, cx, now, buffer),
+            Side::Upstream => pump(from, upstream, client, terms, cx, now, buffer),
+        }
+    }
+
+    /// Whether a side that has nothing to give must be asked again all the same: what the other one did may concern it.
+    fn is_parting(&self, side: Side) -> bool {
+        self.closing.is_some() || self.is_broken(side)
+    }
+
+    fn is_broken(&self, side: Side) -> bool {
+        match side {
+            Side::Client => self.client.is_broken(),
+            Side::Upstream => self.upstream.is_broken(),
+        }
     }
 
     /// Sends what inspectors want sent, each side's between two messages of the other; says whether anything was.
@@ -188,11 +214,7 @@ impl<C: Stream, U: Stream> Relay<C, U> {
             Turn::Blocked => return false,
             // A socket that takes no more is lost once it has nothing left to give, its Close above all.
             Turn::Idle => {
-                let is_broken = match side {
-                    Side::Client => self.client.is_broken(),
-                    Side::Upstream => self.upstream.is_broken(),
-                };
-                if !is_broken {
+                if !self.is_broken(side) {
                     return false;
                 }
                 self.lost(side, now, tell);

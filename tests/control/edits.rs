@@ -162,6 +162,9 @@ async fn what_would_close_too_many_is_planned_so_and_can_be_forced() {
     let (printed, exit) = typed(&gateway, &["reload"]);
     assert!(printed.starts_with("wsgate: it would close 1 of 1") && printed.contains("reload --force") && exit == Some(1), "{printed}");
     assert_eq!(support::ask(&mut socket, "still").await, "still");
+    let refused = json(&gateway, &["status"])["refused"]["faults"].as_str().unwrap().to_owned();
+    assert!(refused.starts_with("it would close 1 of 1") && refused.contains("1 of route.a: ip_denied firewall.f"), "{refused}");
     assert_eq!(json(&gateway, &["reload", "--force"])["closed"], 1);
+    assert_eq!(json(&gateway, &["status"])["refused"], json!(null));
     assert_eq!(support::closed(&mut socket).await.0, 3003);
 }

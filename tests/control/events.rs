@@ -36,6 +36,9 @@ async fn the_latest_events_are_printed_as_a_log_has_them() {
     gateway.event("close");
     assert_eq!(names(&typed(&gateway, &["events", "--level", "warn"]).0), ["close"]);
     assert_eq!(typed(&gateway, &["events", "--level", "debug"]).1, Some(2));
+    // Nobody waits for what cannot come.
+    let told = "wsgate: there is no route.c, and no event tells of one\n";
+    assert_eq!(typed(&gateway, &["events", "-f", "--route", "c"]), (told.to_owned(), Some(1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

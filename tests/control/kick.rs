@@ -94,7 +94,13 @@ async fn each_selector_ends_those_it_names_and_nobody_else() {
             }
         }
         let command = scene.gateway.event("command");
-        assert_eq!((&command["verb"], &command["what"]), (&json!("kick"), &json!(format!("{ended} connections"))));
+        let whom = match by {
+            "all" => "all".to_owned(),
+            "user and route" => "user alice, route users".to_owned(),
+            one => format!("{one} {}", selector[1]),
+        };
+        let s = if ended == 1 { "" } else { "s" };
+        assert_eq!((&command["verb"], &command["what"]), (&json!("kick"), &json!(format!("{ended} connection{s}: {whom}"))));
     }
 }
 

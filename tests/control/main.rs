@@ -7,11 +7,15 @@ mod support;
 
 mod edits;
 mod events;
+mod found;
 mod kick;
 mod lists;
 mod rollback;
+mod show;
 mod socket;
 mod status;
+mod stdin;
+mod strain;
 
 use serde_json::Value;
 

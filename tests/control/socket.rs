@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -20,8 +21,14 @@ fn with_control(control: &str) -> String {
 
 /// The sockets in the gateway's runtime folder.
 fn sockets(gateway: &Gateway) -> Vec<PathBuf> {
+    in_runtime_folder(gateway, "sock")
+}
+
+/// What has such a name in the gateway's runtime folder.
+fn in_runtime_folder(gateway: &Gateway, extension: &str) -> Vec<PathBuf> {
     let folder = fs::read_dir(gateway.folder.path().join("wsgate"));
-    folder.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    let paths = folder.into_iter().flatten().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -54,7 +61,10 @@ fn a_socket_that_nobody_listens_to_is_replaced_and_one_that_somebody_does_is_not
     let path = gateway.folder.path().join("own.sock");
     assert_eq!((mode(&path), sockets(&gateway).len()), (0o600, 0));
     let said = refused(&gateway);
-    assert!(said.contains("another gateway has the control socket") && said.contains("own.sock"), "{said}");
+    assert!(
+        said.contains(&format!("another gateway (process {}) has the control socket", gateway.id())) && said.contains("own.sock"),
+        "{said}"
+    );
     assert_eq!(json(&gateway, &["status"])["pid"], gateway.id(), "and it has it still");
 
     // As a gateway leaves it that was killed.
@@ -128,4 +138,19 @@ fn whatever_comes_over_the_socket_is_told_why_it_cannot_be_answered() {
         let answer = say(request);
         assert!(answer.contains(said) && answer.lines().count() == 1, "{answer}");
     }
+}
+
+#[test]
+fn another_user_is_told_no_by_the_system_and_where_it_would_let_them_by_the_gateway() {
+    let gateway = Gateway::run(&with_control("own.sock"));
+    let (folder, socket) = (gateway.folder.path(), gateway.folder.path().join("own.sock"));
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let nobody = || command(folder).args(["status", "--control", "own.sock"]).uid(65534).output();
+    // Only root may become somebody else.
+    let Some(output) = nobody().ok().filter(|output| output.status.code().is_some()) else { return };
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.ends_with("Permission denied (os error 13); ask as the user it runs as, or as root\n"), "{said}");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(String::from_utf8(nobody().unwrap().stderr).unwrap(), "wsgate: this gateway is another user's\n");
+    assert_eq!(json(&gateway, &["status"])["pid"], gateway.id());
 }

@@ -6,6 +6,7 @@ use wsgate::stage::refusal::TABLE;
 const TESTS: &[&str] = &[
     include_str!("../admission.rs"),
     include_str!("../embedding.rs"),
+    include_str!("../message/violations.rs"),
     include_str!("../peers.rs"),
     include_str!("../proxy/failing.rs"),
     include_str!("../proxy/health.rs"),
@@ -22,7 +23,7 @@ const TESTS: &[&str] = &[
 ];
 
 /// Rows for stages that come later.
-const LATER: &[&str] = &["auth_unavailable", "scope_insufficient", "kicked", "type_not_allowed"];
+const LATER: &[&str] = &["auth_unavailable", "scope_insufficient", "kicked"];
 
 /// It takes a peer that takes nothing for 30 s: the engine's own tests pass that time in no time.
 const TOO_SLOW: &[&str] = &["slow_consumer"];

@@ -74,6 +74,40 @@ async fn an_edit_that_is_refused_is_told_until_one_is_not() {
 }
 
 #[tokio::test]
+async fn the_file_is_told_to_be_in_force_only_while_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("deny.txt"), "").unwrap();
+    let config = |idle: &str| {
+        let firewall = "[firewall.f]\ndeny_files = \"deny.txt\"\n";
+        let frame = format!("{LISTENER}{}{firewall}", local("/metrics"));
+        format!("{frame}[route.a]\nidle = \"{idle}\"\npipeline = [\"firewall.f\"]\nendpoint = \"echo\"\n")
+    };
+    let gateway = Gateway::run_in(folder, &config("1h"));
+    let save = |text: String| std::fs::write(gateway.folder.path().join("gateway.toml"), super::support::logged(&text)).unwrap();
+    let typed = |arguments: &[&str]| super::support::command(gateway.folder.path()).args(arguments).output().unwrap().status.code();
+    for (step, arguments, exit, generation, is_saved) in [
+        ("a rollback that leads nowhere", &["rollback"][..], 1, 1, 1),
+        ("another text", &["reload"], 0, 2, 1),
+        ("a broken one", &["reload"], 2, 2, 0),
+        ("a denial, which puts what is in force in force again", &["deny", "192.0.2.1"], 0, 3, 0),
+        ("the text that is in force", &["reload"], 0, 3, 1),
+        ("a rollback", &["rollback"], 0, 4, 0),
+        ("a denial under the text of before", &["deny", "192.0.2.2"], 0, 5, 0),
+        ("the file again", &["reload"], 0, 6, 1),
+    ] {
+        match step {
+            "another text" | "the text that is in force" => save(config("2h")),
+            "a broken one" => save("[broken".to_owned()),
+            _ => {}
+        }
+        assert_eq!(typed(arguments), Some(exit), "{step}");
+        let page = scrape(&gateway).await;
+        let told = ["wsgate_config_generation", "wsgate_config_last_reload_successful"].map(|series| page.value(series) as i64);
+        assert_eq!(told, [generation, is_saved], "{step}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_gets_another_path_while_somebody_is_connected_to_it() {
     let mut gateway = Gateway::run(&format!("{LISTENER}{}{OLD}", local("/metrics")));
     let mut stream = TcpStream::connect(gateway.address("metrics.local")).await.unwrap();

@@ -25,6 +25,7 @@ fn sees(written: &str) -> String {
         ("Answer", ["hi"]) | ("Long", _) => "goes on".to_owned(),
         ("Answer", _) => "goes on, and is answered by the new table".to_owned(),
         ("Close", [code, outcome]) => format!("closed: {code}, `{outcome}`"),
+        ("CloseNext", [code, outcome]) => format!("goes on; its next message, which does not pass: {code}, `{outcome}`"),
         ("CloseAt", [_, code, outcome]) => format!("goes on; the message that is too much: {code}, `{outcome}`"),
         _ => panic!("no words for {written}"),
     }

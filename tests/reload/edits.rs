@@ -13,12 +13,14 @@ enum Sees {
     Answer(&'static str),
     /// It is closed with this code, for this.
     Close(u16, &'static str),
+    /// It goes on, and what it sends next closes it.
+    CloseNext(u16, &'static str),
     /// It goes on, and a message of so many bytes closes it.
     CloseAt(usize, u16, &'static str),
     /// It goes on, and so long a message comes back.
     Long(usize),
 }
-use Sees::{Answer, Close, CloseAt, Long};
+use Sees::{Answer, Close, CloseAt, CloseNext, Long};
 
 /// An edit: what stands in the place of `{}` of [`FRAME`] before and after.
 struct Edit {
@@ -197,6 +199,30 @@ const EDITS: &[Edit] = &[
         before: "[rate_limit.l]\nkey = \"ip\"\nmessages = { rate = \"1/h\", burst = 1 }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
         after: "[rate_limit.l]\nkey = \"ip\"\nmessages = { rate = \"1/h\", burst = 2 }\non_excess = \"close\"\n[route.a]\npipeline = [\"rate_limit.l\"]\nendpoint = \"echo\"",
         sees: Long(1000),
+    },
+    Edit {
+        what: "JSON that is asked for",
+        before: "[route.a]\nendpoint = \"echo\"",
+        after: "[message.m]\njson = true\n[route.a]\npipeline = [\"message.m\"]\nendpoint = \"echo\"",
+        sees: CloseNext(1007, "schema_violation"),
+    },
+    Edit {
+        what: "JSON that is asked for before a backend",
+        before: "[route.a]\nendpoint = \"ws://@backend\"",
+        after: "[message.m]\njson = true\n[route.a]\npipeline = [\"message.m\"]\nendpoint = \"ws://@backend\"",
+        sees: CloseNext(1007, "schema_violation"),
+    },
+    Edit {
+        what: "a rule that denies its messages, in report mode",
+        before: "[message.m]\ntypes = \"text\"\n[route.a]\npipeline = [\"message.m\"]\nendpoint = \"ws://@backend\"",
+        after: "[message.m]\nrules = { field = \"a\", missing = true, deny = true, mode = \"report\" }\n[route.a]\npipeline = [\"message.m\"]\nendpoint = \"ws://@backend\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "no demands on messages any more",
+        before: "[message.m]\ntypes = \"binary\"\n[route.a]\npipeline = [\"message.m\"]\nendpoint = \"ws://@backend\"",
+        after: "[route.a]\nendpoint = \"ws://@backend\"",
+        sees: Answer("hi"),
     },
     Edit {
         what: "another name for its route",
@@ -396,6 +422,10 @@ async fn an_edit_takes_effect_on_a_connection_that_is_open() {
             Answer(answer) => assert_eq!(support::ask(&mut socket, "hi").await, answer, "{what}"),
             Long(length) => assert_eq!(support::ask(&mut socket, &"x".repeat(length)).await.len(), length, "{what}"),
             Close(code, outcome) => is_closed(&mut gateway, socket, what, (code, outcome)).await,
+            CloseNext(code, outcome) => {
+                socket.send(Message::text("hi")).await.unwrap();
+                is_closed(&mut gateway, socket, what, (code, outcome)).await;
+            }
             CloseAt(length, code, outcome) => {
                 assert_eq!(support::ask(&mut socket, "hi").await, "hi", "{what}");
                 socket.send(Message::text("x".repeat(length))).await.unwrap();

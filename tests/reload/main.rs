@@ -7,5 +7,8 @@ mod support;
 
 mod edits;
 mod generations;
+mod inputs;
 mod parts;
+mod ruined;
+mod schemas;
 mod storm;

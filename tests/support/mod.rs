@@ -66,8 +66,21 @@ impl Gateway {
 
     /// The same, by another program that has the command line.
     pub fn run_by(program: &Path, folder: TempDir, config: &str) -> Self {
+        let mut run = command_of(program, folder.path());
+        run.arg("run");
+        Self::run_with(run, folder, config)
+    }
+
+    /// The same, by a line of the shell, in which `wsgate` is the release of the day.
+    pub fn run_as(line: &str, folder: TempDir, config: &str) -> Self {
+        let mut shell = command_of(Path::new("sh"), folder.path());
+        shell.arg("-c").arg(format!("wsgate() {{ exec '{}' \"$@\"; }}; {line}", env!("CARGO_BIN_EXE_wsgate")));
+        Self::run_with(shell, folder, config)
+    }
+
+    fn run_with(mut run: Command, folder: TempDir, config: &str) -> Self {
         std::fs::write(folder.path().join("gateway.toml"), logged(config)).unwrap();
-        let mut child = command_of(program, folder.path()).arg("run").stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = run.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, events) = channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         std::thread::spawn(move || {

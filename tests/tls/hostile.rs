@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::certificates::{Authority, client, connect};
+use super::certificates::{Authority, client, connect, refused};
 use super::support::{ask, in_time, raw};
 use super::{SERVER, URL, listening, run};
 
@@ -137,6 +137,28 @@ async fn whatever_a_client_begins_with_it_holds_nothing_for_long_and_nobody_up()
         let held = *settled.get_or_insert_with(|| gateway.descriptors());
         gateway.settles_at(held).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_dawdles_in_its_handshake_takes_a_place_like_anybody_and_holds_up_nobody_of_the_only_thread() {
+    let authority = Authority::new("ca");
+    let tls = format!("{SERVER}\nhandshake_timeout = \"60s\"\nmax_connections = 65");
+    let gateway = run(&authority, &listening(&tls, "").replace("[gateway]", "[gateway]\nthreads = 1"));
+    let (address, hello) = (gateway.address("public"), hello(&authority));
+    let mut dawdling = Vec::new();
+    for count in 0..64 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&hello[..hello.len() * count / 64]).await.unwrap();
+        dawdling.push(stream);
+    }
+    let config = client(&authority, None);
+    let mut socket = connect(address, &config, URL).await.unwrap();
+    assert_eq!(ask(&mut socket, "hello").await, "hello");
+    assert_eq!(refused(address, &config, URL).await, 503, "there is no place left");
+    drop(dawdling);
+    let mut another = connect_free(address, &config).await;
+    assert_eq!(ask(&mut another, "hello").await, "hello");
+    assert_eq!(ask(&mut socket, "still here").await, "still here");
 }
 
 /// Connects as soon as there is room.

@@ -1,6 +1,6 @@
 //! `wsgate plan`, `reload` and `rollback`: what an edit comes to, before and after.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::engine::control::facts::{Closed, Outcome, RouteOutcome};
@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::super::{Failure, print_json, say};
-use super::{Running, count};
+use super::{Running, Screen, count};
 
 #[derive(Args)]
 #[command(after_help = "Exit codes: 0 nothing would change, 1 could not do it, 2 the file has faults, 3 something would change.")]
@@ -88,7 +88,7 @@ fn ask(running: &Running, verb: Verb) -> Result<(Outcome, Value), Failure> {
 }
 
 fn tell(outcome: &Outcome, nothing: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
+    let mut out = Screen::open();
     if let Some(generation) = outcome.generation {
         writeln!(out, "generation {generation} is in force")?;
     }

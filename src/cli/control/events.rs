@@ -1,12 +1,12 @@
 //! `wsgate events`: what a running gateway reports, as it does.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use crate::engine::control::protocol::{Follow, Verb};
 use clap::{Args, ValueEnum};
 
 use super::super::Failure;
-use super::Running;
+use super::{Running, Screen};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         Level::Info => "info".to_owned(),
     });
     let answer = running.ask(Verb::Events(Follow { follow: *follow, last, level, route: route.clone() }))?;
-    let mut out = io::stdout().lock();
+    let mut out = Screen::open();
     answer.items(|event| {
         writeln!(out, "{event}")?;
         Ok(out.flush()?)

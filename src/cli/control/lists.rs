@@ -1,6 +1,6 @@
 //! `wsgate deny`, `undeny` and `revoke`: lists that the file names, edited by the gateway that goes by them.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use crate::config::units::{Cidr, Interval};
 use crate::engine::control::facts::Listed;
@@ -8,7 +8,7 @@ use crate::engine::control::protocol::{self, List, Verb};
 use clap::{ArgGroup, Args};
 
 use super::super::{Failure, print_json};
-use super::{Running, count, plain};
+use super::{Running, Screen, count, plain};
 
 /// Until when, and why.
 #[derive(Args)]
@@ -126,7 +126,7 @@ fn tell(running: &Running, verb: Verb) -> Result<(), Failure> {
     if running.json {
         return print_json(&json);
     }
-    let mut out = io::stdout().lock();
+    let mut out = Screen::open();
     let removed = listed.removed.iter().map(|line| ("taken out", line));
     for (done, line) in removed.chain(listed.added.iter().map(|line| ("added", line))) {
         writeln!(out, "{}: {done}: {}", listed.file, plain(line))?;

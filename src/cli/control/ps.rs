@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::Write;
 
 use crate::config::units::Cidr;
 use crate::engine::control::facts::Connection;
@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::super::{Failure, print_json};
-use super::{Running, plain, read};
+use super::{Running, Screen, plain, read};
 
 /// Which connections.
 #[derive(Args)]
@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let head = ["ID", "AGE", "ROUTE", "IP", "USER", "SERVER", "FROM CLIENT", "FROM BACKEND", "GEN"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(connections.iter().map(row)).collect();
-    Ok(write!(io::stdout(), "{}", super::table(&rows))?)
+    Ok(write!(Screen::open(), "{}", super::table(&rows))?)
 }
 
 fn row(connection: &Connection) -> Vec<String> {
@@ -102,7 +102,7 @@ fn row(connection: &Connection) -> Vec<String> {
         told(&connection.server),
         passed(connection.client_messages, connection.client_bytes),
         passed(connection.upstream_messages, connection.upstream_bytes),
-        connection.generation.to_string(),
+        format!("{}{}", connection.generation, if connection.ending { ", ending" } else { "" }),
     ]
 }
 
@@ -123,7 +123,7 @@ fn count(connections: &[Connection], top: Top, limit: usize, json: bool) -> Resu
     if json {
         return print_json(&groups);
     }
-    let mut out = io::stdout().lock();
+    let mut out = Screen::open();
     for Group { value, connections } in groups {
         writeln!(out, "{connections:>7}  {}", value.as_deref().map_or_else(|| "-".to_owned(), plain))?;
     }

@@ -7,7 +7,7 @@ use crate::engine::control::protocol::Verb;
 use clap::Args;
 
 use super::super::{Failure, print_json};
-use super::{Running, count};
+use super::{Running, Screen, count};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Some(why), true) => Err(Failure::Could(format!("not ready: {why}"))),
         _ => Ok(()),
     };
-    let mut out = io::stdout().lock();
+    let mut out = Screen::open();
     match (arguments.running.json, arguments.ready) {
         (true, _) => print_json(&json)?,
         (false, true) if ready.is_ok() => writeln!(out, "ready")?,

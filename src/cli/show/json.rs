@@ -3,10 +3,9 @@
 use crate::gateway::expansion::{Key, Table};
 use serde_json::{Map, Value, json};
 
-/// All tables as one object. A key within a table has the names of both, with a dot between.
-pub(super) fn shown(tables: &[Table]) -> Value {
-    let tables: Vec<Value> = tables.iter().map(table).collect();
-    json!({ "tables": tables })
+/// All tables. A key within a table has the names of both, with a dot between.
+pub(super) fn tables(tables: &[Table]) -> Value {
+    tables.iter().map(table).collect()
 }
 
 fn table(table: &Table) -> Value {

@@ -18,8 +18,7 @@ pub struct GatewayTable {
     pub threads: Option<Count<1024>>,
     /// How many connections all listeners may hold together; one more is refused with `overloaded`.
     pub max_connections: Switch<Count>,
-    /// The socket that `wsgate status`, `reload`, `kick` and others talk to: a path, or `"off"`. Left out, one in the runtime folder. An
-    /// edit of this takes effect with the next start.
+    /// The socket that `wsgate status`, `reload`, `kick` and others talk to: a path, or `"off"`. Left out, one in the runtime folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<Switch<PathBuf>>,
     /// How connections end when the gateway stops.

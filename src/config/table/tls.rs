@@ -62,11 +62,11 @@ pub enum ClientAuth {
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TlsVersion {
-    /// RFC 5246, with AEAD ciphers and ephemeral keys only.
+    /// The version of RFC 5246, with AEAD ciphers and ephemeral keys only.
     #[default]
     #[serde(rename = "1.2")]
     V1_2,
-    /// RFC 8446.
+    /// The version of RFC 8446.
     #[serde(rename = "1.3")]
     V1_3,
 }

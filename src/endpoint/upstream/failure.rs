@@ -40,19 +40,14 @@ impl Failure {
         if socket::is_exhaustion(&error) { Self::Exhausted(error) } else { Self::Unreachable(error) }
     }
 
-    /// Sorts hyper's errors by what the backend did.
-    pub(super) fn from_hyper(error: &hyper::Error) -> Self {
-        if error.is_parse_too_large() {
-            Self::Bad("an answer whose head is too large")
-        } else if error.is_parse() {
-            Self::Bad("an answer that is not HTTP/1.1")
-        } else if let Some(failure) = tls::failure::Failure::behind(error) {
-            // A server of TLS 1.3 finds fault with our certificate when we have ended the handshake.
-            Self::Insecure(failure)
-        } else {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            Self::Unanswered(format!("{error}{cause}"))
-        }
+    /// The connection broke after it was made.
+    pub(super) fn from_exchange(error: &io::Error) -> Self {
+        // A server of TLS 1.3 finds fault with our certificate when we have ended the handshake.
+        tls::failure::Failure::behind(error).map_or_else(|| Self::Unanswered(error.to_string()), Self::Insecure)
+    }
+
+    pub(super) fn is_insecure(&self) -> bool {
+        matches!(self, Self::Insecure(_))
     }
 
     /// Whether another server may be tried. Not after one that was asked kept silent: it may be doing what was asked, and the client

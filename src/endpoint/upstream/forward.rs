@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, uri::PathAndQuery};
-use http_body_util::Empty;
 
 use crate::stage::fields::{is_spoofable, reads_as};
 use crate::wire::extensions::Offer;
@@ -66,7 +64,7 @@ pub(super) fn forward(
     strip_prefix: Option<&str>,
     host_header: &HostHeader,
     key: &str,
-) -> Result<Request<Empty<Bytes>>, http::Error> {
+) -> Result<Request<()>, http::Error> {
     let client_host = client.headers.get(header::HOST);
     let host = match host_header {
         HostHeader::Client => client_host.unwrap_or(server.authority()),
@@ -98,7 +96,7 @@ pub(super) fn forward(
         headers.extend(value.map(|value| (name, value)));
     }
     let target = target(facts.target, strip_prefix, server.base());
-    let mut request = Request::builder().uri(PathAndQuery::try_from(target)?.as_str()).body(Empty::new())?;
+    let mut request = Request::builder().uri(PathAndQuery::try_from(target)?.as_str()).body(())?;
     *request.headers_mut() = headers;
     Ok(request)
 }

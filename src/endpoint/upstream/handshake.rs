@@ -1,32 +1,20 @@
 //! The backend's handshake: sends the upgrade, and judges the answer before a byte behind it is believed (RFC 6455 §4.1).
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::io;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::response::Parts;
 use http::{Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::wire::extensions::{Deflate, Offer};
-use crate::wire::fields::{elements, has_token, only, strip_hop_by_hop};
+use crate::wire::fields::{elements, has_token, only, strip_hop_by_hop, write};
 
+use super::answer::{self, Answered};
 use super::failure::Failure;
-
-/// The largest head a backend may answer with, in bytes.
-pub const MAX_HEAD: usize = 16 * 1024;
-/// The most headers it may have.
-pub const MAX_HEADERS: usize = 128;
-/// The largest body of a backend's own refusal that is passed on, in bytes.
-pub const MAX_BODY: usize = 64 * 1024;
 
 /// What a backend answered.
 pub(super) enum Answer<IO> {
@@ -57,42 +45,50 @@ pub(super) struct Agreed {
 ///
 /// # Errors
 /// Silence, an end without an answer, or a bad answer.
-pub(super) async fn upgrade<IO>(io: IO, request: Request<Empty<Bytes>>, offer: &Offer, deadline: Instant) -> Result<Answer<IO>, Failure>
+pub(super) async fn upgrade<IO>(mut io: IO, request: Request<()>, offer: &Offer, deadline: Instant) -> Result<Answer<IO>, Failure>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let sent = Sent::new(request.headers(), offer);
     let exchange = async {
-        let (mut sender, mut connection) = builder().handshake(TokioIo::new(io)).await?;
-        let mut response = pin!(sender.send_request(request));
-        // The connection is what moves bytes; polled first, it has the answer ready when that is asked for.
-        let response = poll_fn(|cx| match (connection.poll_without_shutdown(cx), response.as_mut().poll(cx)) {
-            (_, Poll::Ready(response)) => Poll::Ready(response),
-            (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error)),
-            (_, Poll::Pending) => Poll::Pending,
-        });
-        let response = response.await?;
-        Ok((response, connection))
+        match send(&mut io, &request).await {
+            Ok(()) => answer::read(&mut io).await,
+            // Who refuses our certificate says so and closes, which may be before the request is out.
+            Err(error) => {
+                Err(answer::read(&mut io).await.err().filter(Failure::is_insecure).unwrap_or_else(|| Failure::from_exchange(&error)))
+            }
+        }
     };
-    let (response, connection) = match timeout_at(deadline, exchange).await {
-        Ok(Ok(answered)) => answered,
-        Ok(Err(error)) => return Err(Failure::from_hyper(&error)),
-        Err(_) => return Err(Failure::Silent),
-    };
-    let (parts, body) = response.into_parts();
-    if parts.status != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Answer::Declined(declined(parts, body, connection, deadline).await));
+    let answered = timeout_at(deadline, exchange).await.map_err(|_| Failure::Silent)??;
+    if answered.parts.status != StatusCode::SWITCHING_PROTOCOLS {
+        let parts = answered.parts.clone();
+        let whole = timeout_at(deadline, answer::declined(io, answered)).await;
+        return Ok(Answer::Declined(whole.unwrap_or_else(|_| answer::refusal(parts, None))));
     }
+    // Copied, because a slice would keep the head's memory alive.
+    let early = answered.early().to_vec();
+    let Answered { parts, .. } = answered;
     let agreed = sent.judge(parts).map_err(Failure::Bad)?;
-    let left = connection.into_parts();
-    // Copied, because even an empty slice would keep hyper's buffer alive.
-    Ok(Answer::Switched(Switched { io: left.io.into_inner(), early: left.read_buf.to_vec(), agreed }))
+    Ok(Answer::Switched(Switched { io, early, agreed }))
 }
 
-fn builder() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.max_headers(MAX_HEADERS).max_header_size(MAX_HEAD).max_buf_size(2 * MAX_HEAD).title_case_headers(true);
-    builder
+async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, request: &Request<()>) -> io::Result<()> {
+    io.write_all(&encode(request)).await?;
+    io.flush().await
+}
+
+/// What most requests fit in, in bytes.
+const REQUEST: usize = 1024;
+
+/// The request as bytes; it has no body.
+fn encode(request: &Request<()>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(REQUEST);
+    bytes.extend_from_slice(b"GET ");
+    bytes.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+    bytes.extend_from_slice(b" HTTP/1.1\r\n");
+    write(&mut bytes, request.headers());
+    bytes.extend_from_slice(b"\r\n");
+    bytes
 }
 
 /// What the answer is judged against.
@@ -153,35 +149,4 @@ impl<'a> Sent<'a> {
             (Some(_), Some(_)) => Err("two Sec-WebSocket-Protocol headers"),
         }
     }
-}
-
-/// A backend's own refusal. Of its body the client gets all or, where it is too large or late, nothing, and then no fields on it.
-async fn declined<IO>(
-    mut parts: Parts,
-    body: Incoming,
-    mut connection: http1::Connection<TokioIo<IO>, Empty<Bytes>>,
-    deadline: Instant,
-) -> Response<Bytes>
-where
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut collected = pin!(Limited::new(body, MAX_BODY).collect());
-    let mut is_over = false;
-    let whole = poll_fn(|cx| {
-        // However the connection ends, the body's end tells.
-        is_over = is_over || connection.poll_without_shutdown(cx).is_ready();
-        collected.as_mut().poll(cx)
-    });
-    let body = timeout_at(deadline, whole).await.ok().and_then(Result::ok).map(|body| body.to_bytes());
-
-    strip_hop_by_hop(&mut parts.headers);
-    if body.is_none() {
-        for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_RANGE, header::CONTENT_LANGUAGE, header::ETAG] {
-            parts.headers.remove(name);
-        }
-    }
-    let mut response = Response::new(body.unwrap_or_default());
-    *response.status_mut() = parts.status;
-    *response.headers_mut() = parts.headers;
-    response
 }

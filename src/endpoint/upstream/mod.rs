@@ -1,5 +1,6 @@
 //! A proxied upstream: chooses a server, dials it, and brings the backend's handshake to its end.
 
+mod answer;
 mod balance;
 mod dial;
 mod failure;
@@ -19,7 +20,6 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
-use http_body_util::Empty;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
@@ -37,9 +37,9 @@ use failure::Failure;
 use handshake::{Answer, Switched};
 use sticky::Tie;
 
+pub use answer::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 pub use balance::Balance;
 pub use forward::{Facts, HostHeader};
-pub use handshake::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
 pub use news::News;
 pub use server::Server;
 pub use state::{FAILURES, Lease, REST, State, States};
@@ -199,7 +199,7 @@ impl Upstream {
     }
 
     /// The request for this server, with a key of our own.
-    fn forwarded(&self, request: &Parts, facts: &Facts<'_>, server: &Server) -> Result<Request<Empty<Bytes>>, Refused> {
+    fn forwarded(&self, request: &Parts, facts: &Facts<'_>, server: &Server) -> Result<Request<()>, Refused> {
         let Settings { strip_prefix, host_header, .. } = &self.settings;
         // Without its query, which is nobody's to log.
         let path = facts.target.split('?').next().unwrap_or_default();
@@ -209,7 +209,7 @@ impl Upstream {
         Ok(forwarded)
     }
 
-    async fn attempt(&self, server: &Server, request: Request<Empty<Bytes>>, facts: &Facts<'_>) -> Result<Answer<Socket>, Failure> {
+    async fn attempt(&self, server: &Server, request: Request<()>, facts: &Facts<'_>) -> Result<Answer<Socket>, Failure> {
         let stream = match timeout(self.settings.connect_timeout, self.connect(server, facts)).await {
             Ok(connected) => connected?,
             Err(_) => return Err(Failure::Unconnected),

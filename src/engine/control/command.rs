@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{render, report};
+use crate::config::fault::Faults;
+use crate::config::{Document, render, report};
 use crate::observe::event::Event;
 
 use super::super::keeper::{Keeper, Refused, Reload, Wanted};
@@ -48,7 +49,9 @@ async fn carry_out(verb: Verb, by: &str, keeper: &mut Keeper) -> Reply {
         Verb::Deny(deny) => lists::answer(lists::deny(keeper, &deny, by).await),
         Verb::Undeny(undeny) => lists::answer(lists::undeny(keeper, &undeny, by).await),
         Verb::Revoke(revoke) => lists::answer(lists::revoke(keeper, &revoke, by).await),
-        Verb::Status | Verb::Ps(_) | Verb::Kick(_) | Verb::Events(_) => Reply::Failed("this is not the keeper's to answer".to_owned()),
+        Verb::Status | Verb::Show { .. } | Verb::Ps(_) | Verb::Kick(_) | Verb::Events(_) => {
+            Reply::Failed("this is not the keeper's to answer".to_owned())
+        }
     }
 }
 
@@ -81,6 +84,11 @@ async fn bring(keeper: &mut Keeper, wanted: Wanted, force: bool) -> Reply {
 pub(super) fn refusal(refused: Refused) -> Reply {
     let Some(text) = refused.text else { return Reply::Failed(refused.faults) };
     let (document, faults) = &*text;
+    faulty(document, faults)
+}
+
+/// A text has these faults.
+pub(super) fn faulty(document: &Document, faults: &Faults) -> Reply {
     let told = serde_json::to_value(report(document, faults)).unwrap_or(Value::Null);
     Reply::Faults(Faulty { rendered: render(document, faults, false), faults: told })
 }

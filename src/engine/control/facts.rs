@@ -104,6 +104,23 @@ pub struct Connection {
     pub upstream_bytes: u64,
     /// The last generation whose rules it goes by.
     pub generation: u64,
+    /// Whether it was told to end, and only has not yet.
+    pub ending: bool,
+}
+
+/// `show`, when all tables were shown: what they are the tables of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InForce {
+    /// The file or folder that is served.
+    pub config: String,
+    /// How many configs have been in force with this one.
+    pub generation: u64,
+    /// Since when it is.
+    pub since: String,
+    /// Where the text in force is not the file's.
+    pub rolled_back: Option<RolledBack>,
+    /// The edit that does not take effect, until one does.
+    pub refused: Option<RefusedEdit>,
 }
 
 /// `ps`, when all connections were shown.

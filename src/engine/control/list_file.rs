@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// A list, as it was read.
@@ -68,9 +68,11 @@ impl ListFile {
 
     fn write(&self, beside: &Path) -> io::Result<()> {
         let before = fs::metadata(&self.path)?;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(beside)?;
+        // What one that was killed has left, or a link that somebody put there for it to write elsewhere.
+        _ = fs::remove_file(beside);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
         file.write_all(self.text.as_bytes())?;
-        _ = chown(beside, Some(before.uid()), Some(before.gid()));
+        _ = fchown(&file, Some(before.uid()), Some(before.gid()));
         file.set_permissions(Permissions::from_mode(before.mode() & 0o7777))?;
         file.sync_all()
     }
@@ -96,5 +98,19 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside it");
         assert_eq!(list.take_out(|line| line.contains("two")), ["192.0.2.2 # two"]);
         assert_eq!(list.lines().collect::<Vec<_>>(), ["# ours", "", "192.0.2.3"]);
+    }
+
+    #[test]
+    fn a_link_in_the_way_leads_no_list_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("deny.txt"), folder.path().join("precious"));
+        fs::write(&path, "192.0.2.1\n").unwrap();
+        fs::write(&other, "precious").unwrap();
+        std::os::unix::fs::symlink("precious", folder.path().join(format!(".deny.txt.wsgate-{}", std::process::id()))).unwrap();
+        let mut list = ListFile::read(&path).unwrap();
+        list.replace(|_| false, "192.0.2.2");
+        list.save().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "192.0.2.1\n192.0.2.2\n");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "precious");
     }
 }

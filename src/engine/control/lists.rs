@@ -138,10 +138,10 @@ impl Target {
     }
 
     fn all(keeper: &Keeper, kind: &str) -> Result<Vec<Self>, Reply> {
-        let no_file = || Reply::Failed("the config did not come from a file, so it names no lists".to_owned());
-        let (catalog, document) = keeper.in_force().ok_or_else(no_file)?;
+        let no_text = || Reply::Failed("the config did not come from a text, so it names no lists".to_owned());
+        let (catalog, document) = keeper.in_force().ok_or_else(no_text)?;
         let (config, _) = Config::read_in(&document, &catalog.kinds(), &Machine);
-        let config = config.ok_or_else(no_file)?;
+        let config = config.ok_or_else(no_text)?;
         let gateway = keeper.engine.gateway();
         let pipelines =
             gateway.listeners.values().map(|listener| &listener.pipeline).chain(gateway.routes.iter().map(|route| &route.pipeline));

@@ -10,7 +10,7 @@ use crate::stage::Refusal;
 use crate::stage::refusal::{KICKED, MAX_REASON, is_close_code};
 use crate::stage::traffic::Side;
 
-use super::super::keeper::Standing;
+use super::super::keeper::{Facts, Standing};
 use super::super::registry::Record;
 use super::super::roster::{Roster, age};
 use super::facts::{Connection, Kicked, RefusedEdit, RolledBack, RouteStatus, Status, told};
@@ -42,14 +42,24 @@ pub(super) async fn status(roster: &Roster, standing: &Standing, config: &str) -
         started: told(facts.started),
         generation: roster.generation(),
         since: told(facts.since),
-        rolled_back: facts.rolled_back.map(|(to, at)| RolledBack { to, at: told(at) }),
-        refused: facts.refused.map(|refused| RefusedEdit { at: told(refused.at), faults: refused.faults }),
+        rolled_back: rolled_back(&facts),
+        refused: refused(&facts),
         connections,
         handshakes: roster.load().saturating_sub(connections),
         routes: routes.collect(),
         parts_aside: roster.parts_aside(),
         reporting: gateway.reporting.clone(),
     }
+}
+
+/// Which text is in force in the place of the file's.
+pub(super) fn rolled_back(facts: &Facts) -> Option<RolledBack> {
+    facts.rolled_back.map(|(to, at)| RolledBack { to, at: told(at) })
+}
+
+/// The edit that does not take effect.
+pub(super) fn refused(facts: &Facts) -> Option<RefusedEdit> {
+    facts.refused.as_ref().map(|refused| RefusedEdit { at: told(refused.at), faults: refused.faults.clone() })
 }
 
 /// A connection as `ps` shows it.
@@ -72,6 +82,7 @@ pub(super) fn connection(roster: &Roster, record: &Record, now: SystemTime) -> C
         upstream_messages: from_upstream.messages(),
         upstream_bytes: from_upstream.bytes(),
         generation: roster.generation_of(record),
+        ending: record.is_ending(),
     }
 }
 
@@ -112,7 +123,9 @@ async fn end(roster: &Roster, kick: &Kick, chosen: &Chosen<'_>, by: &str) -> usi
         yield_now().await;
     }
     if !kick.dry_run {
-        roster.observer().report(&Event::Command { verb: "kick", by, what: &format!("{connections} connections") });
+        let s = if connections == 1 { "" } else { "s" };
+        let what = format!("{connections} connection{s}: {}", kick.selector);
+        roster.observer().report(&Event::Command { verb: "kick", by, what: &what });
     }
     connections
 }

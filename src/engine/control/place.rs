@@ -7,13 +7,44 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 
+use super::socket::connect;
+
 /// Where services keep what lives as long as they run (FHS 3.0 §3.15).
 const RUN: &str = "/run/wsgate";
 
-/// The paths at which the socket of a gateway may be that serves this config and says nothing of it, the likeliest first.
+/// What the names of sockets end in, and those of signposts to them.
+const SOCKET: &str = "sock";
+const SIGNPOST: &str = "link";
+
+/// The paths at which a gateway is to be found that serves this config, whatever that says of its socket, the likeliest first: in each
+/// folder the socket itself, or a signpost to it.
 pub fn candidates(config: &Path) -> Vec<PathBuf> {
     let name = name(config);
-    folders().into_iter().map(|folder| folder.join(&name)).collect()
+    let names = [name.with_extension(SOCKET), name.with_extension(SIGNPOST)];
+    folders().iter().flat_map(|folder| names.iter().map(|name| folder.join(name))).collect()
+}
+
+/// Whether gateways are to be found at paths like this.
+pub fn is_candidate(path: &Path) -> bool {
+    is_signpost(path) || path.extension().is_some_and(|extension| extension == SOCKET)
+}
+
+/// Whether a path like this leads to another.
+pub fn is_signpost(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == SIGNPOST)
+}
+
+/// Connects to the gateway at a path, if it is this user's or root's, or this user is root. Nobody is waited for.
+///
+/// # Errors
+/// It is another user's, or nobody listens there.
+pub fn reach(path: &Path) -> io::Result<UnixStream> {
+    let own = own_uid()?;
+    let may_be_asked = |found: fs::Metadata| own == 0 || found.uid() == own || found.uid() == 0;
+    if may_be_asked(fs::symlink_metadata(path)?) && may_be_asked(fs::metadata(path)?) {
+        return connect(path);
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's"))
 }
 
 /// Where the socket of a gateway that says nothing of it is to be; the folder is there, and nobody else's.
@@ -24,11 +55,16 @@ pub(super) fn make(config: &Path) -> io::Result<PathBuf> {
     let mut why = io::Error::from(io::ErrorKind::NotFound);
     for folder in folders() {
         match prepare(&folder) {
-            Ok(()) => return Ok(folder.join(name(config))),
+            Ok(()) => return Ok(folder.join(name(config)).with_extension(SOCKET)),
             Err(error) => why = io::Error::new(error.kind(), format!("{}: {error}", folder.display())),
         }
     }
     Err(why)
+}
+
+/// Where the signpost to a gateway's socket is to be that says where its socket is; none where there is no folder for it.
+pub(super) fn signpost(config: &Path) -> Option<PathBuf> {
+    make(config).ok().map(|path| path.with_extension(SIGNPOST))
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -57,12 +93,12 @@ pub fn own_uid() -> io::Result<u32> {
     File::from(OwnedFd::from(socket)).metadata().map(|found| found.uid())
 }
 
-/// A name that people know again, and that no other config has: `gateway-0123456789abcdef.sock`.
-fn name(config: &Path) -> String {
+/// A name that people know again, and that no other config has: `gateway-0123456789abcdef`.
+fn name(config: &Path) -> PathBuf {
     let path = plain(config);
     let stem: String =
         path.file_stem().unwrap_or_default().to_string_lossy().chars().filter(|c| c.is_ascii_alphanumeric()).take(24).collect();
-    format!("{stem}-{:016x}.sock", fingerprint(path.as_os_str().as_encoded_bytes()))
+    format!("{stem}-{:016x}", fingerprint(path.as_os_str().as_encoded_bytes())).into()
 }
 
 /// The path from the root on, without `.` and `..`. Links are not followed: they may lead elsewhere by the time somebody looks.
@@ -94,9 +130,9 @@ mod tests {
         for written in [here.join("gateway.toml"), "./gateway.toml".into(), here.join("x/../gateway.toml")] {
             assert_eq!(name(&written), same);
         }
-        assert!(same.starts_with("gateway-") && same.ends_with(".sock"), "{same}");
+        assert!(same.to_str().is_some_and(|same| same.starts_with("gateway-")), "{}", same.display());
         assert_ne!(name(Path::new("/a/gateway.toml")), name(Path::new("/b/gateway.toml")));
-        assert_eq!(name(Path::new("/etc/wsgate/gateway.toml")), "gateway-613efa79a1bf3ab9.sock");
+        assert_eq!(name(Path::new("/etc/wsgate/gateway.toml")), Path::new("gateway-613efa79a1bf3ab9"));
     }
 
     #[test]

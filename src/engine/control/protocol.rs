@@ -35,6 +35,11 @@ pub struct Request {
 pub enum Verb {
     /// How the gateway does.
     Status,
+    /// The config in force, each of its tables an item.
+    Show {
+        /// Only what connections of this route meet.
+        route: Option<String>,
+    },
     /// The connections, each an item.
     Ps(Selector),
     /// Ends connections.

@@ -1,5 +1,6 @@
 //! Which connections a verb means.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::config::nearest::nearest;
@@ -32,6 +33,18 @@ impl Selector {
     }
 }
 
+/// As the log of an operator's doings has it: `ip 203.0.113.0/24, route chat`.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, ip, user, route, server } = self;
+        let ip = ip.map(|ip| ip.to_string());
+        let parts = [("id", id), ("ip", &ip), ("user", user), ("route", route), ("server", server)];
+        let said: Vec<String> = parts.iter().filter_map(|(what, value)| Some(format!("{what} {}", value.as_deref()?))).collect();
+        f.write_str(if said.is_empty() { "all" } else { "" })?;
+        f.write_str(&said.join(", "))
+    }
+}
+
 /// A route's name, whether or not its kind is written with it.
 pub(super) fn bare(route: &str) -> &str {
     route.strip_prefix("route.").unwrap_or(route)
@@ -50,9 +63,16 @@ impl Chosen<'_> {
 
     /// What is wrong with a selector that nobody was found by, if something is: a route that is not there.
     pub(super) fn doubt(&self, gateway: &Gateway) -> Option<String> {
-        let route = self.route.filter(|route| gateway.route_named(route).is_none())?;
-        let names = gateway.routes.iter().map(|route| &*route.name);
-        let hint = nearest(route, names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        Some(format!("there is no route.{route}, and nobody is on one{hint}"))
+        no_route(self.route?, gateway, "nobody is on one")
     }
+}
+
+/// Why nothing was found of a route: it is not there, and neither is this.
+pub(super) fn no_route(route: &str, gateway: &Gateway, neither: &str) -> Option<String> {
+    if gateway.route_named(route).is_some() {
+        return None;
+    }
+    let names = gateway.routes.iter().map(|route| &*route.name);
+    let hint = nearest(route, names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Some(format!("there is no route.{route}, and {neither}{hint}"))
 }

@@ -5,31 +5,28 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::net::unix::WriteHalf;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::timeout;
-use tracing::Level;
+use tokio::time::{sleep, timeout};
 
-use crate::observe::feed::{Feed, Line, Next, Reader};
+use crate::gateway::Catalog;
+use crate::observe::feed::Feed;
 
 use super::super::keeper::Standing;
 use super::super::roster::Roster;
 use super::command::{Command, Desk};
 use super::facts::Shown;
-use super::protocol::{Follow, MAX_REQUEST, Reply, Request, Selector, VERSION, Verb};
-use super::selector::bare;
+use super::follow::MAX_FOLLOWERS;
+use super::protocol::{MAX_REQUEST, Reply, Request, Selector, VERSION, Verb};
 use super::socket::Socket;
-use super::{look, place, reply};
+use super::spare::Spare;
+use super::{look, reply};
 
 /// How many commands are served at a time.
 const MAX_CLIENTS: usize = 32;
-
-/// How many of them may be readers of events that stay.
-const MAX_FOLLOWERS: usize = 16;
 
 /// How long a client may take to ask, and to take each line of the answer; followers of events may take any time.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,48 +39,47 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Server {
     pub(super) roster: Roster,
     pub(super) standing: Standing,
+    /// The kinds that the config may use; none where it did not come from a text.
+    pub(super) catalog: Option<Catalog>,
     pub(super) feed: Feed,
     /// The file or folder that is served.
     pub(super) config: String,
+    /// The user whose commands are taken, beside root's.
+    pub(super) own: u32,
     pub(super) desk: Desk,
 }
 
 impl Server {
-    /// Answers until it is dropped.
-    pub(super) async fn run(self, socket: Socket) {
+    /// Answers who comes by the socket there is, until it is dropped.
+    pub(super) async fn run(self, mut sockets: watch::Receiver<Option<Arc<Socket>>>, mut spare: Spare) {
         let (clients, followers) = (Arc::new(Semaphore::new(MAX_CLIENTS)), Arc::new(Semaphore::new(MAX_FOLLOWERS)));
         let mut tasks = JoinSet::new();
         loop {
-            let stream = tokio::select! {
-                accepted = socket.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(_) => {
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
-                    }
+            let socket = sockets.borrow_and_update().clone();
+            tokio::select! {
+                stream = next(socket.as_deref(), &mut spare) => match clients.clone().try_acquire_owned() {
+                    Ok(place) => _ = tasks.spawn(self.clone().serve(stream, followers.clone(), place)),
+                    Err(_) => turn_away(&stream),
                 },
-                Some(_) = tasks.join_next() => continue,
-            };
-            let Ok(place) = clients.clone().try_acquire_owned() else {
-                // The room that an answer takes in the socket's own buffer is there.
-                let busy = line(&Reply::Failed(format!("the gateway is answering {MAX_CLIENTS} commands already")));
-                _ = stream.try_write(busy.as_bytes());
-                continue;
-            };
-            let (server, followers) = (self.clone(), followers.clone());
-            tasks.spawn(async move {
-                // A client that goes before its answer is there has no use for it.
-                _ = server.answer(stream, &followers).await;
-                drop(place);
-            });
+                Ok(()) = sockets.changed() => {}
+                Some(Ok(answered)) = tasks.join_next() => spare.keep(answered),
+            }
         }
     }
 
-    async fn answer(&self, stream: UnixStream, followers: &Arc<Semaphore>) -> io::Result<()> {
+    /// Answers a client that has a place, and gives its end of the connection.
+    async fn serve(self, mut stream: UnixStream, followers: Arc<Semaphore>, _place: OwnedSemaphorePermit) -> UnixStream {
+        // A client that goes before its answer is there has no use for it.
+        _ = self.answer(&mut stream, &followers).await;
+        _ = stream.shutdown().await;
+        stream
+    }
+
+    async fn answer(&self, stream: &mut UnixStream, followers: &Arc<Semaphore>) -> io::Result<()> {
         let peer = stream.peer_cred();
-        let (read, mut to) = stream.into_split();
-        let by = match (peer, place::own_uid()) {
-            (Ok(peer), Ok(own)) if peer.uid() == own || peer.uid() == 0 => format!("uid {}", peer.uid()),
+        let (read, mut to) = stream.split();
+        let by = match peer {
+            Ok(peer) if peer.uid() == self.own || peer.uid() == 0 => format!("uid {}", peer.uid()),
             _ => return tell(&mut to, &Reply::Failed("this gateway is another user's".to_owned())).await,
         };
         let mut read = BufReader::new(read);
@@ -95,8 +91,9 @@ impl Server {
             Err(_) => Err("no request came".to_owned()),
         };
         let answered = match verb {
+            Ok(Verb::Show { route }) => self.show(route, &mut to).await?,
             Ok(Verb::Ps(selector)) => self.ps(&selector, &mut to).await?,
-            Ok(Verb::Events(follow)) => self.events(&follow, read.into_inner(), &mut to, followers).await?,
+            Ok(Verb::Events(follow)) => self.events(&follow, &mut read.into_inner(), &mut to, followers).await?,
             Ok(Verb::Status) => reply(&look::status(&self.roster, &self.standing, &self.config).await),
             Ok(Verb::Kick(kick)) => look::kick(&self.roster, &kick, &by).await.map_or_else(Reply::Failed, |kicked| reply(&kicked)),
             Ok(verb) => self.order(verb, by).await,
@@ -115,7 +112,7 @@ impl Server {
         }
     }
 
-    async fn ps(&self, selector: &Selector, to: &mut OwnedWriteHalf) -> io::Result<Reply> {
+    async fn ps(&self, selector: &Selector, to: &mut WriteHalf<'_>) -> io::Result<Reply> {
         let chosen = match selector.ready() {
             Ok(chosen) => chosen,
             Err(why) => return Ok(Reply::Failed(why)),
@@ -136,79 +133,23 @@ impl Server {
             None => Ok(reply(&Shown { shown })),
         }
     }
-
-    async fn events(
-        &self,
-        follow: &Follow,
-        mut from: OwnedReadHalf,
-        to: &mut OwnedWriteHalf,
-        followers: &Arc<Semaphore>,
-    ) -> io::Result<Reply> {
-        let wanted = match Wanted::of(follow) {
-            Ok(wanted) => wanted,
-            Err(why) => return Ok(Reply::Failed(why)),
-        };
-        let place = follow.follow.then(|| followers.clone().try_acquire_owned());
-        if matches!(place, Some(Err(_))) {
-            return Ok(Reply::Failed(format!("{MAX_FOLLOWERS} others follow the events already")));
-        }
-        let mut reader = self.feed.reader();
-        let mut latest = Vec::new();
-        while let Some(next) = reader.try_next() {
-            latest.extend(wanted.item(next));
-        }
-        let skipped = latest.len().saturating_sub(follow.last.unwrap_or(usize::MAX));
-        for item in latest.into_iter().skip(skipped) {
-            write(to, item.as_bytes()).await?;
-        }
-        if follow.follow {
-            self::follow(&mut reader, &wanted, &mut from, to).await?;
-        }
-        Ok(Reply::Done(Value::Null))
-    }
 }
 
-/// Hands on events as they come, until the client goes.
-async fn follow(reader: &mut Reader, wanted: &Wanted<'_>, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) -> io::Result<()> {
-    let mut nothing = [0; 1];
+/// The next client of a socket; never where there is none. Cancel-safe.
+async fn next(socket: Option<&Socket>, spare: &mut Spare) -> UnixStream {
+    let Some(socket) = socket else { return std::future::pending().await };
     loop {
-        tokio::select! {
-            next = reader.next() => if let Some(item) = wanted.item(next) {
-                to.write_all(item.as_bytes()).await?;
-            },
-            // It says nothing more until it goes.
-            _ = from.read(&mut nothing) => return Ok(()),
+        match spare.accept(&socket.listener).await {
+            Ok(stream) => return stream,
+            Err(_) => sleep(PAUSE).await,
         }
     }
 }
 
-/// Which events are wanted.
-struct Wanted<'a> {
-    level: Level,
-    route: Option<&'a str>,
-}
-
-impl<'a> Wanted<'a> {
-    fn of(follow: &'a Follow) -> Result<Self, String> {
-        let level = match follow.level.as_deref() {
-            None | Some("info") => Level::INFO,
-            Some("warn") => Level::WARN,
-            Some("error") => Level::ERROR,
-            Some(other) => return Err(format!("{other:?} is no level; there are error, warn and info")),
-        };
-        Ok(Self { level, route: follow.route.as_deref().map(bare) })
-    }
-
-    /// The line of an item: the event as a log writes it, key for key.
-    fn item(&self, next: Next) -> Option<String> {
-        match next {
-            Next::Missed(events) => Some(format!("{{\"item\":{{\"event\":\"missed\",\"events\":{events}}}}}\n")),
-            Next::Line(Line { level, route, text }) => {
-                let is_wanted = level <= self.level && self.route.is_none_or(|wanted| route.as_deref() == Some(wanted));
-                is_wanted.then(|| format!("{{\"item\":{text}}}\n"))
-            }
-        }
-    }
+/// Tells a client that there is no place for it: the room that this takes in the socket's own buffer is there.
+fn turn_away(stream: &UnixStream) {
+    let busy = line(&Reply::Failed(format!("the gateway is answering {MAX_CLIENTS} commands already")));
+    _ = stream.try_write(busy.as_bytes());
 }
 
 /// Reads a request.
@@ -233,15 +174,17 @@ fn understand(request: &[u8]) -> Result<Verb, String> {
     Ok(request.verb)
 }
 
-async fn tell(to: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+async fn tell(to: &mut WriteHalf<'_>, reply: &Reply) -> io::Result<()> {
     write(to, line(reply).as_bytes()).await
 }
 
-async fn write(to: &mut OwnedWriteHalf, bytes: &[u8]) -> io::Result<()> {
+/// Writes to a client that takes it in time.
+pub(super) async fn write(to: &mut WriteHalf<'_>, bytes: &[u8]) -> io::Result<()> {
     timeout(PATIENCE, to.write_all(bytes)).await?
 }
 
-fn line(reply: &Reply) -> String {
+/// A reply on its line.
+pub(super) fn line(reply: &Reply) -> String {
     serde_json::to_string(reply).unwrap_or_else(|error| format!("{{\"failed\":{:?}}}", error.to_string())) + "\n"
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Eye {
 /// What was seen.
 pub(super) struct Sight {
     pub(super) prints: BTreeMap<PathBuf, Print>,
+    /// When one of them was saved last, be it with the same contents.
+    pub(super) saved: Option<SystemTime>,
     /// Why some of it is not watched, where it is not.
     pub(super) limit: Option<String>,
 }
@@ -66,7 +68,11 @@ impl Eye {
     /// Has their folders watched, then reads them: what is written after that is heard.
     pub(super) fn look(&mut self) -> Sight {
         let limit = self.arm();
-        Sight { prints: self.files.iter().map(|path| (path.clone(), Print::take(path))).collect(), limit }
+        let mut trail = Trail::default();
+        self.files.iter().for_each(|path| trail.add(path));
+        // Before they are read: what is saved meanwhile is another save.
+        let saved = trail.saved();
+        Sight { prints: self.files.iter().map(|path| (path.clone(), Print::take(path))).collect(), saved, limit }
     }
 
     /// Those that have changed since, by their time stamps.

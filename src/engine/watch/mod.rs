@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::observe::event::Event;
 
 use ear::Ear;
-use eye::{Eye, Open};
+use eye::{Eye, Open, Sight};
 use print::Print;
 use stir::Stir;
 
@@ -68,6 +68,8 @@ pub struct Watch {
     polls: Polls,
     /// What the files held when it was last told.
     told: BTreeMap<PathBuf, Print>,
+    /// When one of them had been saved last then.
+    told_saved: Option<SystemTime>,
     /// When that look at them began.
     told_at: SystemTime,
     stir: Option<Stir>,
@@ -75,6 +77,8 @@ pub struct Watch {
     found: Option<BTreeMap<PathBuf, Print>>,
     next_poll: Instant,
     limit: Option<String>,
+    /// Whether a save counts that leaves everything as it was.
+    is_wary: bool,
 }
 
 /// How often everything is read, beside events and without them.
@@ -97,7 +101,8 @@ impl Watch {
         let ear = Arc::new(Ear::default());
         let eye = Arc::new(Mutex::new(Eye::new(ear.clone(), open)));
         let (told, told_at, next_poll) = (BTreeMap::new(), SystemTime::now(), Instant::now() + polls.alone);
-        let mut watch = Self { ear, eye, polls, told, told_at, stir: None, found: None, next_poll, limit: None };
+        let mut watch =
+            Self { ear, eye, polls, told, told_saved: None, told_at, stir: None, found: None, next_poll, limit: None, is_wary: false };
         watch.point(files).await;
         watch.catch_up().await;
         watch
@@ -118,6 +123,8 @@ impl Watch {
                 self.told.entry(path.clone()).or_insert(*print);
             }
         }
+        // Another set of files has another last save.
+        self.told_saved = sight.saved;
         if self.told != sight.prints {
             stir::note(&mut self.stir, Instant::now());
         }
@@ -128,8 +135,7 @@ impl Watch {
     /// for a SIGHUP, so that an edit which that reload takes in is not told again. Cancel-safe.
     pub async fn catch_up(&mut self) {
         if let Some((sight, at)) = self.look().await {
-            (self.told, self.told_at) = (sight, at);
-            (self.stir, self.found) = (None, None);
+            self.tell(sight, at);
         }
     }
 
@@ -143,6 +149,12 @@ impl Watch {
                 return;
             }
         }
+    }
+
+    /// Whether from now on a save counts, too, that leaves the contents as they were. While an edit is refused it does: what was in its
+    /// way may be gone, and who saves it once more means that.
+    pub fn be_wary(&mut self, is_wary: bool) {
+        self.is_wary = is_wary;
     }
 
     /// Why files are polled, where the system refuses to watch some of them.
@@ -167,29 +179,35 @@ impl Watch {
     async fn has_news(&mut self) -> bool {
         self.ear.wait_no_longer();
         let look = self.look().await;
-        let Some((sight, at)) = look.filter(|(sight, _)| *sight != self.told) else {
+        let is_news = |sight: &Sight| sight.prints != self.told || self.is_wary && sight.saved != self.told_saved;
+        let Some((sight, at)) = look.filter(|(sight, _)| is_news(sight)) else {
             (self.stir, self.found) = (None, None);
             return false;
         };
         // Of what a poll finds no event says when it is complete: it has to be the same at two looks.
-        let is_same = self.found.as_ref().is_none_or(|found| *found == sight);
+        let is_same = self.found.as_ref().is_none_or(|found| *found == sight.prints);
         if !self.stir.is_some_and(|stir| is_same || stir.latest(false) <= Instant::now()) {
             stir::note(&mut self.stir, Instant::now());
-            self.found = Some(sight);
+            self.found = Some(sight.prints);
             return false;
         }
-        (self.told, self.told_at) = (sight, at);
-        (self.stir, self.found) = (None, None);
+        self.tell(sight, at);
         true
     }
 
+    /// What was seen at that time counts as told.
+    fn tell(&mut self, sight: Sight, at: SystemTime) {
+        (self.told, self.told_saved, self.told_at) = (sight.prints, sight.saved, at);
+        (self.stir, self.found) = (None, None);
+    }
+
     /// What the files hold, and when this look at them began. None where looking itself failed, which has been reported then.
-    async fn look(&mut self) -> Option<(BTreeMap<PathBuf, Print>, SystemTime)> {
+    async fn look(&mut self) -> Option<(Sight, SystemTime)> {
         let look = self.with_eye(|eye| (SystemTime::now(), eye.look())).await;
         self.next_poll = Instant::now() + self.polls.alone;
         let (at, sight) = look?;
-        self.report(sight.limit);
-        Some((sight.prints, at))
+        self.report(sight.limit.clone());
+        Some((sight, at))
     }
 
     async fn point(&mut self, files: impl IntoIterator<Item = PathBuf>) {

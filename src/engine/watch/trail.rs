@@ -47,7 +47,17 @@ impl Trail {
 
     /// When one of the names was last changed, replaced or pointed elsewhere.
     pub(super) fn changed(&self) -> Option<SystemTime> {
-        self.names.iter().filter_map(|name| changed(&fs::symlink_metadata(name).ok()?)).max()
+        self.latest(|_| true)
+    }
+
+    /// The same without folders, which change whenever something is written beside what is ours.
+    pub(super) fn saved(&self) -> Option<SystemTime> {
+        self.latest(|found| !found.is_dir())
+    }
+
+    fn latest(&self, counts: impl Fn(&fs::Metadata) -> bool) -> Option<SystemTime> {
+        let found = self.names.iter().filter_map(|name| fs::symlink_metadata(name).ok());
+        found.filter(counts).filter_map(|found| changed(&found)).max()
     }
 
     /// Goes to where the path leads, and adds the names on the way. None where it leads nowhere.

@@ -1,11 +1,14 @@
 //! A file as it is in force: every key with its value, and where that came from. What `wsgate show` prints.
 
+mod inline;
 mod keys;
 mod tables;
 mod values;
 mod way;
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::config::document::Document;
@@ -17,7 +20,7 @@ use tables::Expander;
 pub use way::expand_route;
 
 /// A table with every key its kind has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Table {
     /// The kind.
     pub kind: String,
@@ -30,11 +33,12 @@ pub struct Table {
 }
 
 /// A key of a table, or of a table within it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Key {
     /// The way to it: its name, behind those of the tables it stands within.
     pub path: Vec<String>,
     /// Its value, secrets masked and variables as they are written; nothing where nobody sets it and it has no default.
+    #[serde(with = "inline")]
     pub value: Option<toml::Value>,
     /// Where the value came from.
     pub from: Origin,
@@ -43,7 +47,8 @@ pub struct Key {
 }
 
 /// Where a value came from; a line is `file:line`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Its own table sets it, on this line.
     File(String),
@@ -94,6 +99,37 @@ impl fmt::Display for Origin {
 pub fn expand(document: &Document, catalog: &Catalog) -> Result<Vec<Table>, Faults> {
     let config = read(document, catalog)?;
     Expander::new(document, &config, catalog).tables()
+}
+
+/// What is shown of a document in force: all of it, or what connections of a route meet, whether or not the kind stands before its name.
+///
+/// # Errors
+/// Why nothing is.
+pub fn show(document: &Document, catalog: &Catalog, route: Option<&str>) -> Result<Vec<Table>, NotShown> {
+    let Some(route) = route else { return Ok(expand(document, catalog)?) };
+    let route = route.strip_prefix("route.").unwrap_or(route);
+    if let Some(tables) = expand_route(document, catalog, route)? {
+        return Ok(tables);
+    }
+    let config = read(document, catalog)?;
+    let names: Vec<String> = config.routes().map(|route| format!("route.{}", route.name)).collect();
+    let there = if names.is_empty() { "no routes".to_owned() } else { names.join(", ") };
+    Err(NotShown::NoRoute(format!("{} has no [route.{route}]; it has {there}", document.name())))
+}
+
+/// Why nothing is shown.
+#[derive(Debug)]
+pub enum NotShown {
+    /// The file cannot be read.
+    Faults(Faults),
+    /// It has no such route; with those that it has.
+    NoRoute(String),
+}
+
+impl From<Faults> for NotShown {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
 }
 
 fn read(document: &Document, catalog: &Catalog) -> Result<Config, Faults> {

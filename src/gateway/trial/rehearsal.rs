@@ -210,7 +210,7 @@ impl<'a> Rehearsal<'a> {
             Unread::Nothing | Unread::Cut => internal("a request that is not whole"),
         })?;
         let (_, stream) = memory::Peer::new();
-        let received = handshake::receive(stream, head).await;
+        let received = handshake::receive(stream, head);
         received.map(|(parts, _)| parts).map_err(|_| internal("a request that cannot be read"))
     }
 

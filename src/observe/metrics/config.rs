@@ -11,8 +11,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::write::{Family, SECONDS};
 
 static GENERATION: Family = Family::gauge("config_generation", "Which config is in force: 1 since the start, one more with each reload.");
-static SUCCESSFUL: Family =
-    Family::gauge("config_last_reload_successful", "Whether the file, as it was last read, is in force: 0 where its edit was refused.");
+static SUCCESSFUL: Family = Family::gauge(
+    "config_last_reload_successful",
+    "Whether the file, as it was last read, is in force: 0 where its edit was refused, or gone back from.",
+);
 static SUCCESS: Family =
     Family::gauge("config_last_reload_success_timestamp", "When the config in force was taken, in seconds since 1970.").in_unit(&SECONDS);
 
@@ -35,17 +37,11 @@ impl InForce {
     pub(super) fn replaced(&self, generation: u64, now: SystemTime) {
         self.since.store(milliseconds(now), Ordering::Relaxed);
         self.generation.store(generation, Ordering::Relaxed);
-        self.confirmed();
     }
 
-    /// The file says what is in force.
-    pub(super) fn confirmed(&self) {
-        self.is_successful.store(true, Ordering::Relaxed);
-    }
-
-    /// Another was not taken.
-    pub(super) fn refused(&self) {
-        self.is_successful.store(false, Ordering::Relaxed);
+    /// It is what the file says, or not.
+    pub(super) fn compared(&self, is_saved: bool) {
+        self.is_successful.store(is_saved, Ordering::Relaxed);
     }
 }
 

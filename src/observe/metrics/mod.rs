@@ -100,9 +100,11 @@ impl Metrics {
             Event::UpstreamFailed { server, outcome, .. } => self.host.failures.add([server, outcome.id]),
             Event::AcceptPaused { listener, .. } => self.host.pause(listener, true),
             Event::AcceptResumed { listener } => self.host.pause(listener, false),
-            Event::Reloaded { generation, .. } => self.config.replaced(generation, SystemTime::now()),
-            Event::ReloadUnchanged => self.config.confirmed(),
-            Event::ReloadRefused { .. } => self.config.refused(),
+            Event::Reloaded { generation, is_saved, .. } => {
+                self.config.replaced(generation, SystemTime::now());
+                self.config.compared(is_saved);
+            }
+            Event::ReloadUnchanged { is_saved } | Event::ReloadRefused { is_saved, .. } => self.config.compared(is_saved),
             _ => {}
         }
     }

@@ -169,7 +169,7 @@ fn a_fault_of_the_gateway_itself_is_told_from_the_first_on() {
 #[test]
 fn a_reload_is_a_generation_and_a_failed_one_is_none() {
     let metrics = metrics(&[]);
-    let taken = |generation| Event::Reloaded {
+    let taken = |generation, is_saved| Event::Reloaded {
         generation,
         added: &[],
         changed: &[],
@@ -178,6 +178,7 @@ fn a_reload_is_a_generation_and_a_failed_one_is_none() {
         connections: Concerned { kept: 0, adopted: 0, closed: 0, causes: "" },
         compiled: Duration::ZERO,
         applied: Duration::ZERO,
+        is_saved,
     };
     let is = |events: &[Event<'_>], generation: u64, successful: u8| {
         events.iter().for_each(|event| metrics.count(event));
@@ -185,12 +186,14 @@ fn a_reload_is_a_generation_and_a_failed_one_is_none() {
         assert!(page.contains(&format!("wsgate_config_generation {generation}\n")), "{page}");
         assert!(page.contains(&format!("wsgate_config_last_reload_successful {successful}\n")), "{page}");
     };
-    let refused = Event::ReloadRefused { faults: "" };
+    let refused = |is_saved| Event::ReloadRefused { faults: "", is_saved };
     is(&[], 1, 1);
-    is(&[refused], 1, 0);
-    is(&[Event::ReloadUnchanged], 1, 1);
-    is(&[refused, taken(2)], 2, 1);
-    is(&[taken(3), refused], 3, 0);
+    is(&[refused(false)], 1, 0);
+    is(&[Event::ReloadUnchanged { is_saved: true }], 1, 1);
+    is(&[refused(true)], 1, 1);
+    is(&[refused(false), taken(2, false)], 2, 0);
+    is(&[taken(3, true)], 3, 1);
+    is(&[taken(4, true), refused(false)], 4, 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Validation, crypto};
 
 use crate::config::fault::{Fault, Faults, KeyPath};
-use crate::config::secret::Secret;
+use crate::config::secret::{Secret, SecretSource};
 use crate::stage::Build;
 
 use super::Table;
@@ -17,6 +17,8 @@ use super::algorithm::{Signature, name};
 const MAX_KEYS: usize = 32;
 /// RSA moduli that the cryptographic library takes, in bytes: 2048 to 8192 bits.
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
+/// What is said of a text that is no key.
+const NO_KEY: &str = "this is neither a key in PEM nor a JWK";
 /// Characters kept of a fingerprint: 96 bits.
 const FINGERPRINT: usize = 16;
 
@@ -61,7 +63,9 @@ impl Keys {
         let mut signer = None;
         for (index, source) in table.secret.iter().take(MAX_KEYS).enumerate() {
             let at = at.key("secret").index(index);
-            match build.secret(at.clone(), source).and_then(|secret| from_secret(&secret, &shared, at, build)) {
+            let found = build.secret(at.clone(), source);
+            let read = |secret: Secret| from_secret(&secret, &shared, at, build).map_err(|fault| in_its_place(fault, source));
+            match found.and_then(read) {
                 Ok(key) => all.extend(key.map(|(key, signs)| {
                     signer.get_or_insert(signs);
                     key
@@ -71,7 +75,8 @@ impl Keys {
         }
         for (index, source) in table.key.iter().take(MAX_KEYS).enumerate() {
             let at = at.key("key").index(index);
-            match build.secret(at.clone(), source).and_then(|text| from_text(text.expose(), &paired, &at)) {
+            let read = |text: Secret| from_text(text.expose(), &paired, &at).map_err(|fault| in_its_place(fault, source));
+            match build.secret(at.clone(), source).and_then(read) {
                 Ok(key) => all.push(key),
                 Err(fault) => faults.push(fault),
             }
@@ -135,6 +140,18 @@ fn secret_id(secret: &[u8]) -> jsonwebtoken::errors::Result<Box<str>> {
     Ok(format!("secret:{}", digest.chars().take(FINGERPRINT).collect::<String>()).into())
 }
 
+/// Says of a key or secret that does not stand in the table where it does.
+fn in_its_place(mut fault: Fault, source: &SecretSource) -> Fault {
+    let place = match source {
+        SecretSource::Literal(_) if fault.message == NO_KEY => return fault.hint("to read it from a file, write { file = \"...\" }"),
+        SecretSource::Literal(_) => return fault,
+        SecretSource::File { path } => path.display().to_string(),
+        SecretSource::Env { name, .. } => format!("the variable {name}"),
+    };
+    fault.message = format!("{place}: {}", fault.message);
+    fault
+}
+
 /// A public key in PEM, or as a JWK (RFC 7517).
 fn from_text(text: &str, algorithms: &[Signature], at: &KeyPath) -> Result<Key, Fault> {
     let text = text.trim();
@@ -145,8 +162,7 @@ fn from_text(text: &str, algorithms: &[Signature], at: &KeyPath) -> Result<Key, 
     } else if text.starts_with("-----BEGIN") {
         (parse_pem(text, at)?, None, None)
     } else {
-        let fault = Fault::new(at.clone(), "this is neither a key in PEM nor a JWK");
-        return Err(fault.hint("to read it from a file, write { file = \"...\" }"));
+        return Err(Fault::new(at.clone(), NO_KEY));
     };
     let can = abilities(&decoding, at)?;
     let may: Vec<Algorithm> =

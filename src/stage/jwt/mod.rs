@@ -98,7 +98,8 @@ impl Jwt {
     /// The same of a token whose signature is verified, or is supposed to be.
     fn admit(&self, verified: Verified<'_>, now: SystemTime) -> Result<Identity, Box<Refusal>> {
         self.expected.admit(&verified.claims, now)?;
-        let text = Value::Object(verified.claims.clone()).to_string();
+        let text =
+            serde_json::to_string(&verified.claims).map_err(|_| Box::new(Refusal::new(TOKEN_INVALID).rule("claims that are no JSON")))?;
         if text.len() > MAX_CLAIMS {
             return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("claims over {MAX_CLAIMS} bytes"))));
         }

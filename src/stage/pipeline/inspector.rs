@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::stage::refusal::{FORBIDDEN, Outcome, RATE_LIMITED, Refusal};
+use crate::stage::refusal::{Clause, FORBIDDEN, Outcome, RATE_LIMITED, Refusal};
 use crate::stage::traffic::{Fate, FrameHead, FrameInspector, Message, MessageInspector, Pace, Side};
 
-use super::{Mode, Step};
+use super::{MAX_FINDINGS, Mode, Step};
 
-/// A stage's inspector over one connection: its refusals carry the stage's name, and its reports are made once.
+/// A stage's inspector over one connection: its refusals carry the stage's name, and what a rule would refuse is reported once.
 pub struct Inspector {
     step: Step,
     inner: Inner,
-    has_reported: bool,
+    /// The rules of which it has been reported what they would refuse.
+    reported: Vec<Option<Clause>>,
 }
 
 /// What it looks at.
@@ -28,13 +29,13 @@ enum Inner {
 impl Inspector {
     /// What the stage of this step has made to look at heads.
     pub fn frames(step: Step, inner: Box<dyn FrameInspector>) -> Self {
-        Self { step, inner: Inner::Frames(inner), has_reported: false }
+        Self { step, inner: Inner::Frames(inner), reported: Vec::new() }
     }
 
     /// What the stage of this step has made to read messages.
     pub fn messages(step: Step, inner: Box<dyn MessageInspector>) -> Self {
         let (client, upstream) = (inner.reads(Side::Client), inner.reads(Side::Upstream));
-        Self { step, inner: Inner::Messages { inner, client, upstream }, has_reported: false }
+        Self { step, inner: Inner::Messages { inner, client, upstream }, reported: Vec::new() }
     }
 
     /// Whether the stage that made it is the one of this step, so that a new one would judge as it does.
@@ -44,8 +45,8 @@ impl Inspector {
 
     /// Goes on in another step of the same stage: the mode may have changed.
     pub(super) fn moved_to(self, step: &Step) -> Self {
-        let has_reported = self.has_reported && self.step.mode == step.mode;
-        Self { step: step.clone(), has_reported, ..self }
+        let reported = if self.step.mode == step.mode { self.reported } else { Vec::new() };
+        Self { step: step.clone(), reported, inner: self.inner }
     }
 
     /// Whether it reads the messages of this side.
@@ -92,8 +93,13 @@ impl Inspector {
     /// Signs a refusal; none where it would only say again what has been reported.
     fn refuse(&mut self, refusal: Box<Refusal>) -> Option<Box<Refusal>> {
         let refusal = self.step.sign(refusal);
-        let is_old = refusal.report && std::mem::replace(&mut self.has_reported, true);
-        (!is_old).then_some(refusal)
+        if refusal.report {
+            if self.reported.contains(&refusal.clause) || self.reported.len() == MAX_FINDINGS {
+                return None;
+            }
+            self.reported.push(refusal.clause.clone());
+        }
+        Some(refusal)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use super::*;
-use crate::stage::refusal::{FORBIDDEN, IP_DENIED, Outcome, Party, RATE_LIMITED, TOKEN_INVALID, TOKEN_MISSING};
+use crate::stage::refusal::{Clause, FORBIDDEN, IP_DENIED, Outcome, Party, RATE_LIMITED, TOKEN_INVALID, TOKEN_MISSING};
 use crate::stage::traffic::{FrameHead, FrameInspector, Message, Opcode, Pace, Side};
 use crate::stage::{BoxFuture, Identity, Judgement, sample};
 
@@ -311,6 +311,22 @@ fn an_inspector_stays_with_the_stage_that_made_it() {
     let mut inspectors = Pipeline::new(vec![kept, stages.one("new", Say::Report(RATE_LIMITED))]).inspect(&client, &mut inspectors);
     let verdicts: Vec<_> = inspectors.iter_mut().map(|inspector| inspector.begin(Side::Client, &HEAD).is_ok()).collect();
     assert_eq!(verdicts, [true, false], "only the new one has not reported yet");
+}
+
+#[test]
+fn an_inspector_reports_each_of_its_rules_once() {
+    struct Rules(usize);
+    impl FrameInspector for Rules {
+        fn begin(&mut self, _: Side, _: &FrameHead) -> Result<Pace, Box<Refusal>> {
+            self.0 += 1;
+            let clause = Clause { key: "rules", index: Some(self.0 % 2), line: None };
+            Err(Box::new(Refusal { clause: Some(clause), ..Refusal::new(FORBIDDEN) }))
+        }
+    }
+    let step = Stages::default().step("x", Mode::Report, Say::Pass);
+    let mut inspector = Inspector::frames(step, Box::new(Rules(0)));
+    let reported = [(); 5].map(|()| inspector.begin(Side::Client, &HEAD).is_err());
+    assert_eq!(reported, [true, true, false, false, false]);
 }
 
 #[test]

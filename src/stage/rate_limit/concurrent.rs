@@ -9,9 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::config::units::Count;
 use crate::stage::Client;
+use crate::stage::rates::Bucket;
 use crate::stage::refusal::{Refusal, SESSION_REPLACED, TOO_MANY_CONNECTIONS, Verdict};
-
-use super::bucket::Bucket;
 
 /// What it is, and how it looks.
 const EXPECTING: &str = "a number of connections: 10, or { max, on_excess }";

@@ -1,10 +1,6 @@
 //! `rate_limit`: how much clients may do, each key for itself and all its connections together.
 
-mod bucket;
-mod buckets;
-mod clock;
 mod concurrent;
-mod key;
 mod table;
 mod traffic;
 
@@ -14,15 +10,12 @@ use crate::config::fault::{Fault, Faults, Place};
 
 use super::build::Need;
 use super::fingerprint::Fingerprint;
+pub use super::rates::KeyPart;
+use super::rates::{Bucket, Buckets, Clock, Key, Quick};
 use super::refusal::Verdict;
 use super::{Build, Client, Configure, Inspect, Judgement, Peer, Stage};
 
-use bucket::{Bucket, Quick};
-use buckets::Buckets;
-use clock::Clock;
 pub use concurrent::{Concurrent, OnFull};
-use key::Key;
-pub use key::KeyPart;
 pub use table::{OnExcess, Table};
 use traffic::{Limits, Rule};
 

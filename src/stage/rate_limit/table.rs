@@ -5,10 +5,10 @@ use serde::de::{self, IntoDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::units::{ByteRate, Many, Rate};
+use crate::stage::rates::KeyPart;
 use crate::stage::template::Template;
 
 use super::concurrent::Concurrent;
-use super::key::KeyPart;
 
 /// `[rate_limit.NAME]`: how much clients may do, each key for itself and all its connections together.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

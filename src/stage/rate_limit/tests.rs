@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::bucket::Bucket;
 use super::*;
 use crate::config::fault::KeyPath;
 use crate::config::units::Count;

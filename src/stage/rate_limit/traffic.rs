@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::units::{Amount, Rate, RateOf};
+use crate::stage::rates::{Account, Bucket, Clock, Debt, Quick, Spent};
 use crate::stage::refusal::{RATE_LIMITED, Refusal, Verdict};
 use crate::stage::template::Template;
 use crate::stage::{FrameHead, FrameInspector, Opcode, Pace, Side};
 
-use super::bucket::{Account, Bucket, Debt, Quick, Spent};
-use super::clock::Clock;
 use super::table::{OnExcess, Table};
 
 /// How long a frame may wait for its turn.

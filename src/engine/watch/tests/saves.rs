@@ -217,6 +217,22 @@ async fn what_leaves_the_contents_as_they_were_is_not_told() {
 }
 
 #[tokio::test]
+async fn while_an_edit_is_refused_each_save_is_told_and_nothing_that_is_written_beside_it() {
+    let mut bench = Bench::new(KUBERNETES, &["conf/gw.toml", "conf"]).await;
+    bench.watch.be_wary(true);
+    bench.expect_nothing_more("being wary").await;
+    bench.put("conf/beside", "a log, say");
+    bench.expect_nothing_more("what is beside it").await;
+    for _ in 0..2 {
+        bench.put("conf/gw.toml", "old");
+        bench.expect_change("writing the same").await;
+    }
+    bench.watch.be_wary(false);
+    bench.put("conf/gw.toml", "old");
+    bench.expect_stir_only("writing the same once more").await;
+}
+
+#[tokio::test]
 async fn a_file_that_was_emptied_to_be_written_is_waited_for() {
     let mut bench = Bench::new(PLAIN, &["gw.toml"]).await;
     let mut file = File::create(bench.path("gw.toml")).unwrap();

@@ -20,6 +20,20 @@ fn a_first_message_nobody_reads_is_a_warning() {
 }
 
 #[test]
+fn a_text_that_is_no_key_is_told_with_where_it_stands() {
+    let literal = "to read it from a file, write { file = \"...\" }";
+    for (key, place, hint) in [
+        ("{ file = \"README.md\" }", "README.md: ", None),
+        ("{ env = \"PATH\" }", "the variable PATH: ", None),
+        ("\"README.md\"", "", Some(literal)),
+    ] {
+        let fault = build("users", &format!("algorithms = \"RS256\"\nkey = {key}")).0.err().unwrap().0.remove(0);
+        let told = (fault.message.as_str(), fault.hint.as_deref());
+        assert_eq!(told, (format!("{place}this is neither a key in PEM nor a JWK").as_str(), hint));
+    }
+}
+
+#[test]
 fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
     let file = |name: &str| format!("{{ file = {name:?} }}");
     let rs256 = |key: &str| format!("algorithms = \"RS256\"\nkey = {key}");

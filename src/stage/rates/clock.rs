@@ -15,7 +15,7 @@ static BASE: LazyLock<(QuantaClock, QuantaInstant)> = LazyLock::new(|| {
 
 /// Where the time comes from.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Clock {
+pub(in crate::stage) enum Clock {
     /// The processor's counter.
     #[default]
     Process,
@@ -26,7 +26,7 @@ pub(super) enum Clock {
 
 impl Clock {
     /// Nanoseconds since the base.
-    pub(super) fn now(&self) -> u64 {
+    pub(in crate::stage) fn now(&self) -> u64 {
         match self {
             Self::Process => clock::Clock::now(&BASE.0).duration_since(BASE.1).as_u64(),
             #[cfg(test)]
@@ -38,13 +38,13 @@ impl Clock {
 /// The clock as a governor is given it. A governor counts from the first time it is told, which is its own making: told the base
 /// instead, it understands what an earlier one has counted.
 #[derive(Debug)]
-pub(super) struct FromBase {
+pub(in crate::stage) struct FromBase {
     clock: Clock,
     has_begun: AtomicBool,
 }
 
 impl FromBase {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(in crate::stage) fn new(clock: Clock) -> Self {
         Self { clock, has_begun: AtomicBool::new(false) }
     }
 }

@@ -16,7 +16,7 @@ use crate::stage::{Client, Peer};
 const IPV6: u8 = 64;
 
 /// One part of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum KeyPart {
     /// The client's network, of these lengths.
     Ip {
@@ -39,22 +39,22 @@ pub enum KeyPart {
 
 impl KeyPart {
     /// Whether it is known as soon as the client's address is.
-    pub(super) fn is_of_address(&self) -> bool {
+    pub(in crate::stage) fn is_of_address(&self) -> bool {
         matches!(self, Self::Ip { .. })
     }
 
     /// Whether only a stage that authenticates can make it known.
-    pub(super) fn is_of_identity(&self) -> bool {
+    pub(in crate::stage) fn is_of_identity(&self) -> bool {
         matches!(self, Self::User | Self::Claim(_))
     }
 }
 
 /// A key of these parts for this client, for as much of it as is known; what a client does not have it has in common with all others
 /// that do not.
-pub(super) struct Key<'a> {
-    pub(super) parts: &'a [KeyPart],
-    pub(super) peer: &'a Peer,
-    pub(super) client: Option<&'a Client>,
+pub(in crate::stage) struct Key<'a> {
+    pub(in crate::stage) parts: &'a [KeyPart],
+    pub(in crate::stage) peer: &'a Peer,
+    pub(in crate::stage) client: Option<&'a Client>,
 }
 
 impl Hash for Key<'_> {

@@ -18,16 +18,16 @@ use super::clock::{Clock, FromBase};
 
 /// What one key has spent of each limit.
 #[derive(Debug, Default)]
-pub(super) struct Account {
-    pub(super) connect: Spent,
-    pub(super) messages: Spent,
-    pub(super) bytes: Spent,
-    pub(super) frames: Spent,
+pub(in crate::stage) struct Account {
+    pub(in crate::stage) connect: Spent,
+    pub(in crate::stage) messages: Spent,
+    pub(in crate::stage) bytes: Spent,
+    pub(in crate::stage) frames: Spent,
 }
 
 impl Account {
     /// Whether it says nothing that a new one would not.
-    pub(super) fn is_like_new(&self, now: u64) -> bool {
+    pub(in crate::stage) fn is_like_new(&self, now: u64) -> bool {
         let spent = [&self.connect, &self.messages, &self.bytes, &self.frames];
         spent.into_iter().all(|spent| spent.0.load(Ordering::Relaxed) <= now)
     }
@@ -35,31 +35,31 @@ impl Account {
 
 /// A key's account and its connections. Shared by all of them; outlives the snapshot.
 #[derive(Debug, Default)]
-pub(super) struct Bucket {
-    pub(super) account: Account,
+pub(in crate::stage) struct Bucket {
+    pub(in crate::stage) account: Account,
     holders: OnceLock<Arc<Holders>>,
     /// Whether it is anybody's.
-    pub(super) is_shared: bool,
+    pub(in crate::stage) is_shared: bool,
 }
 
 impl Bucket {
     /// One for a key with this account.
-    pub(super) fn of(account: Account) -> Self {
+    pub(in crate::stage) fn of(account: Account) -> Self {
         Self { account, ..Self::default() }
     }
 
     /// One for keys that have nothing to do with each other.
-    pub(super) fn shared() -> Self {
+    pub(in crate::stage) fn shared() -> Self {
         Self { is_shared: true, ..Self::default() }
     }
 
     /// Who has the slots of `concurrent`.
-    pub(super) fn holders(&self) -> &Arc<Holders> {
+    pub(in crate::stage) fn holders(&self) -> &Arc<Holders> {
         self.holders.get_or_init(Arc::default)
     }
 
     /// Whether nobody has a slot.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::stage) fn is_empty(&self) -> bool {
         self.holders.get().is_none_or(|holders| holders.taken() == 0)
     }
 }
@@ -69,7 +69,7 @@ impl Bucket {
 ///
 /// It is itself the key by which a governor judges, so that nothing is looked up; a governor asks of a key what is implemented below.
 #[derive(Debug, Default)]
-pub(super) struct Spent(AtomicU64);
+pub(in crate::stage) struct Spent(AtomicU64);
 
 impl Clone for Spent {
     fn clone(&self) -> Self {
@@ -114,13 +114,13 @@ impl StateStore for InPlace {
 }
 
 /// A limit on things that count one each: those within it pass.
-pub(super) struct Quick {
+pub(in crate::stage) struct Quick {
     governor: RateLimiter<Spent, InPlace, FromBase, NoOpMiddleware<Nanos>>,
     clock: Clock,
 }
 
 impl Quick {
-    pub(super) fn new(rate: &Rate, clock: &Clock) -> Self {
+    pub(in crate::stage) fn new(rate: &Rate, clock: &Clock) -> Self {
         let burst = u32::try_from(rate.burst()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
         // A rate's interval is never nothing: its most in a second has a bound.
         let quota = Quota::with_period(rate.cost(1)).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
@@ -131,7 +131,7 @@ impl Quick {
     ///
     /// # Errors
     /// How long until there is one to spend.
-    pub(super) fn spend(&self, spent: &Spent) -> Result<(), Duration> {
+    pub(in crate::stage) fn spend(&self, spent: &Spent) -> Result<(), Duration> {
         self.governor.check_key(spent).map_err(|until| until.wait_time_from(self.clock.now().into()))
     }
 }
@@ -139,7 +139,7 @@ impl Quick {
 /// A limit on things that count more than one each. What passes may exceed what is left: the debt is paid before the next passes, so
 /// that one thing larger than the burst is late and not lost.
 #[derive(Debug)]
-pub(super) struct Debt {
+pub(in crate::stage) struct Debt {
     /// Nanoseconds in which `per` comes back.
     period: u64,
     per: u64,
@@ -149,7 +149,7 @@ pub(super) struct Debt {
 }
 
 impl Debt {
-    pub(super) fn new<A: Amount>(rate: &RateOf<A>, clock: &Clock) -> Self {
+    pub(in crate::stage) fn new<A: Amount>(rate: &RateOf<A>, clock: &Clock) -> Self {
         let (per, period) = rate.frequency();
         let nanos = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
         Self { period: nanos(period), per, ahead: nanos(rate.cost(rate.burst() - 1)), clock: clock.clone() }
@@ -166,7 +166,7 @@ impl Debt {
     ///
     /// # Errors
     /// How long it would be, where that is more than `most`; nothing is spent then.
-    pub(super) fn reserve(&self, spent: &Spent, amount: u64, most: Duration) -> Result<Duration, Duration> {
+    pub(in crate::stage) fn reserve(&self, spent: &Spent, amount: u64, most: Duration) -> Result<Duration, Duration> {
         let (now, cost) = (self.clock.now(), self.cost(amount));
         let mut before = spent.0.load(Ordering::Relaxed);
         loop {

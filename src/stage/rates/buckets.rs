@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::super::fingerprint::Fingerprint;
+use crate::stage::fingerprint::Fingerprint;
+
 use super::bucket::{Account, Bucket};
 
 /// Keys that one limit tells apart, about 120 MB of them; beyond, those that are new share buckets until others have come back, so
 /// that a flood of invented keys is limited all the same.
-pub(super) const MAX_KEYS: usize = 1 << 20;
+pub(in crate::stage) const MAX_KEYS: usize = 1 << 20;
 
 /// Parts of the store that are locked apart.
 const SHARDS: usize = 64;
 
 /// Every bucket of one limit.
-pub(super) struct Buckets {
+pub(in crate::stage) struct Buckets {
     shards: Box<[Mutex<Shard>]>,
 }
 
@@ -95,7 +96,7 @@ impl Shard {
 
 impl Buckets {
     /// Has something charged to the account of a key that nobody need hold. The lookup is under a lock, and so is what is done.
-    pub(super) fn charge<T>(&self, key: Fingerprint, spend: impl FnOnce(&Account) -> T) -> T {
+    pub(in crate::stage) fn charge<T>(&self, key: Fingerprint, spend: impl FnOnce(&Account) -> T) -> T {
         let Some(mut shard) = self.shard(key) else { return spend(&Account::default()) };
         match shard.find(key) {
             Some(kept) => spend(kept.account()),
@@ -104,7 +105,7 @@ impl Buckets {
     }
 
     /// The bucket of a key, to be held. One lookup under a lock: for handshakes, not for messages.
-    pub(super) fn get(&self, key: Fingerprint) -> Arc<Bucket> {
+    pub(in crate::stage) fn get(&self, key: Fingerprint) -> Arc<Bucket> {
         let Some(mut shard) = self.shard(key) else { return Arc::default() };
         match shard.find(key) {
             Some(kept) => kept.hold(),
@@ -118,7 +119,7 @@ impl Buckets {
 
     /// Drops what nobody holds and what says nothing that a new key would not, and gives its memory back. Each part of the store is
     /// locked for itself, for a few milliseconds where it is full.
-    pub(super) fn sweep(&self, now: u64) {
+    pub(in crate::stage) fn sweep(&self, now: u64) {
         for mut shard in self.shards.iter().map(lock) {
             // Nobody can take hold of one while its part is locked.
             shard.keys.retain(|_, kept| kept.tidy(now));
@@ -129,8 +130,9 @@ impl Buckets {
         }
     }
 
+    /// How many keys are known, and for how many there is room.
     #[cfg(test)]
-    fn size(&self) -> (usize, usize) {
+    pub(in crate::stage) fn size(&self) -> (usize, usize) {
         let sizes = self.shards.iter().map(lock).map(|shard| (shard.keys.len(), shard.keys.capacity()));
         sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
