@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::gateway::Gateway;
-use crate::gateway::tls::Shown;
+use crate::gateway::tls;
 use crate::observe::Observer;
 use crate::observe::metrics::{Certificate, Condition, Format, Names, Server, Slots, State};
 use crate::stage::slots::Slots as Places;
@@ -80,9 +80,12 @@ fn servers(gateway: &Gateway) -> Vec<Server> {
 }
 
 fn certificates(gateway: &Gateway) -> Vec<Certificate> {
-    let tls = gateway.listeners.values().filter_map(|listener| Some((listener, listener.tls.as_ref()?)));
-    let shown = tls.flat_map(|(listener, tls)| tls.certificates.iter().map(|shown| (listener.name.clone(), shown.clone())));
-    shown.map(|(listener, Shown { name, not_after })| Certificate { listener, name, not_after }).collect()
+    let certificate = |(listener, shown): (&Arc<str>, &tls::Shown)| Certificate {
+        listener: listener.clone(),
+        name: shown.name.clone(),
+        not_after: shown.not_after,
+    };
+    tls::shown(gateway).map(certificate).collect()
 }
 
 /// The names that labels may have while this gateway is in force.

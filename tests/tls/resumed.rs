@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind};
+use serde_json::json;
 
 use super::certificates::{Authority, client_of, connect};
 use super::support::ask;
@@ -67,7 +68,8 @@ async fn who_comes_back_is_who_it_was() {
             let mut socket = connect(gateway.address("public"), &config, "wss://localhost/a").await.unwrap();
             assert_eq!(ask(&mut socket, "hello").await, "hello");
             assert_eq!(socket.get_ref().get_ref().1.handshake_kind(), Some(kind));
-            assert_eq!(gateway.event("open")["user"], "alice");
+            let open = gateway.event("open");
+            assert_eq!((&open["user"], &open["resumed"]), (&json!("alice"), &json!(kind == HandshakeKind::Resumed)));
         }
     }
 }

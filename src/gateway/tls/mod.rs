@@ -16,6 +16,7 @@ use rustls::server::danger::ClientCertVerifier;
 
 use crate::config::fault::{Fault, KeyPath};
 use crate::config::table::ListenerTls;
+use crate::gateway::Gateway;
 use crate::stage::certificate::Certificate;
 use crate::stage::fingerprint::Fingerprint;
 use crate::stage::inputs::Inputs;
@@ -56,6 +57,19 @@ pub struct Shown {
     pub name: Box<str>,
     /// Its last moment.
     pub not_after: SystemTime,
+}
+
+impl Shown {
+    /// Whether its operator would want to know of it now: what renews certificates by itself has done so by then.
+    pub fn ends_soon(&self, now: SystemTime) -> bool {
+        self.not_after <= now + warnings::SOON
+    }
+}
+
+/// Every certificate that clients are shown, with the listener that shows it.
+pub fn shown(gateway: &Gateway) -> impl Iterator<Item = (&Arc<str>, &Shown)> {
+    let tls = gateway.listeners.values().filter_map(|listener| Some((&listener.name, listener.tls.as_ref()?)));
+    tls.flat_map(|(name, tls)| tls.certificates.iter().map(move |shown| (name, shown)))
 }
 
 /// What is asked of clients.

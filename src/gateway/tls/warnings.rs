@@ -8,7 +8,7 @@ use crate::config::units::Moment;
 use crate::stage::certificate::Certificate;
 
 /// A certificate that ends sooner than this is warned of. What renews them by itself does so earlier.
-const SOON: Duration = Duration::from_hours(14 * 24);
+pub(super) const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// How to make a certificate that clients take.
 const HOW: &str = "make one for trials with: openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 \

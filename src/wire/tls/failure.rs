@@ -32,16 +32,9 @@ impl Failure {
         }
     }
 
-    /// What lies behind an error that TLS may be the cause of, after the handshake: none where it is not.
-    pub fn behind(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref::<io::Error>().and_then(tls_error) {
-                return Some(Self::of_error(found));
-            }
-            next = error.source();
-        }
-        None
+    /// What lies behind an error of a stream that TLS may be the cause of, after the handshake: none where it is not.
+    pub fn behind(error: &io::Error) -> Option<Self> {
+        tls_error(error).map(Self::of_error)
     }
 
     /// What lies behind an error of TLS itself.
