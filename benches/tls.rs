@@ -1,8 +1,9 @@
-//! What TLS costs: CPU of the gateway for a handshake and for an echoed message, and memory for an idle connection, beside the same
+//! What TLS costs: CPU of the gateway for a handshake and for a relayed message, and memory for an idle connection, beside the same
 //! without TLS. `cargo bench --bench tls [-- ROUNDS]`; Linux, loopback only.
 //!
-//! The gateway is a process of its own with one thread and an echo behind it, so that its CPU is the kernel's count of its threads. A
-//! handshake is all from accept to 101; whatever the client does is not counted.
+//! The gateway is a process of its own with one thread, so that its CPU is the kernel's count of its threads. A handshake is all from
+//! accept to 101, with nobody to ask behind it; a message goes through to a second gateway, which echoes it, and back. What the client
+//! and the second gateway do is not counted.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
@@ -33,10 +34,12 @@ const MESSAGES: usize = 12_800;
 /// Connections that do nothing.
 const IDLE: usize = 2_000;
 
-/// What the gateway runs on.
+/// What both gateways run on.
 const CONFIG: &str = r#"
 [gateway]
 threads = 1
+[gateway.route]
+listener = ["plain", "p256", "rsa"]
 [listener.plain]
 address = "127.0.0.1:0"
 [listener.p256]
@@ -45,14 +48,31 @@ tls = { cert = "p256.pem", key = "p256.key" }
 [listener.rsa]
 address = "127.0.0.1:0"
 tls = { cert = "rsa.pem", key = "rsa.key" }
-[route.bench]
-listener = ["plain", "p256", "rsa"]
+[route.echo]
 endpoint = "echo"
 [log.addresses]
 file = "addresses.log"
 format = "json"
 level = "info"
 "#;
+
+/// What the one has besides that stands before this other one.
+fn before(echo: &Gateway) -> String {
+    let (plain, p256, ca) = (echo.addresses["plain"], echo.addresses["p256"], echo.folder.path().join("p256.pem"));
+    format!(
+        r#"
+[route.plain]
+path = "/plain"
+endpoint = "ws://{plain}"
+[route.tls]
+path = "/tls"
+endpoint = "upstream.tls"
+[upstream.tls]
+servers = "wss://{p256}"
+tls = {{ ca = {ca:?}, server_name = "localhost" }}
+"#
+    )
+}
 
 /// A stream of either kind.
 trait Io: AsyncRead + AsyncWrite + Unpin {}
@@ -61,13 +81,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io for S {}
 
 type Stream = Box<dyn Io>;
 
-/// How a client comes.
+/// How a client comes, and where it goes.
 struct Way {
     name: &'static str,
     listener: &'static str,
     tls: Option<Arc<ClientConfig>>,
     /// Whether it comes back with a session.
     resumes: bool,
+    path: &'static str,
 }
 
 fn main() {
@@ -77,16 +98,26 @@ fn main() {
 
 async fn measure(rounds: usize) {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
-    let gateway = Gateway::start();
-    let classical = aws_lc_rs::kx_group::X25519;
-    let way = |name, listener, tls, resumes| Way { name, listener, tls, resumes };
+    let began = Busy::so_far(&[]);
+    let echo = Gateway::start("");
+    let gateway = Gateway::start(&before(&echo));
+    handshakes(&gateway, rounds).await;
+    messages(&gateway, rounds).await;
+    let elsewhere = Busy::so_far(&[&gateway, &echo]).elsewhere_since(&began);
+    idle(&echo).await;
+    println!("\nof all cores' time, {:.0} % went to other work while CPU was measured", elsewhere * 100.0);
+}
+
+async fn handshakes(gateway: &Gateway, rounds: usize) {
+    let classical = Some(aws_lc_rs::kx_group::X25519);
+    let tls = |name, listener, group, resumes| Way { name, listener, tls: Some(gateway.client(group, resumes)), resumes, path: "/" };
     let ways = [
-        way("plain", "plain", None, false),
-        way("TLS 1.3, P-256, X25519MLKEM768", "p256", Some(gateway.client(None, false)), false),
-        way("TLS 1.3, P-256, X25519", "p256", Some(gateway.client(Some(classical), false)), false),
-        way("TLS 1.3, RSA-2048, X25519MLKEM768", "rsa", Some(gateway.client(None, false)), false),
-        way("TLS 1.3, resumed, X25519MLKEM768", "p256", Some(gateway.client(None, true)), true),
-        way("TLS 1.3, resumed, X25519", "p256", Some(gateway.client(Some(classical), true)), true),
+        Way { name: "plain", listener: "plain", tls: None, resumes: false, path: "/" },
+        tls("TLS 1.3, P-256, X25519MLKEM768", "p256", None, false),
+        tls("TLS 1.3, P-256, X25519", "p256", classical, false),
+        tls("TLS 1.3, RSA-2048, X25519MLKEM768", "rsa", None, false),
+        tls("TLS 1.3, resumed, X25519MLKEM768", "p256", None, true),
+        tls("TLS 1.3, resumed, X25519", "p256", classical, true),
     ];
     let mut costs: Vec<Vec<f64>> = vec![Vec::new(); ways.len()];
     for round in 0..=rounds {
@@ -105,31 +136,56 @@ async fn measure(rounds: usize) {
     for (way, costs) in ways.iter().zip(costs) {
         println!("{:<36} {:>32} µs", way.name, quartiles(costs));
     }
-    println!("\nechoed messages, {BUSY} connections, one outstanding each, {rounds} rounds of {MESSAGES}: CPU of the gateway each");
+}
+
+/// With TLS on either side, on both and on none.
+fn relayed(gateway: &Gateway) -> [Way; 4] {
+    let tls = Some(gateway.client(None, false));
+    let way = |name, listener, tls, path| Way { name, listener, tls, resumes: false, path };
+    [
+        way("plain", "plain", None, "/plain"),
+        way("TLS to the client", "p256", tls.clone(), "/plain"),
+        way("TLS to the server", "plain", None, "/tls"),
+        way("TLS to both", "p256", tls, "/tls"),
+    ]
+}
+
+async fn messages(gateway: &Gateway, rounds: usize) {
+    println!("\nmessages to an echo and back, {BUSY} connections, one outstanding each, {rounds} rounds of {MESSAGES}, interleaved:");
+    println!("CPU of the gateway for both ways of one");
+    let ways = relayed(gateway);
     for length in [32, 1 << 10, 16 << 10, 64 << 10] {
-        for way in &ways[..2] {
-            let mut busy = Vec::new();
+        let mut busy = Vec::new();
+        for way in &ways {
+            let mut streams = Vec::new();
             for _ in 0..BUSY {
-                busy.push(gateway.connect(way, false).await);
+                streams.push(gateway.connect(way, false).await);
             }
-            let mut costs = Vec::new();
-            for _ in 0..rounds {
+            busy.push((streams, Vec::new()));
+        }
+        for _ in 0..rounds {
+            for (streams, costs) in &mut busy {
                 let before = gateway.cpu();
-                echo(&mut busy, length).await;
+                echo(streams, length).await;
                 costs.push((gateway.cpu() - before) / MESSAGES as f64);
             }
+        }
+        for (way, (_, costs)) in ways.iter().zip(busy) {
             println!("{length:>6} B, {:<30} {:>30} µs", way.name, quartiles(costs));
         }
     }
+}
+
+async fn idle(echo: &Gateway) {
     println!();
-    for way in &ways[..2] {
-        let gateway = Gateway::start();
+    for index in 0..relayed(echo).len() {
+        let gateway = Gateway::start(&before(echo));
+        let way = &relayed(&gateway)[index];
         // What a first connection brings along for all.
-        let way = Way { tls: way.tls.as_ref().map(|_| gateway.client(None, false)), ..*way };
-        drop(gateway.connect(&way, false).await);
+        drop(gateway.connect(way, false).await);
         let (empty, mut idle) = (gateway.pss(), Vec::new());
         for _ in 0..IDLE {
-            idle.push(gateway.connect(&way, false).await);
+            idle.push(gateway.connect(way, false).await);
         }
         let each = (gateway.pss() - empty) as f64 / IDLE as f64;
         println!("{}: PSS with {IDLE} idle connections, {each:.2} KiB each", way.name);
@@ -162,6 +218,41 @@ fn head(first: u8, mask: u8, length: usize) -> Vec<u8> {
     }
 }
 
+/// Time of all cores, in µs.
+struct Busy {
+    all: f64,
+    total: f64,
+    own: f64,
+}
+
+impl Busy {
+    /// Up to now; what this program and these have used is its own.
+    fn so_far(gateways: &[&Gateway]) -> Self {
+        let text = fs::read_to_string("/proc/stat").unwrap();
+        let fields: Vec<f64> = text.lines().next().unwrap().split_whitespace().skip(1).map(|field| field.parse().unwrap()).collect();
+        // A tick is 10 ms; the fourth and the fifth field are idle, and those behind the eighth are part of others.
+        let total = fields[..8].iter().sum::<f64>() * 10_000.0;
+        let all = total - (fields[3] + fields[4]) * 10_000.0;
+        let own = cpu(std::process::id()) + gateways.iter().map(|gateway| gateway.cpu()).sum::<f64>();
+        Self { all, total, own }
+    }
+
+    /// The part of all that there was since then, and that went to something else.
+    fn elsewhere_since(&self, before: &Self) -> f64 {
+        (self.all - before.all - (self.own - before.own)) / (self.total - before.total)
+    }
+}
+
+/// CPU of all of a process's threads so far, in µs.
+fn cpu(process: u32) -> f64 {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let nanos = tasks.map(|task| {
+        let text = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+        text.split(' ').next().unwrap().parse::<f64>().unwrap()
+    });
+    nanos.sum::<f64>() / 1000.0
+}
+
 /// The gateway, and what its clients trust.
 struct Gateway {
     child: Child,
@@ -170,13 +261,14 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start() -> Self {
+    /// Runs one with these tables more.
+    fn start(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write(&folder, "p256", &KeyPair::generate().unwrap());
         write(&folder, "rsa", &KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap());
         let config = folder.path().join("gateway.toml");
-        fs::write(&config, CONFIG).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_wsgate")).arg("run").arg("--config").arg(&config).spawn().unwrap();
+        fs::write(&config, format!("{CONFIG}{more}")).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wsgate")).arg("run").arg("--config").arg(&config).spawn().unwrap();
         let log = folder.path().join("addresses.log");
         let addresses = loop {
             let text = fs::read_to_string(&log).unwrap_or_default();
@@ -187,6 +279,7 @@ impl Gateway {
                     .map(|event| (event["listener"].as_str().unwrap().to_owned(), event["address"].as_str().unwrap().parse().unwrap()))
                     .collect();
             }
+            assert!(child.try_wait().unwrap().is_none(), "the gateway has ended");
             std::thread::yield_now();
         };
         Self { child, folder, addresses }
@@ -220,24 +313,22 @@ impl Gateway {
                 Box::new(stream)
             }
         };
-        let request = "GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            way.path
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.flush().await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.unwrap());
         }
+        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", way.name);
         stream
     }
 
-    /// CPU of all its threads so far, in µs.
     fn cpu(&self) -> f64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanos = tasks.map(|task| {
-            let text = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
-            text.split(' ').next().unwrap().parse::<f64>().unwrap()
-        });
-        nanos.sum::<f64>() / 1000.0
+        cpu(self.child.id())
     }
 
     /// Its proportional set size, in KiB.
