@@ -10,7 +10,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::gateway::listener::Listener;
 use crate::observe::event::Event;
 use crate::stage::Peer;
 use crate::wire::socket;
@@ -96,6 +95,8 @@ pub(super) fn bind(address: SocketAddr, only_v6: bool) -> io::Result<net::TcpLis
 /// Accepts until its task is dropped.
 pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Shared>, team: Arc<Team>) {
     let (mut rest, mut failures) = (None, 0);
+    // Where it listens at one address, each of its connections has come there.
+    let bound = sockets.local_addr().ok().filter(|bound| !bound.ip().is_unspecified());
     loop {
         match sockets.accept().await {
             Ok((socket, address)) => {
@@ -106,7 +107,9 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
                 let gateway = shared.gateway.load_full();
                 let Some(listener) = gateway.listeners.get(&name).cloned() else { continue };
                 // A socket that refuses has been reset already.
-                let Ok(peer) = peer(&socket, address, &listener) else { continue };
+                let Ok(local) = bound.map_or_else(|| socket.local_addr(), Ok) else { continue };
+                let ip = address.ip().to_canonical();
+                let peer = Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None };
                 if let Ok(socket) = team.ready(socket) {
                     team.take(Accepted { socket, peer, listener, gateway }).await;
                 }
@@ -123,9 +126,4 @@ pub(super) async fn accept(sockets: TcpListener, name: Arc<str>, shared: Arc<Sha
             Err(_) => failures += 1,
         }
     }
-}
-
-fn peer(socket: &TcpStream, address: SocketAddr, listener: &Listener) -> io::Result<Peer> {
-    let (ip, local) = (address.ip().to_canonical(), socket.local_addr()?);
-    Ok(Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None })
 }

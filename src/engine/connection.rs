@@ -56,7 +56,8 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     visit.report_findings();
     match admitted {
         Ok(backend) => visit.go_live(backend),
-        Err(stop) => visit.turn_away(stop).await,
+        // Apart, or every connection would be as large as those few.
+        Err(stop) => Box::pin(visit.turn_away(stop)).await,
     }
 }
 
@@ -113,6 +114,7 @@ impl Visit {
         let mut reader = Reader::begin_with(self.listener.head, early);
         let within = self.listener.handshake_timeout.saturating_sub(self.began.elapsed());
         let read = tokio::select! {
+            biased;
             read = timeout(within, reader.read(socket)) => read,
             // Who has not begun to ask when a drain begins is not waited for.
             () = self.worker.drain_begins() => {

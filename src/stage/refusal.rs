@@ -118,6 +118,7 @@ outcomes! {
     UPSTREAM_TIMEOUT = "upstream_timeout", Some(504), Some(1011), 1001, Error, "backend timed out", "the backend did not accept, or did not answer the upgrade, in time";
     UPSTREAM_LOST = "upstream_lost", None, Some(1011), 1001, Error, "backend lost", "the backend's connection ended without a Close frame";
     UPSTREAM_PROTOCOL_ERROR = "upstream_protocol_error", None, Some(1011), 1002, Error, "backend broke the protocol", "the backend sent a frame RFC 6455 forbids";
+    UPSTREAM_NOT_UTF8 = "upstream_not_utf8", None, Some(1011), 1007, Error, "backend text is not UTF-8", "the backend sent a text message that has to be read and is not valid UTF-8";
     UPSTREAM_MESSAGE_TOO_LARGE = "upstream_message_too_large", None, Some(1011), 1009, Error, "backend message too large", "the backend sent a message over `max_message`";
     PROTOCOL_ERROR = "protocol_error", None, Some(1002), 1001, Warn, "protocol error", "the client sent a frame RFC 6455 forbids";
     TYPE_NOT_ALLOWED = "type_not_allowed", None, Some(1003), 1001, Warn, "message type not allowed", "the client sent a message of a type that a message stage does not let pass";

@@ -198,6 +198,9 @@ impl<S: Stream> Leg<S> {
         let is_told = !source.flow.is_passing() && matches!(self.outlet, Outlet::Owing(_));
         if is_told {
             self.say_farewell(source);
+            if shut {
+                self.send_last();
+            }
         }
         if self.drain(cx, now).is_pending() {
             return is_told;

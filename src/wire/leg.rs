@@ -14,6 +14,7 @@ use super::frame::Cursor;
 use super::own;
 use super::reading::Reading;
 use super::session::Activity;
+use super::socket;
 use super::stream::Stream;
 use super::tick::Tick;
 
@@ -259,6 +260,13 @@ impl<S: Stream> Leg<S> {
         }
         if self.flush(cx).is_pending() {
             self.progress = now;
+        }
+    }
+
+    /// What is sent next is the last toward this peer: it leaves in one packet with the end of our direction, which has to follow.
+    pub(super) fn send_last(&self) {
+        if let Some(socket) = self.io.as_ref().and_then(Stream::tcp) {
+            socket::cork(socket);
         }
     }
 

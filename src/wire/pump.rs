@@ -105,6 +105,10 @@ where
     if let Some(reading) = reading {
         src.read_on(reading);
     }
+    // The backend answers the client's Close with its own.
+    if from == Side::Upstream && dst.flow == Flow::Discarding && matches!(found.stop, Some(Stop::Closed(_))) {
+        dst.send_last();
+    }
     if let Some(chunk) = bytes.get(..found.kept).filter(|chunk| !chunk.is_empty()) {
         dst.send(cx, now, chunk, open);
     }

@@ -21,6 +21,15 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12 | 99))
 }
 
+/// Has the kernel keep what is written until there is a packet full of it or our direction is shut down, on Linux; 200 ms at most
+/// (tcp(7), `TCP_CORK`). Where it cannot, there is a packet more.
+pub fn cork<'s>(socket: impl Into<SockRef<'s>>) {
+    #[cfg(target_os = "linux")]
+    let _ = socket.into().set_tcp_cork(true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+}
+
 /// Sets a socket up: small frames leave at once, and a peer that the network took away is noticed.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! What a peer can do wrong with a frame, and which row of the table that is.
 
 use crate::stage::refusal::{
-    MESSAGE_TOO_LARGE, NOT_UTF8, Outcome, PROTOCOL_ERROR, RATE_LIMITED, TOO_MANY_FRAGMENTS, UPSTREAM_MESSAGE_TOO_LARGE,
+    MESSAGE_TOO_LARGE, NOT_UTF8, Outcome, PROTOCOL_ERROR, RATE_LIMITED, TOO_MANY_FRAGMENTS, UPSTREAM_MESSAGE_TOO_LARGE, UPSTREAM_NOT_UTF8,
     UPSTREAM_PROTOCOL_ERROR,
 };
 use crate::stage::{Refusal, Side};
@@ -81,6 +81,7 @@ impl Violation {
             (Self::ControlFlood, Side::Client) => RATE_LIMITED,
             (Self::TooManyFragments, Side::Client) => TOO_MANY_FRAGMENTS,
             (Self::NotUtf8, Side::Client) => NOT_UTF8,
+            (Self::NotUtf8, Side::Upstream) => UPSTREAM_NOT_UTF8,
             (_, Side::Client) => PROTOCOL_ERROR,
             (_, Side::Upstream) => UPSTREAM_PROTOCOL_ERROR,
         }

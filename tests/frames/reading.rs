@@ -197,10 +197,22 @@ fn text_that_is_read_must_be_utf8_from_the_first_byte_on_that_shows_it() {
     bench.send(CLIENT, &bad[..11]);
     assert_eq!(frames(&bench.receive(CLIENT)), [(CLOSE, closing(1007, "text is not UTF-8"))]);
     assert_eq!(relay().send(CLIENT, &bad).receive(UPSTREAM), bad, "nobody reads it, nobody looks");
-    let (setup, _) = reads(UPSTREAM);
-    let mut bench = setup.relay();
-    bench.send(UPSTREAM, &frame(UPSTREAM, TEXT, b"\xff"));
-    assert_eq!(frames(&bench.receive(CLIENT)), [(CLOSE, closing(1011, "backend broke the protocol"))]);
+}
+
+#[test]
+fn whoever_sends_text_that_is_read_and_is_not_utf8_is_told_1007() {
+    for (from, id, others) in [(CLIENT, "not_utf8", 1001), (UPSTREAM, "upstream_not_utf8", 1011)] {
+        let (setup, read) = reads(None);
+        let mut bench = setup.relay();
+        bench.send(from, &frame(from, TEXT, b"\xed\xa0\x80"));
+        for (toward, code) in [(from, 1007), (from.other(), others)] {
+            let told = frames(&bench.receive(toward));
+            assert!(matches!(&*told, [(CLOSE, close)] if close.starts_with(&u16::to_be_bytes(code))), "{id}: {told:?}");
+            bench.peer(toward).shut_down();
+        }
+        assert_eq!(bench.poll().ended().1, id);
+        assert_eq!(said(&read), <[&str; 0]>::default());
+    }
 }
 
 #[test]

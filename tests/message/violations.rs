@@ -139,6 +139,17 @@ async fn what_a_backend_must_not_send_closes_the_connection_and_nothing_of_it_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backend_whose_text_is_read_and_is_not_utf_8_is_told_1007_and_its_client_gets_1011() {
+    let (address, mut seen) = backend::witness([raw::unmasked(TEXT, GOOD), raw::unmasked(TEXT, b"\xed\xa0\x80")].concat()).await;
+    let mut gateway = judging("types = { upstream = \"text\" }", &format!("ws://{address}"));
+    let mut client = raw::upgraded(gateway.address("public"), "/").await;
+    let told = raw::frames(&raw::rest(&mut client).await);
+    assert_eq!(told, [(TEXT, GOOD.to_vec()), (CLOSE, raw::closing(1011, "backend text is not UTF-8"))]);
+    assert_eq!(raw::frames(&support::in_time(seen.recv()).await.unwrap()), [(CLOSE, raw::closing(1007, ""))]);
+    assert_eq!(decided(&gateway.event("close")), json!(["upstream_not_utf8", null, "text is not UTF-8"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_backend_must_not_send_is_left_out_and_the_backend_told_where_that_is_asked_for() {
     for row in ROWS {
         let (code, outcome, _) = row.upstream;

@@ -1,12 +1,12 @@
 //! Resolves a server's name and connects to whichever of its addresses answers first.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::sleep;
 
 use crate::wire::socket::tune;
@@ -23,10 +23,21 @@ const MAX_ADDRESSES: usize = 16;
 /// # Errors
 /// The resolver's, or the last address's.
 pub(super) async fn dial(server: &Server) -> io::Result<TcpStream> {
-    let addresses: Vec<SocketAddr> = lookup_host((server.host(), server.port())).await?.take(MAX_ADDRESSES).collect();
-    let stream = first(addresses, TcpStream::connect).await?;
+    let stream = match server.host().parse::<IpAddr>() {
+        Ok(ip) => connect(SocketAddr::new(ip, server.port())).await?,
+        Err(_) => first(lookup_host((server.host(), server.port())).await?.take(MAX_ADDRESSES).collect(), connect).await?,
+    };
     tune(&stream)?;
     Ok(stream)
+}
+
+/// Connects. The gateway speaks first on each connection that it makes, and at once: on Linux the last packet of TCP's handshake is left
+/// to the request, so that the server is woken once and not twice.
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&socket).set_tcp_quickack(false)?;
+    socket.connect(address).await
 }
 
 /// Tries the addresses in their order, each as soon as the one before has failed or has been slow, and takes the first connection.

@@ -13,7 +13,7 @@ pub(super) type Claims = Map<String, Value>;
 /// The last moment a numeric date may name: the end of the year 9999. A date in milliseconds lies beyond it.
 const LAST_DATE: f64 = 253_402_300_799.0;
 
-/// What claims must say. The signature library is asked for signatures only: it takes tokens without `iss` and `aud` unless they
+/// What claims must say. The library of signatures is asked for those only: it takes tokens without `iss` and `aud` unless they
 /// are required, ignores them when their type is wrong, and could not judge again what is kept of a token.
 #[derive(Debug)]
 pub(super) struct Expected {

@@ -1,10 +1,9 @@
 //! Keys and secrets: read from the table, each bound to the algorithms it may verify.
 
-use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Validation, crypto};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, crypto};
 
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::secret::{Secret, SecretSource};
@@ -29,8 +28,8 @@ pub(super) struct Key {
     /// The `kid` of its JWK.
     pub(super) kid: Option<Box<str>>,
     pub(super) decoding: DecodingKey,
-    /// Of one family each: a validation that mixes families fails for every token. Claims are none of its business.
-    pub(super) validation: Validation,
+    /// All of the key's own family.
+    pub(super) algorithms: Box<[Algorithm]>,
 }
 
 /// What signs the tokens that `wsgate token` mints.
@@ -86,7 +85,7 @@ impl Keys {
         }
         if !faults.refuse() {
             for (index, signature) in table.algorithms.iter().enumerate() {
-                if !all.iter().any(|key: &Key| key.validation.algorithms.contains(&signature.get())) {
+                if !all.iter().any(|key: &Key| key.algorithms.contains(&signature.get())) {
                     let source = if signature.is_hmac() { "secret" } else { "key" };
                     let message = format!("no `{source}` can verify {}", name(signature.get()));
                     faults.push(Fault::new(at.key("algorithms").index(index), message));
@@ -94,18 +93,6 @@ impl Keys {
             }
         }
         Self { all: all.into(), signer }
-    }
-}
-
-/// Signatures only: what claims must say is judged by [`Expected`](super::claims::Expected).
-fn validation(algorithms: Vec<Algorithm>) -> Validation {
-    Validation {
-        algorithms,
-        required_spec_claims: HashSet::new(),
-        validate_exp: false,
-        validate_nbf: false,
-        validate_aud: false,
-        ..Validation::default()
     }
 }
 
@@ -127,9 +114,9 @@ fn from_secret(secret: &Secret, algorithms: &[Signature], at: KeyPath, build: &m
         build.warnings.push(Fault::warning(at.clone(), message).hint("make one with: openssl rand -base64 64"));
     }
     let id = secret_id(bytes).map_err(|error| Fault::new(at, format!("this secret cannot be used: {error}")))?;
-    let validation = validation(algorithms.iter().map(|signature| signature.get()).collect());
-    let key = Key { id, kid: None, decoding: DecodingKey::from_secret(bytes), validation };
-    Ok(Some((key, Signer { algorithm: first.get(), key: EncodingKey::from_secret(bytes) })))
+    let signer = Signer { algorithm: first.get(), key: EncodingKey::from_secret(bytes) };
+    let algorithms = algorithms.iter().map(|signature| signature.get()).collect();
+    Ok(Some((Key { id, kid: None, decoding: DecodingKey::from_secret(bytes), algorithms }, signer)))
 }
 
 /// A name for a secret that tells whether it was replaced, and that nobody can guess the secret from: it is keyed with a random
@@ -167,8 +154,8 @@ fn from_text(text: &str, algorithms: &[Signature], at: &KeyPath) -> Result<Key, 
     let can = abilities(&decoding, at)?;
     let may: Vec<Algorithm> =
         can.iter().copied().filter(|able| only.is_none_or(|only| Algorithm::try_from(only).is_ok_and(|only| only == *able))).collect();
-    let validation = validation(algorithms.iter().map(|signature| signature.get()).filter(|wanted| may.contains(wanted)).collect());
-    if validation.algorithms.is_empty() && !algorithms.is_empty() {
+    let able: Box<[_]> = algorithms.iter().map(|signature| signature.get()).filter(|wanted| may.contains(wanted)).collect();
+    if able.is_empty() && !algorithms.is_empty() {
         let names: Vec<_> = may.iter().map(|algorithm| name(*algorithm)).collect();
         return Err(Fault::new(
             at.clone(),
@@ -183,7 +170,7 @@ fn from_text(text: &str, algorithms: &[Signature], at: &KeyPath) -> Result<Key, 
     let thumbprint = thumbprint.map_err(|error| Fault::new(at.clone(), format!("this key cannot be used: {error}")))?;
     let short: String = thumbprint.chars().take(FINGERPRINT).collect();
     let id = kid.as_ref().map_or_else(|| short.clone(), |kid| format!("{kid}:{short}"));
-    Ok(Key { id: id.into(), kid: kid.map(Into::into), decoding, validation })
+    Ok(Key { id: id.into(), kid: kid.map(Into::into), decoding, algorithms: able })
 }
 
 fn parse_pem(text: &str, at: &KeyPath) -> Result<DecodingKey, Fault> {

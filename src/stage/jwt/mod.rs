@@ -124,7 +124,7 @@ impl Jwt {
         if by_its_key().next().is_none() {
             return invalid("its key is no longer configured");
         }
-        if !by_its_key().flat_map(|key| &key.validation.algorithms).any(|able| algorithm::name(*able) == identity.algorithm) {
+        if !by_its_key().flat_map(|key| &key.algorithms).any(|able| algorithm::name(*able) == identity.algorithm) {
             return invalid("its algorithm is no longer configured");
         }
         let Ok(claims) = serde_json::from_str::<Claims>(&identity.claims) else { return invalid("its claims are not an object") };

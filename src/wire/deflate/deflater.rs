@@ -16,7 +16,7 @@ const LEVEL: Compression = Compression::fast();
 const MOST_HISTORY: usize = 1024;
 
 /// What is smaller than this does not get smaller by itself.
-const SMALLEST_ALONE: usize = 128;
+pub(super) const SMALLEST_ALONE: usize = 128;
 /// The same of a message that may refer to others.
 const SMALLEST: usize = 32;
 
@@ -80,13 +80,31 @@ fn deflate(state: &mut Compress, history: Option<&History>, message: &[u8], out:
     let (start, most) = (out.len(), message.len() + TAIL.len());
     out.reserve_exact(most);
     out.resize(start + most, 0);
-    state.compress(message, out.get_mut(start..)?, FlushCompress::Sync).ok()?;
+    let room = out.get_mut(start..)?;
+    state.compress(message, room, FlushCompress::Sync).ok()?;
+    let given = usize::try_from(state.total_out()).ok()?;
     // With no room left there may be more to come, and what has come is no smaller.
-    let given = usize::try_from(state.total_out()).ok().filter(|given| *given < most)?;
+    if given == most {
+        empty(state, room);
+        return None;
+    }
     out.truncate(start + given);
     if !out.ends_with(&TAIL) {
         return None;
     }
     out.truncate(start + given - TAIL.len());
     Some(())
+}
+
+/// Takes out what is left of a message that was given up. Where zlib-rs (0.6.8) is reset over it, the room it took is lost to the
+/// state, which panics when there is none.
+fn empty(state: &mut Compress, room: &mut [u8]) {
+    let mut given = room.len();
+    while given == room.len() {
+        let before = state.total_out();
+        if state.compress(&[], room, FlushCompress::None).is_err() {
+            return;
+        }
+        given = usize::try_from(state.total_out() - before).unwrap_or_default();
+    }
 }

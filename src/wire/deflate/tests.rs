@@ -6,6 +6,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
 use proptest::prelude::*;
 
+use super::deflater::SMALLEST_ALONE;
 use super::inflater::CHUNK;
 use super::*;
 
@@ -160,6 +161,18 @@ fn what_gets_no_smaller_goes_as_it_is_and_leaves_no_trace() {
                 assert_eq!(payload.len(), 6);
             }
         }
+    }
+}
+
+#[test]
+fn however_much_got_no_smaller_the_next_that_does_is_deflated() {
+    let noise: Vec<u8> = (0..256u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    for is_kept in [false, true] {
+        let mut deflater = Deflater::new(Window::new(15, is_kept));
+        for length in (SMALLEST_ALONE..=noise.len()).step_by(7) {
+            assert!(!deflater.deflate(&noise[..length], &mut Vec::new()), "{length}");
+        }
+        assert!(deflater.deflate(&[b'a'; 1000], &mut Vec::new()));
     }
 }
 
