@@ -17,7 +17,7 @@ use crate::stage::refusal::{INTERNAL, SHUTTING_DOWN};
 use crate::stage::slots::Permit;
 use crate::stage::{Ending, Party, Refusal};
 use crate::wire::close::NO_CLOSE;
-use crate::wire::session::{Rules, Session};
+use crate::wire::session::{Rules, Said, Session};
 use crate::wire::tick::Tick;
 
 use super::liveness::{Due, Liveness, stalled_until};
@@ -152,9 +152,11 @@ impl<S: Session + Unpin> Live<S> {
 
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
         let (policy, client, observer) = (&self.policy, &*self.seat.record.client, self.worker.observer());
-        self.session.poll(cx, now, &|refusal| match refusal.report {
-            true => observer.report(&Event::WouldRefuse { attempt: Attempt::from(client), refusal }),
-            false => policy.tell(client, refusal),
+        let attempt = || Attempt::from(client);
+        self.session.poll(cx, now, &|said| match said {
+            Said::Refused(refusal) => policy.tell(client, refusal),
+            Said::WouldRefuse(refusal) => observer.report(&Event::WouldRefuse { attempt: attempt(), refusal }),
+            Said::LeftOut { why, count, is_first } => observer.report(&Event::LeftOut { attempt: attempt(), why, count, is_first }),
         })
     }
 

@@ -84,6 +84,17 @@ pub enum Event<'a> {
         /// The decision that was not enforced.
         refusal: &'a Refusal,
     },
+    /// Messages or control frames of a live connection were left out.
+    LeftOut {
+        /// Whose.
+        attempt: Attempt<'a>,
+        /// For breaking this rule.
+        why: &'a Refusal,
+        /// How many.
+        count: u64,
+        /// Whether this rule has left out nothing of this connection's before; only then there is a line.
+        is_first: bool,
+    },
     /// One try to reach a server has failed; another may follow.
     UpstreamFailed {
         /// The connection it was for; none for a health probe.

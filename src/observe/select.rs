@@ -25,7 +25,7 @@ pub struct Selection {
 /// One kind of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Only {
-    /// What happened to a connection: `open`, `sample`, `close`, `refused`, `would_refuse`.
+    /// What happened to a connection: `open`, `sample`, `close`, `refused`, `would_refuse`, `left_out`.
     Access,
     /// What did not go as it should: warnings and errors, of connections and of the gateway.
     Errors,

@@ -145,7 +145,7 @@ outcomes! {
 }
 
 /// A stage's, or the gateway's, no: which row of the table, and what this client is told of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
     /// The row of the table.
     pub outcome: Outcome,

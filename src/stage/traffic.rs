@@ -114,17 +114,17 @@ pub enum Inspect {
 
 /// What becomes of a frame that is not refused. In report mode a frame is neither held nor left out; that it would be is reported as
 /// [`RATE_LIMITED`](super::refusal::RATE_LIMITED).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Pace {
     /// It goes on.
     Go,
     /// It goes on at this moment and not before. Its side is not read until then, so that whoever sends feels it.
     HoldUntil(Instant),
-    /// Its message is left out, all frames of it, while control frames between them pass. A message can be left out at its first
-    /// frame, a ping or pong by itself; any other frame goes on.
-    Skip,
+    /// Its message is left out, all frames of it, while control frames between them pass, for breaking this rule where it has broken
+    /// one. A message can be left out at its first frame, a ping or pong by itself; any other frame goes on.
+    Skip(Option<Box<Refusal>>),
     /// The same, and the client is sent this text, where no message toward it is open. One such text waits at a time.
-    SkipAndTell(Box<str>),
+    SkipAndTell(Box<str>, Option<Box<Refusal>>),
 }
 
 /// Judges one connection's frames by their heads. It belongs to that connection, so counters of its own need no lock.

@@ -29,20 +29,21 @@ impl<'a> Judge<'a> {
         (Self { from, now, reads, inspectors, outbox, is_judged, messages: 0, bytes: 0, has_data: false }, client)
     }
 
-    /// Asks about a frame, before a byte of it goes on; never gives [`Pace::SkipAndTell`].
+    /// Asks about a frame, before a byte of it goes on; gives no [`Pace::SkipAndTell`], and [`Pace::Skip`] without the reason.
     ///
     /// # Errors
     /// The first refusal.
     pub(super) fn head(&mut self, cursor: &Cursor, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
         self.has_data |= !head.opcode.is_control();
         if cursor.skips(head) {
-            return Ok(Pace::Skip);
+            return Ok(Pace::Skip(None));
         }
         if std::mem::take(&mut self.is_judged) { Ok(Pace::Go) } else { self.ask(head) }
     }
 
     /// The longest wait that any inspector asks for. What one leaves out the others are not asked about.
     fn ask(&mut self, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
+        let is_apart = head.starts_message || matches!(head.opcode, Opcode::Ping | Opcode::Pong);
         let mut all = Pace::Go;
         for inspector in self.inspectors.iter_mut() {
             let pace = match inspector.begin(self.from, head) {
@@ -56,18 +57,23 @@ impl<'a> Judge<'a> {
                 (Pace::Go, _) => {}
                 (Pace::HoldUntil(until), Pace::HoldUntil(other)) if until <= *other => {}
                 (hold @ Pace::HoldUntil(_), _) => all = hold,
-                (Pace::Skip | Pace::SkipAndTell(_), _) if !(head.starts_message || matches!(head.opcode, Opcode::Ping | Opcode::Pong)) => {}
-                (Pace::Skip, _) => return Ok(Pace::Skip),
-                (Pace::SkipAndTell(text), _) => {
+                (Pace::Skip(_) | Pace::SkipAndTell(..), _) if !is_apart => {}
+                (Pace::Skip(why), _) => {
+                    self.outbox.leave_out(inspector, why);
+                    return Ok(Pace::Skip(None));
+                }
+                (Pace::SkipAndTell(text, why), _) => {
                     self.outbox.notify(&text);
-                    return Ok(Pace::Skip);
+                    self.outbox.leave_out(inspector, why);
+                    return Ok(Pace::Skip(None));
                 }
             }
         }
         Ok(all)
     }
 
-    /// Shows a whole message to those who read, each what the one before has made of it; never gives [`Fate::Reply`].
+    /// Shows a whole message to those who read, each what the one before has made of it; gives no [`Fate::Reply`], and
+    /// [`Fate::Drop`] without the reason.
     ///
     /// # Errors
     /// The first refusal.
@@ -77,10 +83,14 @@ impl<'a> Judge<'a> {
             match inspector.message(self.from, instead.as_ref().unwrap_or(message)) {
                 Ok(Fate::Pass) => {}
                 Ok(Fate::Replace(other)) => instead = Some(other),
-                Ok(left_out @ Fate::Drop(_)) => return Ok(left_out),
+                Ok(Fate::Drop(why)) => {
+                    self.outbox.leave_out(inspector, why);
+                    return Ok(Fate::Drop(None));
+                }
                 Ok(Fate::Reply(reply, why)) => {
                     self.outbox.push(self.from, &reply);
-                    return Ok(Fate::Drop(why));
+                    self.outbox.leave_out(inspector, why);
+                    return Ok(Fate::Drop(None));
                 }
                 Err(refusal) if refusal.report => self.outbox.report(*refusal),
                 Err(refusal) => return Err(refusal),

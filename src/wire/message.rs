@@ -71,7 +71,7 @@ impl Assembler {
                 Step::Head { head, mask, size } => {
                     match judge(cursor, &head)? {
                         Pace::HoldUntil(until) => return Ok((taken, Some(Item::Held(until)))),
-                        Pace::Skip | Pace::SkipAndTell(_) => cursor.skip(&head),
+                        Pace::Skip(_) | Pace::SkipAndTell(..) => cursor.skip(&head),
                         Pace::Go => {
                             cursor.withhold(&head);
                             self.begin(&head, mask).map_err(refuse)?;

@@ -1,9 +1,10 @@
-//! What stages have said of one connection's traffic, until it is sent or told: replies and notices, and what is only reported.
+//! What stages have said of one connection's traffic, until it is sent or told: replies and notices, what is only reported, and what
+//! was left out.
 
-use crate::stage::{Message, Refusal, Side};
+use crate::stage::{Inspector, Message, Refusal, Side};
 
 use super::own;
-use super::session::Tell;
+use super::session::{Said, Tell};
 
 /// Replies and notices wait, as whole frames, until no message toward their receiver is open. Bounded: while as much as `send_queue`
 /// waits for a side, that side, whose messages are what is answered, is not read. Empty, it holds no memory.
@@ -16,6 +17,16 @@ struct Waiting {
     upstream: Vec<u8>,
     /// One of each rule at most: an inspector reports it once.
     reports: Vec<Refusal>,
+    /// One of each rule at most.
+    left_out: Vec<LeftOut>,
+}
+
+/// What has been left out by one rule and not been told of.
+#[derive(Debug)]
+struct LeftOut {
+    why: Box<Refusal>,
+    count: u64,
+    is_first: bool,
 }
 
 impl Outbox {
@@ -51,23 +62,40 @@ impl Outbox {
         self.0.get_or_insert_default().reports.push(refusal);
     }
 
-    /// Tells of what is only reported.
+    /// A message, or a control frame, was left out.
+    pub(super) fn leave_out(&mut self, by: &mut Inspector, why: Option<Box<Refusal>>) {
+        let Some(why) = why else { return };
+        let left_out = &mut self.0.get_or_insert_default().left_out;
+        match left_out.iter_mut().find(|other| other.why.stage == why.stage && other.why.clause == why.clause) {
+            Some(other) => other.count += 1,
+            None => left_out.push(LeftOut { is_first: by.is_news(&why), why, count: 1 }),
+        }
+    }
+
+    /// Tells of what is only reported, and of what was left out.
     pub(super) fn tell(&mut self, tell: Tell<'_>) {
         let Some(waiting) = &mut self.0 else { return };
-        for mut refusal in std::mem::take(&mut waiting.reports) {
-            tell(&mut refusal);
+        for refusal in std::mem::take(&mut waiting.reports) {
+            tell(Said::WouldRefuse(&refusal));
+        }
+        for LeftOut { why, count, is_first } in std::mem::take(&mut waiting.left_out) {
+            tell(Said::LeftOut { why: &why, count, is_first });
         }
         self.tidy();
     }
 
     fn tidy(&mut self) {
-        if self.0.as_ref().is_some_and(|waiting| waiting.client.is_empty() && waiting.upstream.is_empty() && waiting.reports.is_empty()) {
+        if self.0.as_ref().is_some_and(|waiting| waiting.is_empty()) {
             self.0 = None;
         }
     }
 }
 
 impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.client.is_empty() && self.upstream.is_empty() && self.reports.is_empty() && self.left_out.is_empty()
+    }
+
     fn of(&mut self, toward: Side) -> &mut Vec<u8> {
         match toward {
             Side::Client => &mut self.client,

@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::own;
 use super::pump::{Turn, pump};
 use super::scratch;
-use super::session::{Activity, Rules, Session, Settings, TURNS, Tell, Terms};
+use super::session::{Activity, Rules, Said, Session, Settings, TURNS, Tell, Terms};
 use super::stream::Stream;
 use super::tick::Tick;
 
@@ -83,7 +83,7 @@ impl<C, U> Relay<C, U> {
             return self.give_up(now);
         }
         let mut refusal = Refusal::new(lost(side));
-        tell(&mut refusal);
+        tell(Said::Refused(&mut refusal));
         let closing = Closing::lost(side, &refusal, self.terms.close_timeout, now);
         let upstream = Farewell::of(&refusal.outcome, Side::Upstream);
         self.begin(closing, Farewell::client(&refusal), upstream);
@@ -117,7 +117,7 @@ impl<C, U> Relay<C, U> {
             self.overdue = None;
         } else if now >= overdue {
             let mut refusal = Box::new(Refusal::new(ROUTE_CHANGED).rule("a message that has to be read now did not end"));
-            tell(&mut refusal);
+            tell(Said::Refused(&mut refusal));
             self.cut_short(refusal, now);
         }
     }
@@ -224,7 +224,7 @@ impl<C: Stream, U: Stream> Relay<C, U> {
             // A peer that breaks the rules while its answer to a Close is awaited gives none.
             Turn::Refused(_) if self.closing.is_some() => self.give_up(now),
             Turn::Refused(mut refusal) => {
-                tell(&mut refusal);
+                tell(Said::Refused(&mut refusal));
                 self.refuse(refusal, now);
             }
             Turn::Lost => self.lost(side, now, tell),

@@ -85,7 +85,7 @@ impl Scan {
             Step::Head { head, mask, size } => match judge.head(cursor, &head).map_err(Stop::Refused)? {
                 Pace::Go => self.enter(&head, (mask, size), cursor, bytes, judge, reading)?,
                 Pace::HoldUntil(until) => return Err(Stop::Held(until)),
-                Pace::Skip | Pace::SkipAndTell(_) => {
+                Pace::Skip(_) | Pace::SkipAndTell(..) => {
                     cursor.skip(&head);
                     self.end += size;
                 }
@@ -195,7 +195,7 @@ impl Scan {
         } else {
             match judge.head(cursor, &frame.head()).map_err(Stop::Refused)? {
                 Pace::Go => self.pass(frame.size, bytes),
-                Pace::Skip | Pace::SkipAndTell(_) => self.end += frame.size,
+                Pace::Skip(_) | Pace::SkipAndTell(..) => self.end += frame.size,
                 Pace::HoldUntil(until) => {
                     cursor.unread_control();
                     return Err(Stop::Held(until));

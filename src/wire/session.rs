@@ -10,8 +10,26 @@ use super::outbox::Outbox;
 use super::terminal::Responder;
 use super::tick::{Tick, Ticks};
 
-/// Shapes what the client is told of a refusal, or takes note of one that is only reported.
-pub type Tell<'a> = &'a dyn Fn(&mut Refusal);
+/// What a session says while it is polled.
+#[derive(Debug)]
+pub enum Said<'a> {
+    /// It ends by this refusal; how the client is told of it may still be shaped.
+    Refused(&'a mut Refusal),
+    /// A rule in report mode would have ended it.
+    WouldRefuse(&'a Refusal),
+    /// Messages or control frames were left out.
+    LeftOut {
+        /// For breaking this rule.
+        why: &'a Refusal,
+        /// How many.
+        count: u64,
+        /// Whether this rule has left out nothing of this connection's before.
+        is_first: bool,
+    },
+}
+
+/// Who hears what a session says.
+pub type Tell<'a> = &'a dyn Fn(Said<'_>);
 
 /// A live connection, from the 101 to its end. It owns no timer and no task: its owner polls it when a socket is ready and when
 /// [`deadline`](Self::deadline) is due.

@@ -16,7 +16,7 @@ use super::own;
 use super::pump::Turn;
 use super::reading::Reading;
 use super::scratch;
-use super::session::{Activity, Rules, Session, Settings, TURNS, Tell, Terms};
+use super::session::{Activity, Rules, Said, Session, Settings, TURNS, Tell, Terms};
 use super::stream::Stream;
 use super::tick::Tick;
 
@@ -89,7 +89,7 @@ impl<C> Terminal<C> {
         self.leg.hang_up();
         if self.closing.is_none() {
             let mut refusal = Refusal::new(lost(Side::Client));
-            tell(&mut refusal);
+            tell(Said::Refused(&mut refusal));
             self.closing = Some(Box::new(Closing::lost(Side::Client, &refusal, self.terms.close_timeout, now)));
         }
     }
@@ -132,7 +132,7 @@ impl<C: Stream> Terminal<C> {
             Turn::Moved => {}
             Turn::Closed(close) => self.closed(close, now),
             Turn::Refused(mut refusal) => {
-                tell(&mut refusal);
+                tell(Said::Refused(&mut refusal));
                 self.refuse(refusal, now);
             }
         }
@@ -253,7 +253,7 @@ impl Answers<'_> {
                 Some(Item::Control(frame)) => {
                     match judge.head(&leg.cursor, &frame.head()) {
                         Ok(Pace::Go) => {}
-                        Ok(Pace::Skip | Pace::SkipAndTell(_)) => continue,
+                        Ok(Pace::Skip(_) | Pace::SkipAndTell(..)) => continue,
                         Ok(Pace::HoldUntil(until)) => {
                             leg.cursor.unread_control();
                             self.held = Some(until);

@@ -70,7 +70,7 @@ fn mixed() -> (Vec<u8>, Vec<u8>) {
 fn a_message_that_is_left_out_leaves_the_rest_byte_exact_wherever_it_is_cut() {
     let (all, kept) = mixed();
     for size in (1..40).chain([all.len()]) {
-        let mut bench = leave_out_four(Pace::Skip).relay();
+        let mut bench = leave_out_four(Pace::Skip(None)).relay();
         for part in all.chunks(size) {
             bench.send(Side::Client, part);
         }
@@ -84,7 +84,7 @@ fn a_message_that_is_left_out_leaves_the_rest_byte_exact_wherever_it_is_cut() {
 fn an_endpoint_of_the_gateways_own_never_sees_what_is_left_out() {
     let (all, _) = mixed();
     for size in [1, 7, all.len()] {
-        let mut bench = leave_out_four(Pace::Skip).terminal(Echo);
+        let mut bench = leave_out_four(Pace::Skip(None)).terminal(Echo);
         for part in all.chunks(size) {
             bench.send(Side::Client, part);
         }
@@ -97,7 +97,7 @@ fn an_endpoint_of_the_gateways_own_never_sees_what_is_left_out() {
 #[test]
 fn within_a_message_that_is_left_out_its_backend_stands_between_two() {
     let begun = [frame(Side::Client, 0x01, b"goes"), frame(Side::Client, 0x00, &[0; 100])[..50].to_vec()].concat();
-    let mut bench = leave_out_four(Pace::Skip).relay();
+    let mut bench = leave_out_four(Pace::Skip(None)).relay();
     bench.send(Side::Client, &begun);
     assert!(bench.ping(Side::Upstream), "a ping may go out there");
     assert_eq!(frames(&bench.poll().receive(Side::Upstream))[0].0, PING);
@@ -107,7 +107,7 @@ fn within_a_message_that_is_left_out_its_backend_stands_between_two() {
 
 #[test]
 fn what_the_client_is_told_stands_between_two_messages_of_the_backends() {
-    let mut bench = leave_out_four(Pace::SkipAndTell("slower".into())).relay();
+    let mut bench = leave_out_four(Pace::SkipAndTell("slower".into(), None)).relay();
     let first = frame(Side::Upstream, 0x01, b"begun");
     bench.send(Side::Upstream, &first);
     for _ in 0..3 {
@@ -121,7 +121,7 @@ fn what_the_client_is_told_stands_between_two_messages_of_the_backends() {
     assert_eq!(bench.receive(Side::Client), frame(Side::Upstream, TEXT, b"slower"));
     assert_eq!(bench.receive(Side::Upstream), b"");
 
-    let mut bench = leave_out_four(Pace::SkipAndTell("slower".into())).terminal(Echo);
+    let mut bench = leave_out_four(Pace::SkipAndTell("slower".into(), None)).terminal(Echo);
     bench.send(Side::Client, &[frame(Side::Client, TEXT, b"stays"), frame(Side::Client, TEXT, b"gone")].concat());
     assert_eq!(frames(&bench.receive(Side::Client)), [(TEXT, b"stays".to_vec()), (TEXT, b"slower".to_vec())]);
 }
@@ -254,7 +254,7 @@ fn of_several_inspectors_the_longest_wait_counts_and_one_that_leaves_out_ends_th
     assert_eq!((bench.session.held_until(), asked.load(Ordering::Relaxed)), (Some(late), 3));
 
     let asked = Arc::default();
-    let inspectors = [Pace::HoldUntil(soon), Pace::Skip, Pace::Go].map(|pace| inspector(pace, &asked)).into();
+    let inspectors = [Pace::HoldUntil(soon), Pace::Skip(None), Pace::Go].map(|pace| inspector(pace, &asked)).into();
     let mut bench = Setup { inspectors, ..Setup::default() }.relay();
     bench.send(Side::Client, &frame(Side::Client, TEXT, b"gone"));
     assert_eq!((bench.session.held_until(), asked.load(Ordering::Relaxed)), (None, 2));
@@ -262,7 +262,7 @@ fn of_several_inspectors_the_longest_wait_counts_and_one_that_leaves_out_ends_th
 
 #[test]
 fn a_frame_that_cannot_be_left_out_goes_on() {
-    let (setup, _) = paced(|head| if head.opcode == Opcode::Text { Pace::Go } else { Pace::Skip });
+    let (setup, _) = paced(|head| if head.opcode == Opcode::Text { Pace::Go } else { Pace::Skip(None) });
     let mut bench = setup.relay();
     let parts = [
         frame(Side::Client, 0x01, b"begun"),

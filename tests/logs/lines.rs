@@ -50,6 +50,9 @@ fn report_everything() {
     refused(Attempt::from(&client), &denied(), Told::Code(3003));
     refused(Attempt::from(&client), &Refusal::new(UPSTREAM_REFUSED), Told::Status(502));
     Event::WouldRefuse { attempt: Attempt::from(&client), refusal: &denied().reported() }.emit();
+    for is_first in [true, false] {
+        Event::LeftOut { attempt: Attempt::from(&client), why: &denied(), count: 1, is_first }.emit();
+    }
     let detail = "connection refused (os error 111)";
     let (connection, route, server, outcome) = (Some(0xae), Some("chat"), "ws://127.0.0.1:9001", UPSTREAM_REFUSED);
     Event::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true }.emit();

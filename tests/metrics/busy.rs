@@ -43,6 +43,10 @@ fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
         [rate_limit.slow]
         key = "connection"
         messages = {{ rate = "1/h", burst = 2 }}
+        [rate_limit.lossy]
+        key       = "connection"
+        messages  = {{ rate = "1/h", burst = 1 }}
+        on_excess = "notify"
         [upstream.chat]
         servers = ["ws://{nobody}", "ws://{backend}", {{ url = "ws://{nobody}/drains", drain = true }}]
         balance = "round_robin"
@@ -55,6 +59,10 @@ fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
         [route.limited]
         path     = "/limited"
         pipeline = ["origin.pages", "rate_limit.slow"]
+        endpoint = "echo"
+        [route.lossy]
+        path     = "/lossy"
+        pipeline = ["rate_limit.lossy"]
         endpoint = "echo"
         [route.open]
         path     = "/open"
@@ -110,6 +118,14 @@ pub(crate) async fn busy() -> Busy {
     }
     socket.send(Message::text("three")).await.unwrap();
     assert_eq!(closed(&mut socket).await.0, 1008);
+    drop(socket);
+    gateway.event("close");
+    let mut socket = connect(gateway.url("public", "/lossy")).await.unwrap();
+    for (text, answer) in [("one", "one"), ("two", "too many requests"), ("three", "too many requests")] {
+        assert_eq!(ask(&mut socket, text).await, answer);
+    }
+    socket.close(None).await.unwrap();
+    closed(&mut socket).await;
     drop(socket);
     gateway.event("close");
     assert_eq!(gateway.refusal(gateway.url("public", "/nowhere")).await.0, 404);

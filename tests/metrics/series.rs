@@ -5,11 +5,12 @@ use super::scrape;
 use super::support::{ask, closed, in_time};
 
 /// What has been counted, but for the tries at a server whose port the system picks.
-const COUNTED: [&str; 30] = [
+const COUNTED: [&str; 37] = [
     r#"closes_total{route="chat",by="client",outcome="closed",code="1000"} 1"#,
     r#"closes_total{route="chat",by="client",outcome="closed",code="other"} 1"#,
     r#"closes_total{route="limited",by="gateway",outcome="rate_limited",code="1008"} 1"#,
     r#"closes_total{route="quiet",by="client",outcome="client_lost",code="1006"} 1"#,
+    r#"closes_total{route="lossy",by="client",outcome="closed",code="1005"} 1"#,
     r#"handshakes_total{route="",listener="public",outcome="ip_denied"} 1"#,
     r#"handshakes_total{route="",listener="public",outcome="no_route"} 1"#,
     r#"handshakes_total{route="",listener="sealed",outcome="tls_failed"} 1"#,
@@ -17,6 +18,8 @@ const COUNTED: [&str; 30] = [
     r#"handshakes_total{route="down",listener="public",outcome="upstream_refused"} 4"#,
     r#"handshakes_total{route="limited",listener="public",outcome="open"} 1"#,
     r#"handshakes_total{route="limited",listener="public",outcome="origin_denied"} 1"#,
+    r#"handshakes_total{route="lossy",listener="public",outcome="open"} 1"#,
+    r#"left_out_total{route="lossy",stage="rate_limit.lossy",rule="messages",outcome="rate_limited"} 2"#,
     r#"handshakes_total{route="open",listener="public",outcome="open"} 1"#,
     r#"handshakes_total{route="quiet",listener="public",outcome="open"} 1"#,
     r#"message_bytes_total{route="chat",from="client"} 7"#,
@@ -29,6 +32,10 @@ const COUNTED: [&str; 30] = [
     r#"messages_total{route="chat",from="upstream"} 2"#,
     r#"messages_total{route="limited",from="client"} 2"#,
     r#"messages_total{route="limited",from="upstream"} 2"#,
+    r#"message_bytes_total{route="lossy",from="client"} 3"#,
+    r#"message_bytes_total{route="lossy",from="upstream"} 3"#,
+    r#"messages_total{route="lossy",from="client"} 1"#,
+    r#"messages_total{route="lossy",from="upstream"} 1"#,
     r#"messages_total{route="open",from="client"} 1"#,
     r#"messages_total{route="open",from="upstream"} 1"#,
     r#"refusals_total{route="",stage="firewall.door",rule="deny[1]",outcome="ip_denied"} 1"#,

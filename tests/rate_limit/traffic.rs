@@ -96,7 +96,7 @@ async fn who_sends_messages_over_their_rate_is_told_and_no_other() {
         (format!("notify = '{template}'"), r#"{"type":"error","code":"rate_limited","message":"too many requests"}"#),
         (String::new(), "too many requests"),
     ] {
-        let gateway = limiting(&format!("messages = {{ rate = \"1/h\", burst = 4 }}\non_excess = \"notify\"\n{notify}")).await;
+        let mut gateway = limiting(&format!("messages = {{ rate = \"1/h\", burst = 4 }}\non_excess = \"notify\"\n{notify}")).await;
         for path in ["/0", "/1"] {
             let mut one = connect(&gateway, Who { path, ..ALICE }).await.unwrap();
             let mut other = connect(&gateway, Who { path, ip: "127.0.0.2", ..ALICE }).await.unwrap();
@@ -108,14 +108,16 @@ async fn who_sends_messages_over_their_rate_is_told_and_no_other() {
             for _ in 0..3 {
                 assert_eq!(ask(&mut one, "too much").await, told, "{path}");
             }
+            assert_eq!(decided(&gateway.event("left_out")), json!(["rate_limited", "rate_limit.x", "messages 1/h"]));
             assert_eq!(ask(&mut other, "mine").await, "mine", "{path}");
         }
+        assert_eq!(gateway.events().iter().filter(|event| event["event"] == "left_out").count(), 2, "one for each connection");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_be_held_or_left_out_in_report_mode_is_logged_once_and_passes() {
-    for (excess, rule) in [("drop", "would be left out"), ("notify", "would be left out"), ("delay", "would be held")] {
+    for (excess, rule) in [("drop", "messages 2/m"), ("notify", "messages 2/m"), ("delay", "would be held")] {
         let mut gateway =
             limiting(&format!("messages = {{ rate = \"2/m\", burst = 1 }}\non_excess = \"{excess}\"\nmode = \"report\"")).await;
         let mut socket = connect(&gateway, Who { path: "/1", ..ALICE }).await.unwrap();

@@ -13,7 +13,7 @@ use crate::stage::{self, Client, FrameHead, FrameInspector, Inspect, Inspector, 
 use crate::wire::leg::Leg;
 use crate::wire::memory::{Heard, Peer, Stream};
 use crate::wire::relay::Relay;
-use crate::wire::session::{Session, Settings};
+use crate::wire::session::{Said, Session, Settings};
 use crate::wire::terminal::{Silent, Terminal};
 use crate::wire::tick::Tick;
 
@@ -130,7 +130,8 @@ impl Talk {
     /// Polls the session until nothing moves. It never ends by itself: the client's end of the stream stays open.
     fn turn(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
-        let told = |refusal: &mut Refusal| {
+        let told = |said: Said<'_>| {
+            let Said::Refused(refusal) = said else { return };
             tell(&self.listener.pipeline, Some(&self.route.pipeline), Some(&self.client), refusal);
             self.refused.borrow_mut().get_or_insert_with(|| Box::new(refusal.clone()));
         };
@@ -195,7 +196,7 @@ impl FrameInspector for Heeding {
     fn begin(&mut self, from: Side, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
         let (remark, pace) = match self.inner.begin(from, head) {
             Ok(Pace::HoldUntil(until)) => (Remark::Held(until.saturating_duration_since(Instant::now())), Pace::Go),
-            Ok(pace @ (Pace::Skip | Pace::SkipAndTell(_))) => (Remark::LeftOut, pace),
+            Ok(pace @ (Pace::Skip(_) | Pace::SkipAndTell(..))) => (Remark::LeftOut, pace),
             Err(refusal) if refusal.report => (Remark::WouldRefuse(refusal), Pace::Go),
             judged => return judged,
         };

@@ -97,6 +97,9 @@ impl Metrics {
             Event::WouldRefuse { attempt, refusal } => {
                 self.routes.with(attempt.route.unwrap_or_default(), |route| route.would_refuse(refusal));
             }
+            Event::LeftOut { attempt, why, count, .. } => {
+                self.routes.with(attempt.route.unwrap_or_default(), |route| route.left_out(why, count));
+            }
             Event::UpstreamFailed { server, outcome, .. } => self.host.failures.add([server, outcome.id]),
             Event::AcceptPaused { listener, .. } => self.host.pause(listener, true),
             Event::AcceptResumed { listener } => self.host.pause(listener, false),

@@ -36,6 +36,7 @@ pub(super) struct Route {
     pub(super) refusals: Sums<3>,
     /// The same, of what only reports.
     pub(super) would_refuse: Sums<3>,
+    pub(super) left_out: Sums<3>,
     pub(super) handshake: Histogram,
     pub(super) session: Histogram,
     /// Whether the gateway has this route now.
@@ -51,6 +52,7 @@ impl Route {
             closes: Sums::default(),
             refusals: Sums::default(),
             would_refuse: Sums::default(),
+            left_out: Sums::default(),
             handshake: Histogram::new(HANDSHAKE),
             session: Histogram::new(SESSION),
             is_current: AtomicBool::new(false),
@@ -99,6 +101,11 @@ impl Route {
     pub(super) fn would_refuse(&self, refusal: &Refusal) {
         let stage = refusal.stage.as_deref().unwrap_or_default();
         self.would_refuse.add([stage, &labels::rule(refusal.clause.as_ref()), refusal.outcome.id]);
+    }
+
+    pub(super) fn left_out(&self, why: &Refusal, count: u64) {
+        let stage = why.stage.as_deref().unwrap_or_default();
+        self.left_out.add_many([stage, &labels::rule(why.clause.as_ref()), why.outcome.id], count);
     }
 
     /// Forgets the listeners that are not among these.

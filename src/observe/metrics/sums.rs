@@ -34,6 +34,11 @@ impl<const N: usize> Sums<N> {
 
     /// Counts one more with these values.
     pub(super) fn add(&self, values: [&str; N]) {
+        self.add_many(values, 1);
+    }
+
+    /// Counts so many more with these values.
+    pub(super) fn add_many(&self, values: [&str; N], more: u64) {
         let mut sums = self.lock();
         let (found, values) = match find(&sums, values) {
             Err(_) if sums.len() >= COMBINATIONS => (find(&sums, [OTHER; N]), [OTHER; N]),
@@ -42,10 +47,10 @@ impl<const N: usize> Sums<N> {
         match found {
             Ok(at) => {
                 if let Some((_, count)) = sums.get_mut(at) {
-                    *count += 1;
+                    *count += more;
                 }
             }
-            Err(at) => sums.insert(at, (values.map(Into::into), 1)),
+            Err(at) => sums.insert(at, (values.map(Into::into), more)),
         }
     }
 

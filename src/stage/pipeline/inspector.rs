@@ -7,11 +7,12 @@ use crate::stage::traffic::{Fate, FrameHead, FrameInspector, Message, MessageIns
 
 use super::{MAX_FINDINGS, Mode, Step};
 
-/// A stage's inspector over one connection: its refusals carry the stage's name, and what a rule would refuse is reported once.
+/// A stage's inspector over one connection: its refusals carry the stage's name, and what a rule would refuse or leaves out is
+/// reported once.
 pub struct Inspector {
     step: Step,
     inner: Inner,
-    /// The rules of which it has been reported what they would refuse.
+    /// The rules of which it has been reported what they would refuse, or that they have left out something.
     reported: Vec<Option<Clause>>,
 }
 
@@ -58,7 +59,7 @@ impl Inspector {
         }
     }
 
-    /// Asks it at a frame's head, before a byte of the frame has gone on.
+    /// Asks it at a frame's head, before a byte of the frame has gone on; what it leaves out it says why.
     ///
     /// # Errors
     /// The refusal that ends the connection; one with `report` set is to be told of, and ends nothing.
@@ -66,15 +67,21 @@ impl Inspector {
         let Inner::Frames(inner) = &mut self.inner else { return Ok(Pace::Go) };
         let refusal = match inner.begin(from, head) {
             Ok(Pace::Go) => return Ok(Pace::Go),
-            Ok(pace) if self.step.mode == Mode::Enforce => return Ok(pace),
-            Ok(Pace::HoldUntil(_)) => would(RATE_LIMITED, "would be held"),
-            Ok(_) => would(RATE_LIMITED, "would be left out"),
+            Ok(pace) if self.step.mode == Mode::Enforce => {
+                return Ok(match pace {
+                    Pace::Skip(why) => Pace::Skip(Some(self.left_out(why, RATE_LIMITED))),
+                    Pace::SkipAndTell(text, why) => Pace::SkipAndTell(text, Some(self.left_out(why, RATE_LIMITED))),
+                    Pace::Go | Pace::HoldUntil(_) => pace,
+                });
+            }
+            Ok(Pace::HoldUntil(_)) => unsaid(RATE_LIMITED, "would be held"),
+            Ok(Pace::Skip(why) | Pace::SkipAndTell(_, why)) => why.unwrap_or_else(|| unsaid(RATE_LIMITED, "would be left out")),
             Err(refusal) => refusal,
         };
         self.refuse(refusal).map_or(Ok(Pace::Go), Err)
     }
 
-    /// Shows it a whole message of a side that it reads, before a byte of it has gone on.
+    /// Shows it a whole message of a side that it reads, before a byte of it has gone on; what it leaves out it says why.
     ///
     /// # Errors
     /// The refusal that ends the connection; one with `report` set is to be told of, and ends nothing.
@@ -82,9 +89,15 @@ impl Inspector {
         let Inner::Messages { inner, .. } = &mut self.inner else { return Ok(Fate::Pass) };
         let refusal = match inner.message(from, message) {
             Ok(Fate::Pass) => return Ok(Fate::Pass),
-            Ok(fate) if self.step.mode == Mode::Enforce => return Ok(fate),
-            Ok(Fate::Drop(why) | Fate::Reply(_, why)) => why.unwrap_or_else(|| would(FORBIDDEN, "would be left out")),
-            Ok(Fate::Replace(_)) => would(FORBIDDEN, "would be replaced"),
+            Ok(fate) if self.step.mode == Mode::Enforce => {
+                return Ok(match fate {
+                    Fate::Drop(why) => Fate::Drop(Some(self.left_out(why, FORBIDDEN))),
+                    Fate::Reply(reply, why) => Fate::Reply(reply, Some(self.left_out(why, FORBIDDEN))),
+                    Fate::Pass | Fate::Replace(_) => fate,
+                });
+            }
+            Ok(Fate::Drop(why) | Fate::Reply(_, why)) => why.unwrap_or_else(|| unsaid(FORBIDDEN, "would be left out")),
+            Ok(Fate::Replace(_)) => unsaid(FORBIDDEN, "would be replaced"),
             Err(refusal) => refusal,
         };
         self.refuse(refusal).map_or(Ok(Fate::Pass), Err)
@@ -93,17 +106,25 @@ impl Inspector {
     /// Signs a refusal; none where it would only say again what has been reported.
     fn refuse(&mut self, refusal: Box<Refusal>) -> Option<Box<Refusal>> {
         let refusal = self.step.sign(refusal);
-        if refusal.report {
-            if self.reported.contains(&refusal.clause) || self.reported.len() == MAX_FINDINGS {
-                return None;
-            }
+        (!refusal.report || self.is_news(&refusal)).then_some(refusal)
+    }
+
+    /// Signs what something is left out for.
+    fn left_out(&self, why: Option<Box<Refusal>>, outcome: Outcome) -> Box<Refusal> {
+        self.step.sign(why.unwrap_or_else(|| unsaid(outcome, "left out")))
+    }
+
+    /// Whether nothing has been reported yet of the rule that this comes from; from now on something has been.
+    pub fn is_news(&mut self, refusal: &Refusal) -> bool {
+        let is_news = self.reported.len() < MAX_FINDINGS && !self.reported.contains(&refusal.clause);
+        if is_news {
             self.reported.push(refusal.clause.clone());
         }
-        Some(refusal)
+        is_news
     }
 }
 
-/// What a stage in report mode would have done.
-fn would(outcome: Outcome, how: &'static str) -> Box<Refusal> {
+/// What a stage has decided, or would have but for report mode, without naming a rule.
+fn unsaid(outcome: Outcome, how: &'static str) -> Box<Refusal> {
     Box::new(Refusal::new(outcome).rule(how))
 }

@@ -185,27 +185,29 @@ fn messages_bytes_and_frames_of_all_connections_with_a_key_count_together() {
 
 #[test]
 fn what_is_over_its_rate_is_left_out_message_by_message() {
-    for (excess, left_out) in [
-        ("\"drop\"", Pace::Skip),
-        ("\"notify\"", Pace::SkipAndTell("too many requests".into())),
-        (
-            "\"notify\"\nnotify = '{\"error\":\"{id}\",\"code\":{code}}'",
-            Pace::SkipAndTell(r#"{"error":"rate_limited","code":1008}"#.into()),
-        ),
+    for (excess, told) in [
+        ("\"drop\"", None),
+        ("\"notify\"", Some("too many requests")),
+        ("\"notify\"\nnotify = '{\"error\":\"{id}\",\"code\":{code}}'", Some(r#"{"error":"rate_limited","code":1008}"#)),
     ] {
         let bench = Bench::new();
         let stage = bench.stage(&format!("key = \"ip\"\nmessages = \"2/s\"\nbytes = \"8B/s\"\non_excess = {excess}"));
         assert!(stage.bars_takeover());
         let mut inspector = inspector(&stage, &client(1, "192.0.2.7", ""));
-        let mut begin = |opcode, length| inspector.begin(Side::Client, &head(opcode, length)).unwrap();
-        assert_eq!(begin(Opcode::Text, 8), Pace::Go);
-        assert_eq!(begin(Opcode::Continuation, 8), Pace::Go, "what has begun goes on, and is owed");
-        assert_eq!(begin(Opcode::Ping, 0), Pace::Go);
+        let mut begin = |opcode, length| match inspector.begin(Side::Client, &head(opcode, length)).unwrap() {
+            Pace::Go => "goes on".to_owned(),
+            Pace::Skip(why) => format!("{} {:?}", why.unwrap().rule.unwrap(), None::<&str>),
+            Pace::SkipAndTell(text, why) => format!("{} {:?}", why.unwrap().rule.unwrap(), Some(text)),
+            Pace::HoldUntil(_) => "waits".to_owned(),
+        };
+        assert_eq!(begin(Opcode::Text, 8), "goes on");
+        assert_eq!(begin(Opcode::Continuation, 8), "goes on", "what has begun goes on, and is owed");
+        assert_eq!(begin(Opcode::Ping, 0), "goes on");
         bench.pass(Duration::from_millis(1000));
-        assert_eq!(begin(Opcode::Text, 1), left_out, "of 16 bytes 8 are paid for");
+        assert_eq!(begin(Opcode::Text, 1), format!("bytes 8B/s {told:?}"), "of 16 bytes 8 are paid for");
         bench.pass(Duration::from_millis(125));
-        assert_eq!(begin(Opcode::Text, 1), Pace::Go);
-        assert_eq!(begin(Opcode::Text, 0), left_out, "the third message in a second");
+        assert_eq!(begin(Opcode::Text, 1), "goes on");
+        assert_eq!(begin(Opcode::Text, 0), format!("messages 2/s {told:?}"), "the third message in a second");
     }
 }
 

@@ -164,8 +164,8 @@ impl Excess {
         match (spent, self) {
             (Ok(()), _) => Ok(Pace::Go),
             (Err(refusal), Self::Refuse) => Err(refusal),
-            (Err(_), Self::Drop) => Ok(Pace::Skip),
-            (Err(_), Self::Notify(text)) => Ok(Pace::SkipAndTell(text.clone())),
+            (Err(refusal), Self::Drop) => Ok(Pace::Skip(Some(refusal))),
+            (Err(refusal), Self::Notify(text)) => Ok(Pace::SkipAndTell(text.clone(), Some(refusal))),
         }
     }
 }
