@@ -88,7 +88,7 @@ fn client(jti: u128) -> Client {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let mut client = Client {
         id: 1,
-        peer: Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH },
+        peer: Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None },
         route: "r".into(),
         host: "localhost".into(),
         port: None,
@@ -123,7 +123,8 @@ fn pipeline(folder: &std::path::Path, tables: &str, stages: &str) -> Pipeline {
 /// Nanoseconds for the verdict on one client.
 fn cost(pipeline: &Pipeline, address: fn(u64) -> IpAddr) -> f64 {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let mut peer = Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH };
+    let mut peer =
+        Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None };
     let mut findings = Findings::default();
     let mut seed: u64 = rand::random();
     let began = Instant::now();

@@ -139,7 +139,7 @@ fn client() -> Client {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     Client {
         id: 1,
-        peer: Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH },
+        peer: Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None },
         route: "r".into(),
         host: "localhost".into(),
         port: None,

@@ -228,7 +228,7 @@ fn client(number: u32) -> Client {
 
 fn peer(number: u32) -> Peer {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    Peer { address: socket, ip: address(number), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH }
+    Peer { address: socket, ip: address(number), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None }
 }
 
 /// An address for each number below 2^24, in no order.

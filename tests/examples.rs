@@ -6,8 +6,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use support::{Gateway, Socket, ask, backend, closed, command, connect, next_text, raw, request, with_token};
@@ -21,7 +23,7 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 14] = [
+const FEATURES: [&str; 15] = [
     "article",
     "listener",
     "route",
@@ -36,6 +38,7 @@ const FEATURES: [&str; 14] = [
     "hosts",
     "segments",
     "test",
+    "tls",
 ];
 
 fn package() -> &'static Path {
@@ -319,6 +322,37 @@ async fn upstream_relays_below_its_prefix_and_to_a_url() {
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat.v1");
     futures_util::SinkExt::send(&mut socket, Message::text("x".repeat(65 << 10))).await.unwrap();
     assert_eq!(closed(&mut socket).await.0, 1009);
+}
+
+/// What `wsgate connect` with these arguments says to this, within the folder of a gateway.
+fn says(gateway: &Gateway, path: &str, more: &[&str], text: &str) -> String {
+    let url = gateway.url("public", path).replace("ws://", "wss://");
+    let mut connecting = command(gateway.folder.path());
+    connecting.args(["connect", &url, "--quiet", "--ca", "trial-ca.pem"]).args(more).stdin(Stdio::piped());
+    let mut running = connecting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    running.stdin.take().unwrap().write_all(format!("{text}\n").as_bytes()).unwrap();
+    let done = running.wait_with_output().unwrap();
+    String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_ends_at_the_gateway_and_begins_again() {
+    let gateway = example("tls");
+    assert_eq!(says(&gateway, "/", &[], "hello"), "hello\n");
+    // Nobody is there; what is asked of it is TLS, as `tests/tls` has it with somebody.
+    assert!(says(&gateway, "/chat/x", &[], "hello").contains("502 Bad Gateway"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_cert_lets_in_whom_it_names_and_a_token_where_that_will_do() {
+    let gateway = example("client_cert");
+    let alice = ["--cert", "trial-client.pem", "--key", "trial-client.key"];
+    assert_eq!(says(&gateway, "/services/x", &alice, "hello"), "Authenticated!\nhello\n");
+    let refused = says(&gateway, "/services/x", &[], "hello");
+    assert!(refused.contains("403 Forbidden: certificate required (certificate_missing)"), "{refused}");
+    let token = minted(&gateway, "jwt.users", &[]);
+    assert_eq!(says(&gateway, "/either/x", &["--token", &token], "hello"), "Authenticated!\nhello\n");
+    assert_eq!(says(&gateway, "/either/x", &alice, "hello"), "Authenticated!\nhello\n");
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ fn every_faulty_file_is_told_what_its_pair_says() {
 
 #[test]
 fn a_file_with_a_table_of_every_kind_and_nothing_wrong_is_told_nothing() {
-    let document = Document::parse("whole.toml", include_str!("whole.toml"), folder());
+    let document = Document::parse("whole.toml", include_str!("whole.toml"), "tests");
     assert_eq!(report(&document), "");
 }
 
@@ -102,7 +102,7 @@ proptest! {
         let whole = include_str!("whole.toml");
         let (start, end) = (whole.floor_char_boundary(cut), whole.floor_char_boundary(cut + length));
         let text = format!("{}{put}{}", &whole[..start], &whole[end..]);
-        let document = Document::parse("whole.toml", text, folder());
+        let document = Document::parse("whole.toml", text, "tests");
         let (gateway, faults) = compile(&document);
         prop_assert_eq!(gateway.is_none(), faults.refuse());
         for fault in &faults {

@@ -61,6 +61,7 @@ fn stages_never_import_each_other() {
         "mod",
         "build",
         "cells",
+        "certificate",
         "client",
         "cookies",
         "fields",
@@ -78,6 +79,7 @@ fn stages_never_import_each_other() {
         "slots",
         "supposed",
         "template",
+        "tls",
         "traffic",
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/stage");

@@ -44,6 +44,8 @@ fn printed(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> S
 fn show(text: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("gateway.toml"), text).unwrap();
+    // The certificates that a table may name.
+    std::os::unix::fs::symlink(package().join("tests/keys"), folder.path().join("keys")).unwrap();
     printed(folder.path(), arguments, environment)
 }
 

@@ -12,6 +12,7 @@ mod schema;
 mod show;
 mod talk;
 mod token;
+mod trust;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};

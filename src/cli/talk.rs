@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::wire::stream;
 
 use super::connect::Input;
 use super::{Failure, say};
@@ -19,7 +20,7 @@ use super::{Failure, say};
 /// How long the server may take to answer our Close.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<stream::Socket>;
 
 /// Sends each line as a text and prints what comes, until either side has closed. What is sent never waits for what comes, nor the
 /// other way round: a server that answers everything could otherwise stop both.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::mask::{is_count, is_private, is_secret};
+use super::mask::{is_count, is_key_file, is_private, is_secret};
 use super::secret::MASK;
 
 /// The table as its type writes it. Its secrets are masked, also those that its type takes for plain values: by the names of their
@@ -21,20 +21,26 @@ pub(crate) fn expanded<T: Serialize>(table: &T) -> Result<Table, String> {
 
 /// Masks the secrets of a table that is to be shown.
 pub(super) fn hide(table: &mut Table) {
+    hide_within("", table);
+}
+
+/// The same, of the table that this key has.
+fn hide_within(within: &str, table: &mut Table) {
     for (key, value) in table {
-        let is_harmless = key == "key" && is_counted_by(value);
-        hide_value(value, is_secret(key) && !is_harmless);
+        let names_file = matches!(value, Value::String(text) if is_key_file(within, text));
+        let is_harmless = key == "key" && (is_counted_by(value) || names_file);
+        hide_value(key, value, is_secret(key) && !is_harmless);
     }
 }
 
-fn hide_value(value: &mut Value, is_hidden: bool) {
+fn hide_value(key: &str, value: &mut Value, is_hidden: bool) {
     match value {
-        Value::Array(list) => list.iter_mut().for_each(|value| hide_value(value, is_hidden)),
+        Value::Array(list) => list.iter_mut().for_each(|value| hide_value(key, value, is_hidden)),
         Value::Table(table) if is_hidden => {
             let is_named = |key: &str| matches!(key, "env" | "file");
-            table.iter_mut().for_each(|(key, value)| hide_value(value, !is_named(key)));
+            table.iter_mut().for_each(|(key, value)| hide_value(key, value, !is_named(key)));
         }
-        Value::Table(table) => hide(table),
+        Value::Table(table) => hide_within(key, table),
         Value::Boolean(_) => {}
         Value::String(text) if is_private(text) => *value = MASK.into(),
         _ if is_hidden => *value = MASK.into(),
@@ -68,6 +74,9 @@ mod tests {
             ("secret = { env = \"-----BEGIN PRIVATE KEY-----\" }", "secret = { env = \"********\" }"),
             ("key = [\"ip/24\", \"user\"]", "key = [\"ip/24\", \"user\"]"),
             ("key = [\"ip/24\", \"hunter2\"]", "key = [\"********\", \"********\"]"),
+            ("tls = { cert = \"a.pem\", key = \"a.key\" }", "tls = { cert = \"a.pem\", key = \"a.key\" }"),
+            ("certificates = [{ key = \"a.key\" }]", "certificates = [{ key = \"a.key\" }]"),
+            ("tls = { key = \"MIGH\\nMIGH\" }", "tls = { key = \"********\" }"),
             ("keep = 5", "keep = 5"),
         ] {
             let table: Table = written.parse().unwrap();

@@ -15,6 +15,9 @@ const NAMES: [&str; 6] = [SECRET, "key", "password", "token", "authorization", "
 /// A word longer than this is not one of those a limit counts by, misspelled.
 const LONGEST_WORD: usize = 12;
 
+/// No private key in base64 is shorter: one of Ed25519 has 64 characters.
+const SHORTEST_KEY: usize = 40;
+
 /// What a private key in PEM says of itself, wherever it stands (RFC 7468 §10 and §13).
 const PRIVATE: &str = "PRIVATE KEY-----";
 
@@ -57,7 +60,7 @@ fn keys<'a>(node: &'a Node, at: &mut Vec<&'a str>, spans: &mut Vec<Range<usize>>
     match &node.value {
         Value::Table(table) => {
             for (key, entry) in table {
-                let is_harmless = key == "key" && is_counted_by(at.first().copied(), &entry.node);
+                let is_harmless = key == "key" && (is_counted_by(at.first().copied(), &entry.node) || is_named(at, &entry.node));
                 if is_secret(key) && !is_harmless && (at.len() > 1 || entry.form() == Form::Assigned) {
                     values(&entry.node, spans);
                 } else {
@@ -85,6 +88,22 @@ pub(super) fn is_counted_by(kind: Option<&str>, node: &Node) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a `key` within a table of this name names the file of a private key, as beside a certificate; what is no path is hidden all
+/// the same.
+pub(super) fn is_key_file(within: &str, text: &str) -> bool {
+    matches!(within, "tls" | "certificates") && !is_private(text) && !is_bare_key(text)
+}
+
+/// Whether a text may be a private key without the lines around it: a sequence in DER begins with an `M` in base64.
+fn is_bare_key(text: &str) -> bool {
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=') || c.is_ascii_whitespace();
+    text.contains('\n') || (text.len() >= SHORTEST_KEY && text.trim_start().starts_with('M') && text.chars().all(is_base64))
+}
+
+fn is_named(at: &[&str], node: &Node) -> bool {
+    matches!(&node.value, Value::String(text) if is_key_file(at.last().unwrap_or(&""), text))
 }
 
 /// Whether this is what a limit counts by.
@@ -191,6 +210,13 @@ mod tests {
             ("[jwt.a]\nsecrets = [\"one\"]", "[jwt.a]\nsecrets = [\"***\"]"),
             ("[jwt.a]\nkey = '{\"d\":1}'", "[jwt.a]\nkey = '*\"*\"***'"),
             ("[jwt.a]\nkey = { kty = \"oct\", k = \"x\" }", "[jwt.a]\nkey = { kty = \"***\", k = \"*\" }"),
+            ("[listener.a]\ntls = { key = \"a.pem\" }", "[listener.a]\ntls = { key = \"a.pem\" }"),
+            ("[listener.a.tls]\ncertificates = [{ key = 'a' }]", "[listener.a.tls]\ncertificates = [{ key = 'a' }]"),
+            ("[listener.a.tls]\nkey = '''\nMIGH\n'''", "[listener.a.tls]\nkey = '''\n****\n'''"),
+            (
+                "[listener.a.tls]\nkey = 'MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f'",
+                "[listener.a.tls]\nkey = '****************************************************************'",
+            ),
             ("[jwt.a]\nkey = { file = \"a.pem\" }", "[jwt.a]\nkey = { file = \"a.pem\" }"),
             ("[jwt.a]\nkey = \"\"\"\nab\ncd\"\"\"", "[jwt.a]\nkey = \"\"\"\n**\n**\"\"\""),
             ("[jwt.a]\npem = '-PRIVATE KEY-----'", "[jwt.a]\npem = '*****************'"),

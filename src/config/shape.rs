@@ -320,13 +320,28 @@ mod tests {
 
     #[test]
     fn the_language_reference_s_example_is_read_without_a_fault() {
-        let kinds =
-            ["authenticated", "echo", "errors", "firewall", "headers", "health", "jwt", "message", "origin", "rate_limit", "revoked"];
+        let kinds = [
+            "authenticated",
+            "client_cert",
+            "echo",
+            "errors",
+            "firewall",
+            "headers",
+            "health",
+            "jwt",
+            "message",
+            "origin",
+            "rate_limit",
+            "revoked",
+        ];
         let document = Document::parse("gateway.toml", include_str!("../../tests/whole.toml"), "/etc/wsgate");
         let (config, faults) = Config::read(&document, &kinds);
         assert!(faults.is_empty(), "{}", super::super::render(&document, &faults, false));
         let config = config.unwrap();
-        assert_eq!(config.routes().map(|route| route.name.to_owned()).collect::<Vec<_>>(), ["chat", "echo", "health", "secure", "words"]);
+        assert_eq!(
+            config.routes().map(|route| route.name.to_owned()).collect::<Vec<_>>(),
+            ["chat", "echo", "far", "health", "secure", "words"]
+        );
         assert_eq!(config.path(Path::new("websocket_errors.log")), Path::new("/etc/wsgate/websocket_errors.log"));
     }
 }

@@ -22,6 +22,9 @@ pub trait World {
 
     /// The addresses of a host, each with this port.
     fn addresses(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>>;
+
+    /// The certificates of the authorities that are trusted here to say who servers are, in DER; those that can be read.
+    fn authorities(&self) -> Option<Vec<Vec<u8>>>;
 }
 
 /// What stands at a path, links followed.
@@ -62,6 +65,10 @@ impl World for Machine {
 
     fn addresses(&self, host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         Some((host, port).to_socket_addrs().map(|found| usable(found.collect())))
+    }
+
+    fn authorities(&self) -> Option<Vec<Vec<u8>>> {
+        Some(rustls_native_certs::load_native_certs().certs.iter().map(|certificate| certificate.to_vec()).collect())
     }
 }
 
@@ -105,6 +112,10 @@ impl World for Offline {
     fn addresses(&self, _: &str, _: u16) -> Option<io::Result<Vec<SocketAddr>>> {
         None
     }
+
+    fn authorities(&self) -> Option<Vec<Vec<u8>>> {
+        None
+    }
 }
 
 /// Variables and nothing else, for tests.
@@ -126,6 +137,10 @@ impl<F: Fn(&str) -> Result<String, VarError>> World for Variables<F> {
     }
 
     fn addresses(&self, _: &str, _: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        None
+    }
+
+    fn authorities(&self) -> Option<Vec<Vec<u8>>> {
         None
     }
 }

@@ -19,6 +19,7 @@ use crate::stage::{Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::head::{Reader, Unread};
+use crate::wire::stream::Socket;
 use crate::wire::{answers, handshake};
 
 use super::door::Door;
@@ -32,7 +33,8 @@ use super::worker::{Accepted, Load, Worker};
 /// handshake has been dropped.
 pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load) {
     let Accepted { socket, peer, listener, gateway } = accepted;
-    let Ok(socket) = socket.settle() else { return };
+    let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
+    let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
     let mut visit = Visit {
         way: Way::of(&peer),
         worker,
@@ -41,7 +43,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         peer,
         id: rand::random(),
         began: Instant::now(),
-        door: Door::Unread(socket),
+        door,
         asked: None,
         route: None,
         client: None,
@@ -65,6 +67,7 @@ impl Visit {
         let early = self.read_proxy_header().await?;
         let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
         let mut unwelcome = if is_behind_proxy { None } else { admission::greet(&self.listener, &self.peer, &mut self.findings)? };
+        let early = self.begin_tls(early).await?;
         let parts = self.read_request(early).await?;
         if is_behind_proxy {
             self.believe(&parts.headers)?;
@@ -107,7 +110,7 @@ impl Visit {
 
     /// The head, of which `early` is read already, is read, bounded and under its deadline, checked raw, and parsed.
     async fn read_request(&mut self, early: Vec<u8>) -> Result<Parts, Stop> {
-        let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
+        let Some(socket) = self.door.unread() else { return Err(Stop::Gone) };
         let mut reader = Reader::begin_with(self.listener.head, early);
         let within = self.listener.handshake_timeout.saturating_sub(self.began.elapsed());
         let read = tokio::select! {
@@ -128,7 +131,7 @@ impl Visit {
             Err(_) if reader.is_empty() => return Err(Stop::Gone),
             Err(_) => return Err(refused(Refusal::new(HANDSHAKE_TIMEOUT))),
         };
-        let Door::Unread(socket) = std::mem::replace(&mut self.door, Door::Gone) else { return Err(Stop::Gone) };
+        let Some(socket) = self.door.take_unread() else { return Err(Stop::Gone) };
         let (parts, exchange) = handshake::receive(socket, head).map_err(|_| Stop::Gone)?;
         self.door = Door::Asked(Box::new(exchange));
         Ok(parts)

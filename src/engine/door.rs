@@ -27,6 +27,8 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A client on its way in.
 pub(super) enum Door<C: Stream> {
+    /// It has to begin with TLS, and has not ended its handshake: there is nothing to tell it anything over.
+    Sealed(C),
     /// Its request is not read.
     Unread(C),
     /// Its request waits for an answer.
@@ -53,6 +55,22 @@ impl<C: Stream> Door<C> {
         Ok(())
     }
 
+    /// The connection, of which no request is read.
+    pub(super) fn unread(&mut self) -> Option<&mut C> {
+        match self {
+            Self::Sealed(io) | Self::Unread(io) => Some(io),
+            _ => None,
+        }
+    }
+
+    /// Takes the connection out, of which no request is read.
+    pub(super) fn take_unread(&mut self) -> Option<C> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Sealed(io) | Self::Unread(io) => Some(io),
+            _ => None,
+        }
+    }
+
     /// The client's leg, once the door is open.
     pub(super) fn leg(&mut self) -> Option<&mut Leg<C>> {
         match self {
@@ -74,13 +92,15 @@ impl<C: Stream> Door<C> {
         match self {
             Self::Unread(_) | Self::Asked(_) => refusal.outcome.status.map_or(Told::Nothing, Told::Status),
             Self::Open(_) => refusal.close_code().map_or(Told::Nothing, Told::Code),
-            Self::Gone => Told::Nothing,
+            Self::Sealed(_) | Self::Gone => Told::Nothing,
         }
     }
 
-    /// Answers over HTTP, as bytes where its request was never parsed, and shows the client out.
+    /// Answers over HTTP, as bytes where its request was never parsed, and shows the client out; without a word where TLS has not come
+    /// about, but so that an alert gets there.
     pub(super) async fn answer(self, raw: impl FnOnce() -> Vec<u8>, response: impl FnOnce() -> Response<Bytes>, within: Duration) {
         let answered = match self {
+            Self::Sealed(io) => Ok(Ok(io)),
             Self::Unread(mut io) => timeout(within, io.write_all(&raw())).await.map(|written| written.map(|()| io)),
             Self::Asked(exchange) => timeout(within, exchange.answer(response())).await.map(|answered| answered.map(|(io, _)| io)),
             Self::Open(_) | Self::Gone => return,

@@ -9,7 +9,7 @@ use crate::gateway::Gateway;
 use crate::gateway::route::Route;
 use crate::stage::pipeline::Findings;
 use crate::stage::refusal::{
-    DRAINING, IP_DENIED, KICKED, Outcome, REBALANCE, REVOKED, ROUTE_CHANGED, ROUTE_REMOVED, TOKEN_EXPIRED, Verdict,
+    CERTIFICATE_EXPIRED, DRAINING, IP_DENIED, KICKED, Outcome, REBALANCE, REVOKED, ROUTE_CHANGED, ROUTE_REMOVED, TOKEN_EXPIRED, Verdict,
 };
 use crate::stage::{Client, Refusal};
 
@@ -38,7 +38,7 @@ pub(super) enum Haste {
 }
 
 /// Outcomes that do not wait their turn: a client is turned away for what it is, not for what was edited.
-const AT_ONCE: [Outcome; 4] = [IP_DENIED, REVOKED, KICKED, TOKEN_EXPIRED];
+const AT_ONCE: [Outcome; 5] = [IP_DENIED, REVOKED, KICKED, TOKEN_EXPIRED, CERTIFICATE_EXPIRED];
 
 /// Judges one connection by this snapshot. Changes nothing; what stages in report mode would have refused is for the log.
 pub(super) fn judge(record: &Record, gateway: &Gateway, now: SystemTime, findings: &mut Findings) -> Judged {

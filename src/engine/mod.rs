@@ -5,6 +5,7 @@ mod ages;
 mod connection;
 pub mod control;
 mod door;
+mod expiry;
 mod judge;
 pub mod keeper;
 mod live;
@@ -18,6 +19,7 @@ mod registry;
 mod reload;
 mod roster;
 mod scrape;
+mod seal;
 mod sockets;
 mod source;
 mod standing;
@@ -96,7 +98,7 @@ pub struct Engine {
     team: Arc<accept::Team>,
     sockets: Sockets,
     scraper: Arc<Scraper>,
-    /// What runs beside the acceptors and the workers' connections: the tidying up, and the closing in turn.
+    /// What runs beside the acceptors and the workers' connections: the tidying up, the word on certificates, and the closing in turn.
     chores: JoinSet<()>,
     stop: tokio::sync::watch::Sender<bool>,
     is_drained: bool,
@@ -129,6 +131,7 @@ impl Engine {
         sockets.listen(bound, &scraper, &team);
         let mut chores = JoinSet::new();
         chores.spawn(tidy::tidy(shared.clone()));
+        chores.spawn(expiry::tell(shared.clone()));
         let closing = shared.clone();
         chores.spawn(async move { closing.pacer.run(&closing).await });
         Ok(Self { shared, workers, team, sockets, scraper, chores, stop, is_drained: false })
@@ -251,7 +254,7 @@ mod tests {
 
     fn client() -> Arc<Client> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let peer = Peer { address, ip: address.ip(), local: address, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH };
+        let peer = Peer { address, ip: address.ip(), local: address, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None };
         Arc::new(Client {
             id: 0,
             peer,

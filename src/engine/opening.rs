@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::net::TcpStream;
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::upstream::{Facts, News, Opened, REST, Refused, Upstream};
@@ -20,6 +19,7 @@ use crate::wire::extensions::Deflate;
 use crate::wire::leg::Leg;
 use crate::wire::relay::Relay;
 use crate::wire::session::{Session, Settings};
+use crate::wire::stream::Socket;
 use crate::wire::terminal::Terminal;
 
 use super::judge::Judged;
@@ -32,7 +32,7 @@ use super::way::Way;
 use super::worker::Worker;
 
 /// A backend, or nobody, for a route that answers itself.
-pub(super) type Backend = Option<(Leg<TcpStream>, Agreed)>;
+pub(super) type Backend = Option<(Leg<Socket>, Agreed)>;
 
 /// What the backend's 101 brings to the client's.
 #[derive(Default)]
@@ -44,7 +44,7 @@ pub(super) struct Agreed {
 
 impl Visit {
     /// The client may come in: a backend is asked in its place.
-    pub(super) async fn open_upstream(&mut self, upstream: &Upstream, route: &Route) -> Result<(Leg<TcpStream>, Agreed), Stop> {
+    pub(super) async fn open_upstream(&mut self, upstream: &Upstream, route: &Route) -> Result<(Leg<Socket>, Agreed), Stop> {
         let way_header = self.way_header();
         let (Some(terms), Some(client)) = (&self.terms, &mut self.client) else { return Err(Stop::Gone) };
         let extra: Vec<_> = claims(client, route).into_iter().chain(way_header).collect();

@@ -40,6 +40,7 @@ impl Policy {
     /// # Errors
     /// The refusal that ends it.
     pub(super) fn review(&self, client: &Client, now: SystemTime, findings: &mut Findings) -> Verdict {
+        self.listener.review(client, now)?;
         self.listener.pipeline.review(client, now, findings)?;
         self.route.pipeline.review(client, now, findings)
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::gateway::Gateway;
+use crate::gateway::tls;
 use crate::observe::Observer;
-use crate::observe::metrics::{Condition, Format, Names, Server, Slots, State};
+use crate::observe::metrics::{Certificate, Condition, Format, Names, Server, Slots, State};
 use crate::stage::slots::Slots as Places;
 
 use super::Shared;
@@ -46,7 +47,9 @@ impl Scraper {
     pub(super) fn page(&self, format: Format) -> Result<String, fmt::Error> {
         let load = self.workers.iter().map(|worker| worker.load()).sum();
         let gateway = self.shared.gateway.load();
-        self.observer().metrics().page(State { load, slots: slots(&gateway), servers: servers(&gateway) }, format)
+        self.observer()
+            .metrics()
+            .page(State { load, slots: slots(&gateway), servers: servers(&gateway), certificates: certificates(&gateway) }, format)
     }
 }
 
@@ -74,6 +77,15 @@ fn servers(gateway: &Gateway) -> Vec<Server> {
         },
     })
     .collect()
+}
+
+fn certificates(gateway: &Gateway) -> Vec<Certificate> {
+    let certificate = |(listener, shown): (&Arc<str>, &tls::Shown)| Certificate {
+        listener: listener.clone(),
+        name: shown.name.clone(),
+        not_after: shown.not_after,
+    };
+    tls::shown(gateway).map(certificate).collect()
 }
 
 /// The names that labels may have while this gateway is in force.

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
-use tokio::net::TcpStream;
 
 use crate::gateway::Gateway;
 use crate::gateway::listener::Listener;
@@ -16,6 +15,7 @@ use crate::stage::pipeline::Findings;
 use crate::stage::{Client, Peer, Refusal};
 use crate::wire::deflate::Codec;
 use crate::wire::extensions::Deflate;
+use crate::wire::stream::Socket;
 use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
@@ -55,7 +55,7 @@ pub(super) struct Visit {
     pub(super) way: Way,
     pub(super) id: u64,
     pub(super) began: Instant,
-    pub(super) door: Door<TcpStream>,
+    pub(super) door: Door<Socket>,
     /// What it asks for, once its head is read.
     pub(super) asked: Option<Target>,
     pub(super) route: Option<Arc<Route>>,

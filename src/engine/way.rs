@@ -41,7 +41,7 @@ impl Visit {
         if !self.listener.proxy_protocol.as_ref().is_some_and(|balancers| balancers.contain(self.peer.ip)) {
             return Ok(Vec::new());
         }
-        let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
+        let Some(socket) = self.door.unread() else { return Err(Stop::Gone) };
         let mut reader = Reader::default();
         let read = tokio::select! {
             read = timeout(PROXY_HEADER_TIMEOUT.min(self.listener.handshake_timeout), reader.read(socket)) => read,
@@ -77,7 +77,8 @@ impl Visit {
         }
         self.peer.ip = said.ip;
         self.way.hops = said.hops;
-        self.way.secure = said.secure;
+        // Of whoever says nothing of it, what is known is its own connection to us.
+        self.way.secure = said.secure.unwrap_or(self.way.secure);
         Ok(())
     }
 

@@ -197,9 +197,11 @@ impl Compiler<'_> {
 
     fn listener(&mut self, name: &str, shape: &ListenerTable, at: &KeyPath) -> Listener {
         let (trusted_proxies, proxy_protocol) = self.proxies(shape, at);
+        let addresses = self.addresses(at, &shape.address);
+        let tls = shape.tls.as_ref().and_then(|tls| self.termination(name, tls, &addresses, at));
         Listener {
             name: name.into(),
-            addresses: self.addresses(at, &shape.address),
+            addresses,
             pipeline: Pipeline::new(self.parts.entries(&at.key("pipeline"), &shape.pipeline, &[])),
             slots: self.cells.cell("listener", name, || Slots::new(None)),
             max_connections: count(shape.max_connections),
@@ -207,6 +209,7 @@ impl Compiler<'_> {
             head: Limits::new(usize::try_from(shape.max_head.get()).unwrap_or(usize::MAX), shape.max_headers.get() as usize),
             trusted_proxies,
             proxy_protocol,
+            tls,
         }
     }
 

@@ -22,6 +22,7 @@ impl Compiler<'_> {
             if let Some(stage) = &test.connect.stage {
                 self.known_stage(&connect.key("stage"), stage);
             }
+            self.parts.files.extend(test.connect.certificate.as_ref().map(|file| config.folder.join(file)));
             if let Some(outcome) = &test.expect.outcome {
                 self.known_outcome(expect.key("outcome"), outcome);
             }

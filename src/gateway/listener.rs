@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::stage::Pipeline;
+use crate::stage::refusal::Verdict;
 use crate::stage::slots::Slots;
+use crate::stage::{Client, Pipeline};
 use crate::wire::head::Limits;
 
 use super::proxies::{Networks, TrustedProxies};
+use super::tls::Termination;
 
 /// One listener.
 pub struct Listener {
@@ -30,6 +32,8 @@ pub struct Listener {
     pub trusted_proxies: Option<TrustedProxies>,
     /// Who has to begin with a PROXY header.
     pub proxy_protocol: Option<Networks>,
+    /// How it ends TLS, where that is what it speaks.
+    pub tls: Option<Arc<Termination>>,
 }
 
 /// The slots are those of its name, whatever the file says.
@@ -42,7 +46,7 @@ impl PartialEq for Listener {
 impl Listener {
     /// Whether it is equal to another but for its pipeline.
     pub(super) fn has_settings_of(&self, other: &Self) -> bool {
-        let Self { name, addresses, pipeline: _, slots: _, max_connections, handshake_timeout, head, trusted_proxies, proxy_protocol } =
+        let Self { name, addresses, pipeline: _, slots: _, max_connections, handshake_timeout, head, trusted_proxies, proxy_protocol, tls } =
             self;
         *name == other.name
             && *addresses == other.addresses
@@ -51,6 +55,15 @@ impl Listener {
             && *head == other.head
             && *trusted_proxies == other.trusted_proxies
             && *proxy_protocol == other.proxy_protocol
+            && *tls == other.tls
+    }
+
+    /// Judges a live connection again by what is asked of it before its request: a certificate, where the listener asks for one.
+    ///
+    /// # Errors
+    /// The refusal that ends it.
+    pub fn review(&self, client: &Client, now: SystemTime) -> Verdict {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.review(client, now))
     }
 
     /// The proxies that are believed, where one of them is at this address: the request it sends says for whom it speaks.

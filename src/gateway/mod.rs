@@ -25,6 +25,7 @@ mod route_change;
 mod routes;
 mod schema;
 pub mod table;
+pub mod tls;
 pub mod trial;
 mod trust;
 mod upstream;

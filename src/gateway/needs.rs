@@ -33,6 +33,7 @@ impl Compiler<'_> {
             self.check_segments(&way, &own, segments);
             self.check_backend(&way, shape);
             self.check_first_messages(&way, shape);
+            self.check_certificates(&way, listener);
         }
     }
 
@@ -124,6 +125,27 @@ impl Compiler<'_> {
             } else if is_health {
                 let message = format!("{} reads first messages, and a probe of route.{} sends none", step.name, shape.name);
                 self.fault(Fault::warning(at, message).also(shape.at("endpoint"), shape.endpoint.to_string()));
+            }
+        }
+    }
+
+    /// A stage that goes by certificates stands where clients are asked for them; in a list, others may know whoever has none.
+    fn check_certificates(&mut self, way: &[(&Entry, &KeyPath)], listener: &Listener) {
+        let table = self.parts.config.listeners.get(&*listener.name).and_then(|table| table.tls.as_ref());
+        if table.is_some_and(|tls| tls.client_ca.is_some()) {
+            return;
+        }
+        for (entry, _) in way {
+            let needs: Vec<_> = self.needs(entry).into_iter().filter(|(_, need)| matches!(need, Need::Certificate(_))).collect();
+            if needs.len() < steps(entry).len() {
+                continue;
+            }
+            for (step, need) in needs {
+                let Need::Certificate(at) = need else { continue };
+                let message =
+                    format!("{} lets nobody in that comes by listener.{}, which asks for no certificates", step.name, listener.name);
+                let fault = Fault::warning(at, message).hint("give the listener `tls = { client_ca = \"ca.pem\" }`");
+                self.fault(fault.also(KeyPath::table("listener", &listener.name), format!("listener.{}", listener.name)));
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::stage::pipeline::{Entry, Pipeline, Step};
 
 use super::catalog::Catalog;
 use super::kept::{Before, Kept};
-use super::upstream;
+use super::{tls, upstream};
 
 /// Makes the parts a file refers to, each once, and remembers what was referred to.
 pub(super) struct Parts<'a> {
@@ -132,7 +132,11 @@ impl<'a> Parts<'a> {
 
     fn make_upstream(&mut self, reference: EndpointRef, at: &KeyPath, table: &UpstreamTable) {
         let states = self.cells.cell("upstream", &reference.to_string(), Default::default);
-        let settings = upstream::settings(table, at).map_err(|fault| self.faults.push(fault)).ok();
+        let mut build = Build::new(at.clone(), &self.config.folder, self.cells).in_world(self.world);
+        let tls = tls::connector(table, at, &mut build, self.world);
+        self.files.extend(build.files);
+        self.faults.extend(build.warnings);
+        let settings = tls.and_then(|tls| Ok(upstream::settings(table, at, tls)?)).map_err(|faults| self.faults.extend(faults)).ok();
         let made = settings.map(|settings| self.before.upstream(&mut self.kept, &reference, Upstream::new(settings, states)));
         self.endpoints.insert(reference, made);
     }

@@ -54,8 +54,8 @@ pub struct Said {
     pub ip: IpAddr,
     /// The proxies it came through, the nearest last; nobody where the client speaks for itself.
     pub hops: Vec<IpAddr>,
-    /// Whether the client came over TLS.
-    pub secure: bool,
+    /// Whether the client came over TLS; none where nothing is said of it.
+    pub secure: Option<bool>,
 }
 
 impl TrustedProxies {
@@ -100,7 +100,7 @@ impl TrustedProxies {
         }
         way.reverse();
         let scheme = || only(headers, &X_FORWARDED_PROTO).and_then(|scheme| is_secure(str::from_utf8(scheme).ok()?));
-        Ok(Said { ip, hops: way, secure: secure.or_else(scheme).unwrap_or(false) })
+        Ok(Said { ip, hops: way, secure: secure.or_else(scheme) })
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
         let proxies = TrustedProxies::new(networks(&["10.0.0.0/8", "2001:db8::/32"]), HeaderName::from_static(header));
         let Said { ip, hops, secure } = proxies.resolve(self::ip("10.0.0.1"), &headers).map_err(|refusal| refusal.rule.unwrap())?;
         let way: Vec<String> = [ip].iter().chain(&hops).map(ToString::to_string).collect();
-        Ok(format!("{}{}", way.join(" "), if secure { " https" } else { "" }))
+        Ok(format!("{}{}", way.join(" "), if secure == Some(true) { " https" } else { "" }))
     }
 
     #[test]

@@ -8,11 +8,12 @@ use crate::config::fault::{Fault, KeyPath};
 use crate::config::table::{Balance, HostHeader, Prefix, SendProxy, UpstreamTable};
 use crate::endpoint::upstream::{self, Server, Settings};
 use crate::wire::proxy_protocol::Version;
+use crate::wire::tls::connect::Connector;
 
 use super::path::normalise;
 
-/// The settings its table, at `at`, asks for.
-pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, Fault> {
+/// The settings its table, at `at`, asks for; servers with TLS are spoken to with this.
+pub(super) fn settings(table: &UpstreamTable, at: &KeyPath, tls: Option<Connector>) -> Result<Settings, Fault> {
     let mut servers = Vec::new();
     for (index, server) in table.servers.iter().enumerate() {
         let parsed = server.url.to_string().parse::<Server>();
@@ -46,6 +47,7 @@ pub(super) fn settings(table: &UpstreamTable, at: &KeyPath) -> Result<Settings, 
             SendProxy::V1 => Some(Version::V1),
             SendProxy::V2 => Some(Version::V2),
         },
+        tls,
     })
 }
 

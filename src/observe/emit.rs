@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::field::{DisplayValue, display};
 
 use super::event::{Attempt, Event, Told, user};
+use crate::config::units::Moment;
 use crate::stage::refusal::Level;
 use crate::stage::{Client, Ending, Peer, Refusal, Side};
 
@@ -68,6 +69,9 @@ impl Event<'_> {
             Self::UpstreamBack { server } => line!(GATEWAY, INFO, "upstream_back", server),
             Self::AcceptPaused { listener, error } => line!(GATEWAY, ERROR, "accept_paused", listener, error = %error),
             Self::AcceptResumed { listener } => line!(GATEWAY, INFO, "accept_resumed", listener),
+            Self::CertificateEnds { listener, certificate, at } => {
+                line!(GATEWAY, WARN, "certificate_ends", listener, certificate, at = %Moment::at(at));
+            }
             Self::Stopping { delay } => line!(GATEWAY, INFO, "stopping", delay = seconds(delay)),
             Self::Draining { connections, over } => line!(GATEWAY, INFO, "draining", connections, over = seconds(over)),
             Self::Drained { closed, cut, duration } => line!(GATEWAY, INFO, "drained", closed, cut, duration = seconds(duration)),
@@ -114,6 +118,7 @@ fn listed(names: &[String]) -> Option<DisplayValue<String>> {
 
 fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, handshake: Duration) {
     let (port, peer) = other_end(&client.peer);
+    let tls = client.peer.tls.as_deref();
     line!(
         ACCESS,
         INFO,
@@ -127,6 +132,10 @@ fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, hand
         host = &*client.host,
         path = &*client.path,
         user = user(client),
+        tls = tls.map(|tls| tls.version),
+        cipher = tls.map(|tls| tls.cipher),
+        sni = tls.and_then(|tls| tls.server_name.as_deref()),
+        resumed = tls.map(|tls| tls.is_resumed),
         subprotocol,
         upstream,
         handshake = seconds(handshake)

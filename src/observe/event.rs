@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::stage::{Client, Ending, Outcome, Peer, Refusal};
 
@@ -133,6 +133,15 @@ pub enum Event<'a> {
     AcceptResumed {
         /// The listener's name.
         listener: &'a str,
+    },
+    /// A certificate that clients are shown ends soon, or has ended: nothing has renewed it.
+    CertificateEnds {
+        /// The listener's name.
+        listener: &'a str,
+        /// The first name it is for; where it has none, its subject.
+        certificate: &'a str,
+        /// Its last moment.
+        at: SystemTime,
     },
     /// A stop was asked for: the gateway is not ready from now on, as health endpoints tell it, and still takes connections.
     Stopping {

@@ -24,6 +24,8 @@ pub enum Need {
     Origins(KeyPath),
     /// It hands something on to a backend: a route whose endpoint is the gateway's own is a warning.
     Backend(KeyPath),
+    /// It goes by certificates of clients: where a listener asks for none, it lets nobody in, which is a warning.
+    Certificate(KeyPath),
     /// It may ask for a first message, which comes after the 101: an endpoint that has something to say with the 101, or sends none,
     /// is a warning.
     FirstMessage(KeyPath),

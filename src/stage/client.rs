@@ -7,7 +7,9 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use super::certificate::Certificate;
 use super::holdings::Holdings;
+use super::tls::Tls;
 use super::traffic::{Message, Side};
 
 /// What is known of a connection before its request is read.
@@ -23,6 +25,8 @@ pub struct Peer {
     pub listener: Arc<str>,
     /// When it was accepted.
     pub accepted: SystemTime,
+    /// How it speaks TLS; none where it does not, and before its handshake is done.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// One connection as stages see it. It outlives the handshake, so it holds copies of what is needed and nothing of the request's buffers.
@@ -91,6 +95,11 @@ impl Client {
         all.retain(|other| other.by != identity.by);
         all.push(identity);
         self.identities = all.into();
+    }
+
+    /// The client's own certificate, which its listener has verified.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.peer.tls.as_ref()?.certificate.as_deref()
     }
 
     /// What this stage has proven, by its name in the file.

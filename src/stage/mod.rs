@@ -4,7 +4,9 @@
 
 pub mod build;
 pub mod cells;
+pub mod certificate;
 pub mod client;
+pub mod client_cert;
 pub mod cookies;
 pub mod errors;
 pub mod fields;
@@ -29,6 +31,7 @@ pub mod sample;
 pub mod slots;
 pub mod supposed;
 pub mod template;
+pub mod tls;
 pub mod traffic;
 
 use std::future::Future;
@@ -156,6 +159,7 @@ pub trait Configure: Stage + Sized {
 
 /// Every stage that is built in. To add one: write its file, its `mod` line above, and its entry here.
 pub const STAGES: &[StageKind] = &[
+    StageKind::of::<client_cert::ClientCert>(),
     StageKind::of::<errors::Errors>(),
     StageKind::of::<firewall::Firewall>(),
     StageKind::of::<headers::Headers>(),

@@ -86,6 +86,7 @@ macro_rules! outcomes {
 outcomes! {
     BAD_HANDSHAKE = "bad_handshake", Some(400), None, 1001, Warn, "bad handshake", "the request is not a well-formed HTTP/1.1 WebSocket handshake";
     BAD_PROXY_HEADER = "bad_proxy_header", None, None, 1001, Warn, "bad PROXY header", "a peer that `proxy_protocol` names did not begin with a PROXY header, or with a malformed one; it is told nothing";
+    TLS_FAILED = "tls_failed", None, None, 1001, Warn, "TLS failed", "the client and the listener have not agreed on TLS; the rule says why, and the client is told by an alert at most";
     HANDSHAKE_TIMEOUT = "handshake_timeout", Some(408), None, 1001, Warn, "handshake timed out", "the request head did not arrive within `handshake_timeout`";
     UPGRADE_REQUIRED = "upgrade_required", Some(426), None, 1001, Warn, "this address speaks WebSocket", "an ordinary HTTP request reached a WebSocket route";
     METHOD_NOT_ALLOWED = "method_not_allowed", Some(405), None, 1001, Warn, "only GET and HEAD are answered here", "a probe of a health endpoint came with another method than GET or HEAD";
@@ -96,6 +97,9 @@ outcomes! {
     TOKEN_MISSING = "token_missing", Some(401), Some(3000), 1001, Warn, "Authentication required", "no credential stood in any of the configured sources";
     TOKEN_INVALID = "token_invalid", Some(401), Some(3000), 1001, Warn, "Invalid token", "the token is malformed, wrongly signed, or a claim does not hold";
     TOKEN_EXPIRED = "token_expired", Some(401), Some(3000), 1001, Warn, "Token Expired", "the token has expired, at the handshake or under the live connection";
+    CERTIFICATE_MISSING = "certificate_missing", Some(403), Some(3003), 1001, Warn, "certificate required", "the client has shown no certificate of its own";
+    CERTIFICATE_DENIED = "certificate_denied", Some(403), Some(3003), 1001, Warn, "certificate not allowed", "the client's certificate is not among those that are let in, or is trusted no more";
+    CERTIFICATE_EXPIRED = "certificate_expired", Some(403), Some(3003), 1001, Warn, "certificate expired", "the client's certificate has expired, at the handshake or under the live connection";
     AUTH_TIMEOUT = "auth_timeout", None, Some(3008), 1001, Warn, "Authentication timed out", "the first message with the credential did not arrive in time";
     AUTH_UNAVAILABLE = "auth_unavailable", Some(503), Some(1013), 1001, Error, "authentication unavailable", "a key set or an authentication service cannot be reached";
     SCOPE_INSUFFICIENT = "scope_insufficient", Some(403), Some(3003), 1001, Warn, "insufficient scope", "the identity is known but lacks a right the route asks for";
@@ -157,6 +161,8 @@ pub struct Refusal {
     pub rule: Option<Box<str>>,
     /// Where that rule stands in the stage's table.
     pub clause: Option<Clause>,
+    /// Whether no credential was shown: of a list of authentications, the next is asked then. `token_missing` says so by itself.
+    pub is_missing: bool,
     /// A would-be refusal of a rule in `mode = "report"`: logged and counted, not enforced.
     pub report: bool,
     /// How the client is told; `errors` stages change it.
@@ -209,6 +215,7 @@ impl Refusal {
             stage: None,
             rule: None,
             clause: None,
+            is_missing: outcome.id == TOKEN_MISSING.id,
             report: false,
             telling: Telling::default(),
         }
@@ -218,6 +225,13 @@ impl Refusal {
     #[must_use]
     pub fn rule(mut self, rule: impl Into<Box<str>>) -> Self {
         self.rule = Some(rule.into());
+        self
+    }
+
+    /// Says that the client has shown no credential.
+    #[must_use]
+    pub fn missing(mut self) -> Self {
+        self.is_missing = true;
         self
     }
 

@@ -12,7 +12,14 @@ use super::{Client, Peer};
 pub fn peer(ip: &str) -> Peer {
     let ip: IpAddr = ip.parse().expect("a test knows how an address is written");
     let local = SocketAddr::from(([127, 0, 0, 1], 8765));
-    Peer { address: SocketAddr::new(ip, 50_000), ip: ip.to_canonical(), local, listener: "public".into(), accepted: SystemTime::now() }
+    Peer {
+        address: SocketAddr::new(ip, 50_000),
+        ip: ip.to_canonical(),
+        local,
+        listener: "public".into(),
+        accepted: SystemTime::now(),
+        tls: None,
+    }
 }
 
 /// A client at 192.0.2.7 that asks route `chat` for `/chat` of `localhost`, with these headers.

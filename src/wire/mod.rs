@@ -1,6 +1,6 @@
 //! Bytes: WebSocket over a stream. Knows no config.
 //!
-//! Before the 101: [`proxy_protocol`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads,
+//! Before the 101: [`proxy_protocol`], [`tls`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads,
 //! [`deflate`] inflates, [`relay`] and [`terminal`] move, [`session`] is what both are to the engine.
 
 pub mod answers;
@@ -36,5 +36,6 @@ pub mod stream;
 mod strict;
 pub mod terminal;
 pub mod tick;
+pub mod tls;
 pub mod upgrade;
 pub mod violation;

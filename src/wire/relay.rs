@@ -198,11 +198,9 @@ impl<C: Stream, U: Stream> Relay<C, U> {
         }
     }
 
-    /// Sends what inspectors want sent, each side's between two messages of the other; says whether anything was.
+    /// Sends what inspectors want sent, each side's between two messages of the other, and to whom a Close has not been; says whether
+    /// anything was.
     fn empty_outbox(&mut self, cx: &mut Context<'_>, now: Tick) -> bool {
-        if self.closing.is_some() {
-            return false;
-        }
         let Self { client, upstream, terms, .. } = self;
         let has_moved = empty(&mut terms.outbox, Side::Client, client, &upstream.cursor, cx, now);
         empty(&mut terms.outbox, Side::Upstream, upstream, &client.cursor, cx, now) || has_moved
@@ -331,11 +329,12 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::stream::Socket;
     use super::*;
 
     #[test]
     fn an_idle_relay_takes_half_a_kilobyte() {
-        let size = size_of::<Relay<tokio::net::TcpStream, tokio::net::TcpStream>>();
+        let size = size_of::<Relay<Socket, Socket>>();
         assert!(size <= 512, "{size} bytes");
     }
 }

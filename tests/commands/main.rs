@@ -69,7 +69,7 @@ const ROWS: &[(&[&str], i32, &str)] = &[
     (&["token", "--stage", "firewall.local", "--sub", "a", "--config", "secret.toml"], 1, "firewall.local is no jwt stage"),
     (&["token", "--stage", "jwt.users", "--sub", "a", "--claim", "b", "--config", "secret.toml"], 2, "write it as NAME=VALUE"),
     (&["connect", "127.0.0.1:80"], 2, "write ws://127.0.0.1:80"),
-    (&["connect", "wss://example.com/"], 2, "TLS is not spoken"),
+    (&["connect", "https://example.com/"], 2, "write wss://example.com/"),
     (&["connect", "ws://127.0.0.1:1/"], 1, "cannot connect to ws://127.0.0.1:1/: Connection refused"),
     (&["connect", "ws://127.0.0.1:1/", "--header", "broken"], 2, "write it as \"NAME: VALUE\""),
     (&["connect", "ws://127.0.0.1:1/", "--token", "-"], 1, "there is no token in the input"),

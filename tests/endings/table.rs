@@ -13,6 +13,8 @@ const TESTS: &[&str] = &[
     include_str!("../rate_limit/connections.rs"),
     include_str!("../rate_limit/replacing.rs"),
     include_str!("../reload/edits.rs"),
+    include_str!("../tls/clients.rs"),
+    include_str!("../tls/reloads.rs"),
     include_str!("broken.rs"),
     include_str!("closes.rs"),
     include_str!("lost.rs"),

@@ -190,6 +190,18 @@ fn a_message_that_must_not_pass_ends_the_connection_and_no_byte_of_it_passes() {
 }
 
 #[test]
+fn what_a_message_is_answered_with_is_not_lost_to_the_close_that_came_behind_it() {
+    for (from, other) in [(CLIENT, UPSTREAM), (UPSTREAM, CLIENT)] {
+        let mut bench = reads(from).0.relay();
+        let close = frame(from, CLOSE, &1000_u16.to_be_bytes());
+        assert_eq!(bench.send(from, &[frame(from, TEXT, b"ask"), close.clone()].concat()).receive(other), close, "{from:?}");
+        assert_eq!(frames(&bench.receive(from)), [(TEXT, b"answered".to_vec())], "{from:?}");
+        bench.send(other, &frame(other, CLOSE, &1000_u16.to_be_bytes()));
+        assert!(matches!(&*frames(&bench.receive(from)), [(CLOSE, _)]), "{from:?}");
+    }
+}
+
+#[test]
 fn text_that_is_read_must_be_utf8_from_the_first_byte_on_that_shows_it() {
     let bad = frame(CLIENT, TEXT, b"ok \xed\xa0 and so on");
     let (setup, _) = reads(CLIENT);

@@ -63,6 +63,7 @@ fn report_everything() {
     Event::UpstreamBack { server }.emit();
     Event::AcceptPaused { listener: "public", error: &io::Error::other("too many open files") }.emit();
     Event::AcceptResumed { listener: "public" }.emit();
+    Event::CertificateEnds { listener: "public", certificate: "chat.example.com", at: noon() }.emit();
     Event::LogLinesLost { sink: "errors", lines: 7, error: Some("no space left on device") }.emit();
     Event::LogLinesLost { sink: "errors", lines: 1, error: None }.emit();
     Event::LogFileStuck { sink: "errors", error: "permission denied" }.emit();

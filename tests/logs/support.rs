@@ -13,6 +13,7 @@ use wsgate::observe::Logs;
 use wsgate::observe::select::Selection;
 use wsgate::observe::sink::{Format, Sink};
 use wsgate::stage::refusal::{CLIENT_LOST, IP_DENIED, Party};
+use wsgate::stage::tls::Tls;
 use wsgate::stage::{Client, Ending, Identity, Peer, Refusal, Side};
 
 /// Longer than any writer here takes unless it is stuck.
@@ -87,14 +88,20 @@ pub(crate) fn peer() -> Peer {
         local: SocketAddr::from(([192, 0, 2, 1], 443)),
         listener: "public".into(),
         accepted: noon(),
+        tls: None,
     }
+}
+
+fn tls() -> Tls {
+    let (server_name, certificate) = (Some("chat.example.com".into()), None);
+    Tls { version: "1.3", cipher: "TLS_AES_256_GCM_SHA384", server_name, is_resumed: false, certificate, trusted_by: None }
 }
 
 /// Ann in a chat room, 12 messages there and 3 back.
 pub(crate) fn ann() -> Client {
     let client = Client {
         id: 0xab,
-        peer: peer(),
+        peer: Peer { tls: Some(tls().into()), ..peer() },
         route: "chat".into(),
         host: "chat.example.com".into(),
         port: None,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use futures_util::SinkExt;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -19,6 +20,8 @@ pub(crate) struct Busy {
     pub(crate) open: Socket,
 }
 
+const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
+
 fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
     format!(
         r#"
@@ -26,6 +29,11 @@ fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
         address  = "127.0.0.1:0"
         pipeline = ["firewall.door"]
         max_connections = 50
+        [listener.sealed]
+        address = "127.0.0.1:0"
+        tls     = {{ cert = "{KEYS}/tls.pem", key = "{KEYS}/tls.key" }}
+        [gateway.route]
+        listener = "public"
         [metrics.local]
         address = "127.0.0.1:0"
         [firewall.door]
@@ -121,6 +129,9 @@ pub(crate) async fn busy() -> Busy {
     drop(socket);
     gateway.event("close");
     assert_eq!(gateway.refusal(gateway.url("public", "/nowhere")).await.0, 404);
+    gateway.event("refused");
+    let mut stream = TcpStream::connect(gateway.address("sealed")).await.unwrap();
+    stream.write_all(&[0]).await.unwrap();
     gateway.event("refused");
     Busy { gateway, backend, nobody, open }
 }

@@ -5,7 +5,7 @@ use super::scrape;
 use super::support::{ask, closed, in_time};
 
 /// What has been counted, but for the tries at a server whose port the system picks.
-const COUNTED: [&str; 35] = [
+const COUNTED: [&str; 37] = [
     r#"closes_total{route="chat",by="client",outcome="closed",code="1000"} 1"#,
     r#"closes_total{route="chat",by="client",outcome="closed",code="other"} 1"#,
     r#"closes_total{route="limited",by="gateway",outcome="rate_limited",code="1008"} 1"#,
@@ -13,6 +13,7 @@ const COUNTED: [&str; 35] = [
     r#"closes_total{route="lossy",by="client",outcome="closed",code="1005"} 1"#,
     r#"handshakes_total{route="",listener="public",outcome="ip_denied"} 1"#,
     r#"handshakes_total{route="",listener="public",outcome="no_route"} 1"#,
+    r#"handshakes_total{route="",listener="sealed",outcome="tls_failed"} 1"#,
     r#"handshakes_total{route="chat",listener="public",outcome="open"} 2"#,
     r#"handshakes_total{route="down",listener="public",outcome="upstream_refused"} 4"#,
     r#"handshakes_total{route="limited",listener="public",outcome="open"} 1"#,
@@ -40,6 +41,7 @@ const COUNTED: [&str; 35] = [
     r#"refusals_total{route="",stage="firewall.door",rule="deny[1]",outcome="ip_denied"} 1"#,
     r#"refusals_total{route="limited",stage="origin.pages",rule="allow",outcome="origin_denied"} 1"#,
     r#"refusals_total{route="limited",stage="rate_limit.slow",rule="messages",outcome="rate_limited"} 1"#,
+    r#"tls_failures_total{listener="sealed",reason="no_tls"} 1"#,
     r#"would_refuse_total{route="quiet",stage="firewall.door",rule="deny[2]",outcome="ip_denied"} 1"#,
 ];
 
@@ -71,6 +73,7 @@ async fn every_number_is_what_was_done() {
         (&format!("wsgate_upstream_server_state{{upstream=\"chat\",server=\"ws://{nobody}/drains\",state=\"draining\"}}"), 1.0),
         (&format!("wsgate_upstream_server_state{{upstream=\"chat\",server=\"ws://{nobody}/drains\",state=\"up\"}}"), 0.0),
         ("wsgate_accept_paused{listener=\"public\"}", 0.0),
+        ("wsgate_certificate_expires_timestamp_seconds{listener=\"sealed\",name=\"chat.example.com\"}", 4_102_444_799.0),
         ("wsgate_log_lines_lost_total{log=\"for-the-test\"}", 0.0),
         ("wsgate_internal_errors_total", 0.0),
         ("wsgate_config_generation", 1.0),

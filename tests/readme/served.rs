@@ -14,8 +14,16 @@ use super::{blocks, package};
 const SERVERS: [&str; 3] = ["127.0.0.1:9001", "127.0.0.1:9002", "127.0.0.1:9003"];
 
 /// The files that configs of pages read, besides those of the example configs.
-const FILES: [(&str, &str); 3] =
-    [("deny.txt", "192.0.2.0/24\n"), ("secrets/jwt", SECRET), ("secrets/jwt-old", "another-secret-of-a-proper-length-0123456789")];
+const FILES: [(&str, &str); 8] = [
+    ("deny.txt", "192.0.2.0/24\n"),
+    ("secrets/jwt", SECRET),
+    ("secrets/jwt-old", "another-secret-of-a-proper-length-0123456789"),
+    ("tls/fullchain.pem", include_str!("../keys/tls.pem")),
+    ("tls/privkey.pem", include_str!("../keys/tls.key")),
+    ("tls/devices-ca.pem", include_str!("../keys/tls-ca.pem")),
+    ("tls/gateway.pem", include_str!("../keys/tls.pem")),
+    ("tls/gateway.key", include_str!("../keys/tls.key")),
+];
 
 /// A page's config, being served.
 pub(crate) struct Served {
@@ -46,7 +54,7 @@ pub(crate) fn config_of(page: &str) -> String {
 pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for path in fs::read_dir(package().join("examples/configs")).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.extension().is_some_and(|extension| extension == "txt" || extension == "json") {
+        if path.extension().is_some_and(|extension| extension != "toml") {
             fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
         }
     }

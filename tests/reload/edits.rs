@@ -345,6 +345,24 @@ const EDITS: &[Edit] = &[
         sees: Answer("hi"),
     },
     Edit {
+        what: "TLS on its listener, where there was none",
+        before: "[route.a]\nendpoint = \"echo\"",
+        after: "@tls[route.a]\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "certificates of clients that its listener asks for",
+        before: "[route.a]\nendpoint = \"echo\"",
+        after: "@clients[route.a]\nendpoint = \"echo\"",
+        sees: Close(3003, "certificate_missing"),
+    },
+    Edit {
+        what: "a client_cert stage where there was none",
+        before: "[route.a]\nendpoint = \"echo\"",
+        after: "[client_cert.c]\n[route.a]\npipeline = [\"client_cert.c\"]\nendpoint = \"echo\"",
+        sees: Close(3003, "certificate_missing"),
+    },
+    Edit {
         what: "another route, where this one closes when it changes",
         before: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nendpoint = \"echo\"",
         after: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nping = \"5s\"\nendpoint = \"echo\"",
@@ -431,6 +449,12 @@ fn file(text: &str, backend: &str) -> String {
         .replace("@backend", backend);
     if let Some(rest) = text.strip_prefix("@roomier") {
         return format!("{FRAME}max_connections = 1000\n{rest}");
+    }
+    for (mark, more) in [("@tls", ""), ("@clients", ", client_ca = \"KEYS/tls-ca.pem\"")] {
+        if let Some(rest) = text.strip_prefix(mark) {
+            let tls = format!("tls = {{ cert = \"KEYS/tls.pem\", key = \"KEYS/tls.key\"{more} }}\n");
+            return format!("{FRAME}{}{rest}", tls.replace("KEYS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys")));
+        }
     }
     match text.strip_prefix("@elsewhere") {
         Some(rest) => format!("{}{rest}", FRAME.replace("listener.public", "listener.other")),

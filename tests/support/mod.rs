@@ -23,6 +23,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -33,6 +34,11 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The secret the configs of tests sign with.
 pub const SECRET: &str = "a-secret-for-tests-only-0123456789abcdef";
+
+/// What a WebSocket is spoken over.
+pub trait Io: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Io for S {}
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -254,12 +260,12 @@ pub async fn in_time<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Sends a text and gives the text that comes back.
-pub async fn ask(socket: &mut Socket, text: &str) -> String {
+pub async fn ask<S: Io>(socket: &mut WebSocketStream<S>, text: &str) -> String {
     socket.send(Message::text(text)).await.unwrap();
     next_text(socket).await
 }
 
-pub async fn next_text(socket: &mut Socket) -> String {
+pub async fn next_text<S: Io>(socket: &mut WebSocketStream<S>) -> String {
     match in_time(socket.next()).await {
         Some(Ok(Message::Text(text))) => text.to_string(),
         other => panic!("not a text: {other:?}"),
@@ -267,7 +273,7 @@ pub async fn next_text(socket: &mut Socket) -> String {
 }
 
 /// Reads until the Close frame and gives its code and reason; 1005 where it has none, 1006 where none comes.
-pub async fn closed(socket: &mut Socket) -> (u16, String) {
+pub async fn closed<S: Io>(socket: &mut WebSocketStream<S>) -> (u16, String) {
     let last = async {
         loop {
             match socket.next().await {

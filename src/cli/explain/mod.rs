@@ -5,14 +5,17 @@ mod text;
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 
 use crate::config::Document;
 use crate::config::fault::{KeyPath, Place};
 use crate::config::reference::PartRef;
+use crate::gateway::tls::shown_by_client;
 use crate::gateway::trial::{Ask, Credential, Trial, line};
 use crate::gateway::{Catalog, Gateway};
 use crate::stage::Refusal;
 use crate::stage::cells::Cells;
+use crate::stage::certificate::Certificate;
 use clap::Args;
 use serde_json::{Map, Value};
 
@@ -47,6 +50,9 @@ pub(crate) struct Arguments {
     /// Claims as a JSON object: all is judged as if a token had proven them but its signature. `exp` is in an hour unless given.
     #[arg(long, value_name = "JSON", value_parser = claims)]
     claims: Option<Map<String, Value>>,
+    /// A file in PEM with the certificate to show to a listener that asks for one.
+    #[arg(long, value_name = "FILE")]
+    client_cert: Option<PathBuf>,
     /// The stage the token or the claims are for, where more than one on the way reads tokens.
     #[arg(long, value_name = "jwt.NAME")]
     stage: Option<PartRef>,
@@ -54,7 +60,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TEXT")]
     message: Vec<String>,
     /// The request of `[test.NAME]` instead of one given here.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["path", "ip", "host", "listener", "origin", "header", "subprotocol", "token", "claims", "stage", "message"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["path", "ip", "host", "listener", "origin", "header", "subprotocol", "token", "claims", "client_cert", "stage", "message"])]
     test: Option<String>,
     /// Print a JSON object.
     #[arg(long)]
@@ -66,7 +72,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failure> {
     let (gateway, document, _) = super::compile(&arguments.file.config, catalog, &Cells::default())?;
     let ask = match &arguments.test {
-        None => asked(arguments),
+        None => asked(arguments)?,
         Some(name) => match gateway.tests.get(name) {
             Some(test) => Ask::from(test),
             None => return Err(faulty(&format!("{} has no [test.{name}]{}", arguments.file.config.display(), near(&gateway, name)))),
@@ -78,12 +84,13 @@ pub(crate) fn run(arguments: &Arguments, catalog: &Catalog) -> Result<(), Failur
     Ok(io::stdout().write_all(printed.as_bytes())?)
 }
 
-fn asked(arguments: &Arguments) -> Ask {
+fn asked(arguments: &Arguments) -> Result<Ask, Failure> {
     let origin = arguments.origin.iter().map(|origin| ("Origin".to_owned(), origin.clone()));
     let offer = Some(arguments.subprotocol.join(", ")).filter(|offer| !offer.is_empty());
     let offer = offer.map(|offer| ("Sec-WebSocket-Protocol".to_owned(), offer));
     let token = arguments.token.as_ref().map(|token| Credential::Token(token.trim().to_owned()));
-    Ask {
+    let certificate = arguments.client_cert.as_deref().map(shown).transpose()?;
+    Ok(Ask {
         listener: arguments.listener.clone(),
         host: arguments.host.clone(),
         target: arguments.path.clone(),
@@ -91,8 +98,15 @@ fn asked(arguments: &Arguments) -> Ask {
         headers: origin.chain(offer).chain(arguments.header.iter().cloned()).collect(),
         credential: token.or_else(|| arguments.claims.clone().map(Credential::Claims)),
         stage: arguments.stage.as_ref().map(ToString::to_string),
+        certificate,
         messages: arguments.message.clone(),
-    }
+    })
+}
+
+/// The certificate in a file.
+fn shown(file: &Path) -> Result<Certificate, Failure> {
+    let bytes = std::fs::read(file).map_err(|error| Failure::could(format!("{}: {error}", file.display())))?;
+    shown_by_client(&bytes, file, &KeyPath::default()).map_err(|fault| Failure::could(fault.message))
 }
 
 /// The command line has a fault.

@@ -47,7 +47,7 @@ fn request(told: &Told<'_>, page: &mut Page) {
     let as_asked = ask.target.split('?').next().unwrap_or_default();
     let normal = trial.asked.as_ref().map(|asked| asked.path.as_str()).filter(|path| *path != as_asked);
     let normal = normal.map(|path| format!(", read as {path}")).unwrap_or_default();
-    page.part("request", &format!("ws://{}{}{normal}", trial.authority, shown(&ask.target)));
+    page.part("request", &format!("{}://{}{}{normal}", if trial.is_tls { "wss" } else { "ws" }, trial.authority, shown(&ask.target)));
     page.line(&format!("from {}, to listener.{}", ask.ip.to_canonical(), trial.listener));
     if let Some(bearing) = &trial.bearing {
         page.line(&bears(bearing));

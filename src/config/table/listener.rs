@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ProxyProtocol, Table, TrustedProxies};
+use super::{ListenerTls, ProxyProtocol, Table, TrustedProxies};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::reference::StageRef;
 use crate::config::units::{Address, Count, Interval, Many, Size, Switch, written_as_string};
@@ -43,6 +43,10 @@ pub struct ListenerTable {
     /// header is believed as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// TLS, and nothing else, on every address: `{ cert = "fullchain.pem", key = "privkey.pem" }`, or
+    /// `{ certificates, client_ca, client_auth, min_version }`. Files that change are taken in like an edit, which closes nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ListenerTls>,
 }
 
 impl ListenerTable {
@@ -77,6 +81,9 @@ impl Table for ListenerTable {
         }
         if let Some(announced) = &self.proxy_protocol {
             announced.check(&at.key("proxy_protocol"), faults);
+        }
+        if let Some(tls) = &self.tls {
+            tls.check(&at.key("tls"), faults);
         }
     }
 }

@@ -12,6 +12,7 @@ mod route;
 mod server;
 mod sticky;
 mod test;
+mod tls;
 mod upstream;
 
 use schemars::JsonSchema;
@@ -30,6 +31,7 @@ pub use route::{ClaimHeader, Compression, MaxMessage, OnReload, Route, RouteDefa
 pub use server::Server;
 pub use sticky::Sticky;
 pub use test::{Connect, Expect, Ip, Rule, TestTable};
+pub use tls::{CertificateFiles, ClientAuth, ListenerTls, TlsVersion, UpstreamTls};
 pub use upstream::{Balance, HostHeader, Prefix, UpstreamTable};
 
 /// A table of the file: its keys, and what must hold between them.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -53,6 +54,9 @@ pub struct Connect {
     /// Claims that are judged as if a token had proven them: all but its signature. `exp` is in an hour where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claims: Option<Map<String, Value>>,
+    /// A file in PEM with the certificate that is shown to a listener with TLS that asks for one; as if its key were there too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<PathBuf>,
     /// The stage the token is for, where more than one on the way reads tokens. Left out, the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<PartRef>,
@@ -68,6 +72,7 @@ impl Default for Connect {
             origin: None,
             headers: BTreeMap::new(),
             claims: None,
+            certificate: None,
             stage: None,
         }
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SendProxy, Server, Sticky, Table};
+use super::{SendProxy, Server, Sticky, Table, UpstreamTls};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::nearest::nearest;
 use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
@@ -15,7 +15,7 @@ use crate::config::units::{Count, Interval, Many, ServerUrl, written_as_string};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamTable {
-    /// The servers: one `"ws://host:port"`, a table that says more of it, or a list.
+    /// The servers: one `"ws://host:port"`, or `"wss://host:port"` for TLS, a table that says more of it, or a list.
     #[schemars(extend("minItems" = 1))]
     pub servers: Many<Server>,
     /// How a server is chosen for a new connection.
@@ -45,6 +45,10 @@ pub struct UpstreamTable {
     /// one can make sense of it.
     #[serde(default)]
     pub proxy_protocol: SendProxy,
+    /// For `wss://` servers: `{ ca, cert, key, server_name }`. Without it, they have to have certificates that this machine trusts, for
+    /// the hosts of their URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<UpstreamTls>,
 }
 
 impl UpstreamTable {
@@ -75,6 +79,7 @@ impl UpstreamTable {
             strip_prefix: None,
             host_header: HostHeader::default(),
             proxy_protocol: SendProxy::default(),
+            tls: None,
         }
     }
 }
@@ -87,6 +92,14 @@ impl Table for UpstreamTable {
         for (index, server) in self.servers.iter().enumerate() {
             if self.servers.iter().take(index).any(|earlier| earlier.url == server.url) {
                 faults.push(Fault::new(at.key("servers").index(index), format!("{} is there twice", server.url)));
+            }
+        }
+        if let Some(tls) = &self.tls {
+            tls.check(&at.key("tls"), faults);
+            for (index, server) in self.servers.iter().enumerate().filter(|(_, server)| !server.url.is_tls) {
+                let fault = Fault::new(at.key("servers").index(index), format!("{} is spoken to without TLS", server.url));
+                let fault = fault.hint(format!("write {:?}, or leave `tls` out", server.url.to_string().replacen("ws://", "wss://", 1)));
+                faults.push(fault.also(at.key("tls"), "tls"));
             }
         }
         if !self.servers.is_empty() && self.servers.iter().all(|server| server.drain) {

@@ -6,8 +6,9 @@ use std::str::FromStr;
 
 use super::written_as_string;
 
-/// The port of `ws://` where a URL names none (RFC 6455 §3).
+/// The ports of `ws://` and `wss://` where a URL names none (RFC 6455 §3).
 const WS_PORT: u16 = 80;
+const WSS_PORT: u16 = 443;
 
 /// A host and a port: `"127.0.0.1:8080"`, `"[::1]:8080"`, `"localhost:8080"`. Port 0 is one the system picks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,9 +93,11 @@ impl fmt::Display for Address {
     }
 }
 
-/// A backend's URL: `"ws://127.0.0.1:9001"`, with a path that requests are put below: `"ws://chat.internal/v2"`.
+/// A backend's URL: `"ws://127.0.0.1:9001"`, with a path that requests are put below: `"wss://chat.internal/v2"`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerUrl {
+    /// Whether it is `wss://`.
+    pub is_tls: bool,
     /// Where to connect to.
     pub address: Address,
     /// The path requests are put below: empty, or `/` and at least one character more, without one at its end.
@@ -108,9 +111,14 @@ impl FromStr for ServerUrl {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("{text:?} is not a URL; write it as \"ws://127.0.0.1:9001\""));
         };
-        if !scheme.eq_ignore_ascii_case("ws") {
-            return Err(format!("\"{scheme}://\" is not spoken to backends; write \"ws://{rest}\""));
-        }
+        let is_tls = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            other => {
+                let meant = if other == "https" { "wss" } else { "ws" };
+                return Err(format!("\"{scheme}://\" is not spoken to backends; write \"{meant}://{rest}\""));
+            }
+        };
         if rest.contains(['?', '#', '@']) {
             return Err("the URL has more than a host, a port and a path; leave query, fragment and user name out".to_owned());
         }
@@ -119,13 +127,14 @@ impl FromStr for ServerUrl {
         if path.parse::<http::uri::PathAndQuery>().is_err() && !path.is_empty() {
             return Err(format!("{path:?} is not a path of a URL; percent-encode what is not ASCII"));
         }
-        Ok(Self { address: Address::with_default_port(authority, WS_PORT)?, path: path.to_owned() })
+        let port = if is_tls { WSS_PORT } else { WS_PORT };
+        Ok(Self { is_tls, address: Address::with_default_port(authority, port)?, path: path.to_owned() })
     }
 }
 
 impl fmt::Display for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ws://{}{}", self.address, self.path)
+        write!(f, "{}://{}{}", if self.is_tls { "wss" } else { "ws" }, self.address, self.path)
     }
 }
 
@@ -135,7 +144,7 @@ written_as_string!(
     "an address: \"127.0.0.1:8080\", \"[::1]:8080\", \"localhost:8080\"",
     r"^(\[[^\]]+\]|[A-Za-z0-9._-]+):[0-9]+$"
 );
-written_as_string!(ServerUrl, "ServerUrl", "a URL: \"ws://127.0.0.1:9001\"", r"^[Ww][Ss]://[^\s?#@]+$");
+written_as_string!(ServerUrl, "ServerUrl", "a URL: \"ws://127.0.0.1:9001\"", r"^[Ww][Ss][Ss]?://[^\s?#@]+$");
 
 #[cfg(test)]
 mod tests {
@@ -176,6 +185,8 @@ mod tests {
             ("ws://Chat.internal", "ws://chat.internal:80"),
             ("WS://[::1]/", "ws://[::1]:80"),
             ("ws://10.0.0.1/v2/", "ws://10.0.0.1:80/v2"),
+            ("Wss://Chat.internal/", "wss://chat.internal:443"),
+            ("wss://[::1]:9001", "wss://[::1]:9001"),
         ] {
             assert_eq!(written.parse::<ServerUrl>().unwrap().to_string(), read);
         }
@@ -186,7 +197,7 @@ mod tests {
         for (written, said) in [
             ("127.0.0.1:9001", "\"127.0.0.1:9001\" is not a URL"),
             ("http://a:1", "\"http://\" is not spoken to backends"),
-            ("wss://a:1", "\"wss://\" is not spoken to backends"),
+            ("https://a:1", "\"https://\" is not spoken to backends"),
             ("ws://a:1/?q=1", "the URL has more than a host, a port and a path"),
             ("ws://user:pass@a:1", "the URL has more than a host, a port and a path"),
             ("ws://a:1/ä b", "\"/ä b\" is not a path of a URL"),

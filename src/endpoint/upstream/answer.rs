@@ -53,13 +53,10 @@ pub(super) async fn read<IO: AsyncRead + Unpin>(io: &mut IO) -> Result<Answered,
     let mut bytes = Vec::with_capacity(CHUNK);
     loop {
         let before = bytes.len();
-        let ended = match io.read_buf(&mut bytes).await {
-            Ok(0) => Some("the connection was closed".to_owned()),
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(how) = ended {
-            return Err(Failure::Unanswered(how));
+        match io.read_buf(&mut bytes).await {
+            Ok(0) => return Err(Failure::Unanswered("the connection was closed".to_owned())),
+            Ok(_) => {}
+            Err(error) => return Err(Failure::from_exchange(&error)),
         }
         // A line that goes on tells nothing new; the first bytes tell whether it is HTTP at all.
         let is_news = before == 0 || bytes.get(before..).unwrap_or_default().contains(&b'\n');

@@ -8,6 +8,7 @@ use crate::stage::Refusal;
 use crate::stage::refusal::{OVERLOADED, Outcome, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_REFUSED, UPSTREAM_TIMEOUT};
 
 use crate::wire::socket;
+use crate::wire::tls;
 
 use super::news::News;
 
@@ -23,6 +24,8 @@ pub(super) enum Failure {
     Exhausted(io::Error),
     /// No connection within `connect_timeout`.
     Unconnected,
+    /// Connected, and no TLS: it is not whom it should be, or does not take us for whom we are.
+    Insecure(tls::failure::Failure),
     /// Connected, and ended without an answer.
     Unanswered(String),
     /// Connected, and no answer within `handshake_timeout`.
@@ -37,21 +40,31 @@ impl Failure {
         if socket::is_exhaustion(&error) { Self::Exhausted(error) } else { Self::Unreachable(error) }
     }
 
+    /// The connection broke after it was made.
+    pub(super) fn from_exchange(error: &io::Error) -> Self {
+        // A server of TLS 1.3 finds fault with our certificate when we have ended the handshake.
+        tls::failure::Failure::behind(error).map_or_else(|| Self::Unanswered(error.to_string()), Self::Insecure)
+    }
+
+    pub(super) fn is_insecure(&self) -> bool {
+        matches!(self, Self::Insecure(_))
+    }
+
     /// Whether another server may be tried. Not after one that was asked kept silent: it may be doing what was asked, and the client
     /// has waited long enough. Nor after one that answered: the next would answer the same.
     pub(super) fn may_retry(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Unconnected | Self::Unanswered(_))
+        matches!(self, Self::Unreachable(_) | Self::Unconnected | Self::Insecure(_) | Self::Unanswered(_))
     }
 
     /// Whether it speaks against the server's health. Nothing does that happens once it was asked: a client may be able to cause it,
     /// and would put server after server to rest.
     pub(super) fn counts(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Unconnected)
+        matches!(self, Self::Unreachable(_) | Self::Unconnected | Self::Insecure(_))
     }
 
     fn outcome(&self) -> Outcome {
         match self {
-            Self::Unreachable(_) => UPSTREAM_REFUSED,
+            Self::Unreachable(_) | Self::Insecure(_) => UPSTREAM_REFUSED,
             Self::Exhausted(_) => OVERLOADED,
             Self::Unconnected | Self::Silent => UPSTREAM_TIMEOUT,
             Self::Unanswered(_) | Self::Bad(_) => UPSTREAM_BAD_HANDSHAKE,
@@ -67,9 +80,10 @@ impl Failure {
         match self {
             Self::Exhausted(_) | Self::Unreachable(_) => 0,
             Self::Unconnected => 1,
-            Self::Unanswered(_) => 2,
-            Self::Silent => 3,
-            Self::Bad(_) => 4,
+            Self::Insecure(_) => 2,
+            Self::Unanswered(_) => 3,
+            Self::Silent => 4,
+            Self::Bad(_) => 5,
         }
     }
 }
@@ -78,6 +92,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(error) | Self::Exhausted(error) => write!(f, "{error}"),
+            Self::Insecure(failure) => write!(f, "TLS: {failure}"),
             Self::Unconnected => f.write_str("no connection within `connect_timeout`"),
             Self::Unanswered(error) => write!(f, "ended without an answer: {error}"),
             Self::Silent => f.write_str("no answer within `handshake_timeout`"),
@@ -105,10 +120,13 @@ mod tests {
     #[test]
     fn the_client_is_told_of_the_failure_that_got_furthest() {
         let unanswered = || Failure::Unanswered("reset".to_owned());
-        let rows: [(Vec<Failure>, &str); 7] = [
+        let insecure = || Failure::Insecure(tls::failure::Failure::new("expired", "its certificate has expired"));
+        let rows: [(Vec<Failure>, &str); 9] = [
             (vec![], "upstream_refused"),
             (vec![refused(), refused()], "upstream_refused"),
             (vec![Failure::Unconnected, refused()], "upstream_timeout"),
+            (vec![Failure::Unconnected, insecure()], "upstream_refused"),
+            (vec![insecure(), unanswered()], "upstream_bad_handshake"),
             (vec![unanswered(), refused()], "upstream_bad_handshake"),
             (vec![unanswered(), Failure::Unconnected], "upstream_bad_handshake"),
             (vec![unanswered(), Failure::Silent], "upstream_timeout"),

@@ -1,5 +1,7 @@
 //! The backend's handshake: sends the upgrade, and judges the answer before a byte behind it is believed (RFC 6455 §4.1).
 
+use std::io;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::response::Parts;
@@ -49,9 +51,13 @@ where
 {
     let sent = Sent::new(request.headers(), offer);
     let exchange = async {
-        let written = io.write_all(&encode(&request)).await;
-        written.map_err(|error| Failure::Unanswered(error.to_string()))?;
-        answer::read(&mut io).await
+        match send(&mut io, &request).await {
+            Ok(()) => answer::read(&mut io).await,
+            // Who refuses our certificate says so and closes, which may be before the request is out.
+            Err(error) => {
+                Err(answer::read(&mut io).await.err().filter(Failure::is_insecure).unwrap_or_else(|| Failure::from_exchange(&error)))
+            }
+        }
     };
     let answered = timeout_at(deadline, exchange).await.map_err(|_| Failure::Silent)??;
     if answered.parts.status != StatusCode::SWITCHING_PROTOCOLS {
@@ -64,6 +70,11 @@ where
     let Answered { parts, .. } = answered;
     let agreed = sent.judge(parts).map_err(Failure::Bad)?;
     Ok(Answer::Switched(Switched { io, early, agreed }))
+}
+
+async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, request: &Request<()>) -> io::Result<()> {
+    io.write_all(&encode(request)).await?;
+    io.flush().await
 }
 
 /// What most requests fit in, in bytes.

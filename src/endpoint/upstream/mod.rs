@@ -21,7 +21,6 @@ use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
@@ -30,6 +29,8 @@ use crate::stage::Refusal;
 use crate::stage::refusal::INTERNAL;
 use crate::wire::extensions::Deflate;
 use crate::wire::proxy_protocol::Version;
+use crate::wire::stream::Socket;
+use crate::wire::tls::connect::Connector;
 
 use balance::{Member, candidates};
 use failure::Failure;
@@ -64,6 +65,8 @@ pub struct Settings {
     pub host_header: HostHeader,
     /// The PROXY header that servers are sent before the request, if any.
     pub proxy_protocol: Option<Version>,
+    /// What servers are spoken to with over TLS that have to be; one of those is not reached without.
+    pub tls: Option<Connector>,
 }
 
 impl Settings {
@@ -79,6 +82,7 @@ impl Settings {
             strip_prefix: None,
             host_header: HostHeader::default(),
             proxy_protocol: None,
+            tls: None,
         }
     }
 }
@@ -95,8 +99,8 @@ pub struct Upstream {
 /// A backend that has switched to WebSocket: its socket stands behind the 101.
 #[derive(Debug)]
 pub struct Opened {
-    /// The socket.
-    pub stream: TcpStream,
+    /// The connection.
+    pub stream: Socket,
     /// What the backend sent glued to its 101; usually nothing.
     pub early: Vec<u8>,
     /// The server's name.
@@ -205,20 +209,29 @@ impl Upstream {
         Ok(forwarded)
     }
 
-    async fn attempt(&self, server: &Server, request: Request<()>, facts: &Facts<'_>) -> Result<Answer<TcpStream>, Failure> {
-        let mut stream = match timeout(self.settings.connect_timeout, dial::dial(server)).await {
-            Ok(dialled) => dialled.map_err(Failure::from_dial)?,
+    async fn attempt(&self, server: &Server, request: Request<()>, facts: &Facts<'_>) -> Result<Answer<Socket>, Failure> {
+        let stream = match timeout(self.settings.connect_timeout, self.connect(server, facts)).await {
+            Ok(connected) => connected?,
             Err(_) => return Err(Failure::Unconnected),
         };
-        if let Some(version) = self.settings.proxy_protocol {
-            // A fresh socket has room for it, so it is sent at once or not at all.
-            stream.write_all(&version.header(facts.ends)).await.map_err(|error| Failure::Unanswered(error.to_string()))?;
-        }
         handshake::upgrade(stream, request, facts.offer, Instant::now() + self.settings.handshake_timeout).await
+    }
+
+    /// A connection over which the request can be sent: a PROXY header, and TLS, come before it.
+    async fn connect(&self, server: &Server, facts: &Facts<'_>) -> Result<Socket, Failure> {
+        let mut tcp = dial::dial(server).await.map_err(Failure::from_dial)?;
+        if let Some(version) = self.settings.proxy_protocol {
+            tcp.write_all(&version.header(facts.ends)).await.map_err(|error| Failure::Unanswered(error.to_string()))?;
+        }
+        match &self.settings.tls {
+            _ if !server.is_tls() => Ok(Socket::Plain(tcp)),
+            Some(tls) => tls.connect(tcp, server.host()).await.map_err(Failure::Insecure),
+            None => Err(Failure::Bad("nothing to speak TLS with")),
+        }
     }
 }
 
-fn opened(answer: Answer<TcpStream>, member: &Member, lease: Lease) -> Result<Opened, Refused> {
+fn opened(answer: Answer<Socket>, member: &Member, lease: Lease) -> Result<Opened, Refused> {
     match answer {
         Answer::Declined(response) => Err(Refused::Backend(member.server.name().clone(), Box::new(response))),
         Answer::Switched(Switched { io, early, agreed }) => Ok(Opened {

@@ -1,4 +1,4 @@
-//! One server of an upstream, as the file writes it: `ws://host:port/base`.
+//! One server of an upstream, as the file writes it: `ws://host:port/base`, `wss://` where it speaks TLS.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Uri};
 
-/// Where a WebSocket server listens when its URL names no port (RFC 6455 §3).
-const DEFAULT_PORT: u16 = 80;
+/// Where a WebSocket server listens when its URL names no port (RFC 6455 §3), without TLS and with it.
+const WS_PORT: u16 = 80;
+const WSS_PORT: u16 = 443;
 
 /// A backend server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     name: Arc<str>,
+    is_tls: bool,
     host: Box<str>,
     port: u16,
     authority: HeaderValue,
@@ -50,6 +52,11 @@ impl Server {
         &self.name
     }
 
+    /// Whether it is spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
     /// What to resolve or dial: a name or an address, without brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -80,9 +87,11 @@ impl FromStr for Server {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(wrong("is not a whole URL"));
         };
-        if scheme != "ws" {
-            return Err(wrong(&format!("is a {scheme} URL, and servers are spoken to over ws")));
-        }
+        let is_tls = match scheme {
+            "ws" => false,
+            "wss" => true,
+            _ => return Err(wrong(&format!("is a {scheme} URL, and servers are spoken to over ws or wss"))),
+        };
         if text.contains('#') || uri.query().is_some() {
             return Err(wrong("has a query or a fragment, which a server cannot have"));
         }
@@ -91,7 +100,13 @@ impl FromStr for Server {
         }
         let host = authority.host();
         let port = match authority.as_str().strip_prefix(host) {
-            Some("") => DEFAULT_PORT,
+            Some("") => {
+                if is_tls {
+                    WSS_PORT
+                } else {
+                    WS_PORT
+                }
+            }
             Some(port) => port
                 .strip_prefix(':')
                 .and_then(|port| port.parse().ok())
@@ -103,7 +118,8 @@ impl FromStr for Server {
         let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong("has no valid host"))?;
         let base = uri.path().trim_end_matches('/');
         Ok(Self {
-            name: format!("ws://{host}:{port}{base}").into(),
+            name: format!("{scheme}://{host}:{port}{base}").into(),
+            is_tls,
             host: host.trim_matches(['[', ']']).into(),
             port,
             authority,
@@ -130,6 +146,7 @@ mod tests {
             ("ws://127.0.0.1:9001", "ws://127.0.0.1:9001", "127.0.0.1", 9001, "127.0.0.1:9001", ""),
             ("ws://127.0.0.1:9001/", "ws://127.0.0.1:9001", "127.0.0.1", 9001, "127.0.0.1:9001", ""),
             ("ws://Chat.example", "ws://chat.example:80", "chat.example", 80, "Chat.example", ""),
+            ("wss://Chat.example/v1", "wss://chat.example:443/v1", "chat.example", 443, "Chat.example", "/v1"),
             ("ws://[::1]:9001/v1/chat/", "ws://[::1]:9001/v1/chat", "::1", 9001, "[::1]:9001", "/v1/chat"),
         ];
         for (text, name, host, port, authority, base) in rows {
@@ -147,7 +164,7 @@ mod tests {
             "127.0.0.1:9001",
             "/chat",
             "http://a",
-            "wss://a",
+            "https://a",
             "ws://a:0",
             "ws://a:",
             "ws://a:99999",

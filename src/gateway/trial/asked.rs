@@ -10,6 +10,7 @@ use crate::config::table::TestTable;
 use crate::gateway::Gateway;
 use crate::gateway::listener::Listener;
 use crate::gateway::request::Target;
+use crate::stage::certificate::Certificate;
 use crate::stage::supposed::Shown;
 
 /// A request, and what the client sends once it is open.
@@ -27,6 +28,8 @@ pub struct Ask {
     pub headers: Vec<(String, String)>,
     /// What proves who the client is.
     pub credential: Option<Credential>,
+    /// The certificate it shows in its TLS handshake where it is asked for one.
+    pub certificate: Option<Certificate>,
     /// The stage the credential is for, as the file names it; none for the first that reads any.
     pub stage: Option<String>,
     /// Text messages, in order; the first of them where a stage waits for one and the credential is elsewhere.
@@ -80,6 +83,7 @@ impl Default for Ask {
             ip: Ipv4Addr::LOCALHOST.into(),
             headers: Vec::new(),
             credential: None,
+            certificate: None,
             stage: None,
             messages: Vec::new(),
         }
@@ -98,6 +102,7 @@ impl From<&TestTable> for Ask {
             ip: connect.ip.0,
             headers: origin.chain(headers).collect(),
             credential: connect.claims.clone().map(Credential::Claims),
+            certificate: None,
             stage: connect.stage.as_ref().map(ToString::to_string),
             messages: test.message.to_vec(),
         }

@@ -39,6 +39,8 @@ pub struct Trial {
     pub listener: Arc<str>,
     /// The `Host` it was made with.
     pub authority: String,
+    /// Whether it is made over TLS.
+    pub is_tls: bool,
     /// What it asks for; none where its path is ambiguous.
     pub asked: Option<Target>,
     /// Where its credential was put.
@@ -107,8 +109,11 @@ impl Told {
         }
     }
 
-    /// How a client is told whose request waits for an answer.
-    fn answered(refusal: &Refusal) -> Self {
+    /// How a client is told whose request waits for an answer; `is_sealed` where its TLS has not come about.
+    fn answered(refusal: &Refusal, is_sealed: bool) -> Self {
+        if is_sealed || refusal.outcome.status.is_none() {
+            return Self::Nothing;
+        }
         let (parts, body) = answers::refusal(refusal).into_parts();
         Self::Http { status: parts.status.as_u16(), body: String::from_utf8_lossy(&body).into_owned() }
     }

@@ -1,11 +1,15 @@
 //! The tests of a file, tried: what differs from what is expected is a fault of the file.
 
+use std::path::Path;
+
 use crate::config::document::Document;
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::config::table::TestTable;
 use crate::config::{Config, World};
+use crate::gateway::tls::shown_by_client;
 use crate::gateway::{Catalog, Gateway};
 use crate::stage::cells::Cells;
+use crate::stage::certificate::Certificate;
 
 use super::Trial;
 use super::asked::{Ask, Unclear};
@@ -18,7 +22,7 @@ pub async fn prove(document: &Document, catalog: &Catalog, world: &(dyn World + 
     for (name, test) in &tests {
         let (gateway, found) = Gateway::compile_in(document, catalog, &Cells::default(), world);
         match gateway {
-            Some(gateway) => match tried(&gateway, name, test).await {
+            Some(gateway) => match tried(&gateway, name, test, world).await {
                 Ok(()) => held += 1,
                 Err(fault) => faults.push(fault),
             },
@@ -29,9 +33,13 @@ pub async fn prove(document: &Document, catalog: &Catalog, world: &(dyn World + 
     (held, faults)
 }
 
-async fn tried(gateway: &Gateway, name: &str, test: &TestTable) -> Result<(), Fault> {
+async fn tried(gateway: &Gateway, name: &str, test: &TestTable, world: &(dyn World + Sync)) -> Result<(), Fault> {
     let at = KeyPath::table("test", name);
-    let trial = Trial::of(gateway, &Ask::from(test)).await.map_err(|unclear| match &unclear {
+    let mut ask = Ask::from(test);
+    if let Some(file) = &test.connect.certificate {
+        ask.certificate = Some(certificate(file, &at.key("connect").key("certificate"), gateway, world)?);
+    }
+    let trial = Trial::of(gateway, &ask).await.map_err(|unclear| match &unclear {
         Unclear::Several(_) => {
             let fault = Fault::new(at.key("connect"), format!("test.{name} does not say to which listener: {unclear}"));
             fault.hint("add `listener`")
@@ -49,6 +57,15 @@ async fn tried(gateway: &Gateway, name: &str, test: &TestTable) -> Result<(), Fa
         });
     }
     differs(&trial, name, test, &at.key("expect")).map_or(Ok(()), Err)
+}
+
+fn certificate(file: &Path, at: &KeyPath, gateway: &Gateway, world: &dyn World) -> Result<Certificate, Fault> {
+    let path = gateway.folder.join(file);
+    match world.file(&path) {
+        Some(Ok(bytes)) => shown_by_client(&bytes, file, at),
+        Some(Err(error)) => Err(Fault::new(at.clone(), format!("cannot read {}: {error}", path.display()))),
+        None => Err(Fault::unknown(at.clone(), format!("the file {}", path.display()))),
+    }
 }
 
 /// The first thing that is not as expected.

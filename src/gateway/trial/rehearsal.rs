@@ -71,7 +71,7 @@ impl<'a> Rehearsal<'a> {
         Self {
             gateway,
             ask,
-            peer: Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now() },
+            peer: Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None },
             listener,
             findings: Findings::with_trail(),
             stages: Stages::default(),
@@ -102,6 +102,7 @@ impl<'a> Rehearsal<'a> {
         };
         Trial {
             authority: self.ask.authority(&self.listener),
+            is_tls: self.listener.tls.is_some(),
             listener: self.listener.name.clone(),
             asked: self.asked,
             bearing: self.bearing,
@@ -145,6 +146,7 @@ impl<'a> Rehearsal<'a> {
         let listens = self.listens();
         let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
         let mut unwelcome = if is_behind_proxy { None } else { self.greet(&listens)? };
+        self.begin_tls()?;
         let mut parts = self.read().await?;
         if is_behind_proxy {
             self.believe(&parts.headers)?;
@@ -171,6 +173,14 @@ impl<'a> Rehearsal<'a> {
         let unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings);
         self.stages.note(listens, Moment::Address, self.findings.take_trail());
         unwelcome
+    }
+
+    /// On a listener with TLS, the client shows its certificate where it is asked for one.
+    fn begin_tls(&mut self) -> Verdict {
+        if let Some(tls) = &self.listener.tls {
+            self.peer.tls = Some(Arc::new(tls.rehearse(self.ask.certificate.as_ref(), SystemTime::now())?));
+        }
+        Ok(())
     }
 
     /// Its address is a trusted proxy's: the client is who its headers say.
@@ -278,7 +288,8 @@ impl<'a> Rehearsal<'a> {
         let route = self.route.as_ref();
         pipeline::tell(&self.listener.pipeline, route.map(|route| &route.pipeline), self.client.as_ref(), &mut refusal);
         let is_open = self.opened.is_some() || (refusal.is_told_by_close() && self.can_open);
-        let told = if is_open { Told::closed(&refusal) } else { Told::answered(&refusal) };
+        let told =
+            if is_open { Told::closed(&refusal) } else { Told::answered(&refusal, self.listener.tls.is_some() && self.peer.tls.is_none()) };
         Refused { refusal, told }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::stage::pipeline::{Asked, Entry, Pipeline, Said, Step};
-use crate::stage::refusal::{Refusal, TOKEN_MISSING};
+use crate::stage::refusal::Refusal;
 use crate::stage::{Client, Mode};
 
 /// A stage on the way of a request.
@@ -80,7 +80,7 @@ impl Stages {
                 (Said::Passed, _) if moment == Moment::Address => Word::Address,
                 (Said::Passed, _) => Word::Passed,
                 (Said::FirstMessage, _) => Word::Waits,
-                (Said::Refused(refusal), _) if step.group.is_some() && refusal.outcome.id == TOKEN_MISSING.id => Word::Missing,
+                (Said::Refused(refusal), _) if step.group.is_some() && refusal.is_missing => Word::Missing,
                 (Said::Refused(refusal), _) => Word::Refused(refusal),
             };
         }

@@ -23,6 +23,7 @@ static ACCEPT_PAUSED: Family =
     Family::gauge("accept_paused", "1 while a listener accepts nothing because the system has no room for another socket.");
 static UPSTREAM_FAILURES: Family =
     Family::counter("upstream_failures", "Tries to reach a server that failed, whether or not another server answered in its place.");
+static TLS_FAILURES: Family = Family::counter("tls_failures", "TLS handshakes of clients that failed, by a word for why.");
 static LOG_LINES_LOST: Family =
     Family::counter("log_lines_lost", "Lines that a log was too slow or too full for. Logs that write to one place count together.");
 
@@ -36,12 +37,21 @@ pub(super) struct Host {
     paused: Mutex<BTreeMap<Box<str>, bool>>,
     /// By server and outcome.
     pub(super) failures: Sums<2>,
+    /// By listener and reason.
+    pub(super) tls_failures: Sums<2>,
     pub(super) logs: OnceLock<Logs>,
 }
 
 impl Host {
     pub(super) fn new(started: SystemTime) -> Self {
-        Self { started, internal_errors: Counter::default(), paused: Mutex::default(), failures: Sums::default(), logs: OnceLock::new() }
+        Self {
+            started,
+            internal_errors: Counter::default(),
+            paused: Mutex::default(),
+            failures: Sums::default(),
+            tls_failures: Sums::default(),
+            logs: OnceLock::new(),
+        }
     }
 
     fn paused(&self) -> MutexGuard<'_, BTreeMap<Box<str>, bool>> {
@@ -61,6 +71,7 @@ impl Host {
         *paused = listeners.iter().map(|listener| ((*listener).into(), false)).collect();
         drop(paused);
         self.failures.retain(|[server, _]| servers.contains(&**server));
+        self.tls_failures.retain(|[listener, _]| listeners.contains(&**listener));
     }
 }
 
@@ -76,6 +87,7 @@ impl Collector for Host {
             .iter()
             .try_for_each(|(listener, paused)| put(&mut metric, &[("listener", listener)], &ConstGauge::new(i64::from(*paused))))?;
         self.failures.encode(&mut UPSTREAM_FAILURES.begin(encoder)?, &[], ["server", "outcome"])?;
+        self.tls_failures.encode(&mut TLS_FAILURES.begin(encoder)?, &[], ["listener", "reason"])?;
         let mut metric = LOG_LINES_LOST.begin(encoder)?;
         for lost in self.logs.get().into_iter().flat_map(Logs::lost) {
             put(&mut metric, &[("log", &lost.sink)], &ConstCounter::new(lost.lines))?;

@@ -28,7 +28,7 @@ use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 
 use crate::stage::client::Traffic;
-use crate::stage::refusal::INTERNAL;
+use crate::stage::refusal::{INTERNAL, TLS_FAILED};
 
 use super::Logs;
 use super::event::Event;
@@ -39,7 +39,7 @@ use process::Process;
 use routes::Routes;
 use state::Told;
 
-pub use state::{Condition, Server, Slots, State};
+pub use state::{Certificate, Condition, Server, Slots, State};
 pub use text::Format;
 
 /// What the gateway has by name: the labels that series may carry from now on.
@@ -80,6 +80,11 @@ impl Metrics {
     pub(super) fn count(&self, event: &Event<'_>) {
         if event.outcome().is_some_and(|outcome| outcome.id == INTERNAL.id) {
             self.host.internal_errors.inc();
+        }
+        if let Event::Refused { attempt, refusal, .. } = event
+            && refusal.outcome.id == TLS_FAILED.id
+        {
+            self.host.tls_failures.add([&attempt.peer.listener, &labels::rule(refusal.clause.as_ref())]);
         }
         match *event {
             Event::Open { client, handshake, .. } => {

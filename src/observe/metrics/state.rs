@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::write::{Family, put};
+use super::write::{Family, SECONDS, put};
 
 static IN_PROGRESS: Family =
     Family::gauge("handshakes_in_progress", "Accepted connections that are not open yet, or are being told why not.");
@@ -16,6 +17,9 @@ static SLOTS_MAX: Family = Family::gauge("slots_max", "As many as `max_connectio
 static UPSTREAM_CONNECTIONS: Family =
     Family::gauge("upstream_connections", "Connections to a server that are open or being opened, of all upstreams that share its state.");
 static SERVER_STATE: Family = Family::gauge("upstream_server_state", "1 for the state a server is in, 0 for the others.");
+static CERTIFICATE_EXPIRES: Family =
+    Family::gauge("certificate_expires_timestamp", "When a certificate that a listener shows ends, in seconds since 1970.")
+        .in_unit(&SECONDS);
 
 /// What an engine knows of itself when it is asked.
 #[derive(Debug, Default)]
@@ -26,6 +30,19 @@ pub struct State {
     pub slots: Vec<Slots>,
     /// Every server of every upstream.
     pub servers: Vec<Server>,
+    /// Every certificate that a listener shows.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate that a listener shows.
+#[derive(Debug)]
+pub struct Certificate {
+    /// The listener.
+    pub listener: Arc<str>,
+    /// The first name it is for.
+    pub name: Box<str>,
+    /// Its last moment.
+    pub not_after: SystemTime,
 }
 
 /// One `max_connections`.
@@ -77,7 +94,7 @@ pub(super) struct Told {
 
 impl Collector for Told {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (encoder, State { load, slots, servers }) = (&mut encoder, &self.state);
+        let (encoder, State { load, slots, servers, certificates }) = (&mut encoder, &self.state);
         let open = usize::try_from(self.open).unwrap_or_default();
         IN_PROGRESS.only(encoder, &ConstGauge::new(load.saturating_sub(open)))?;
         let mut metric = SLOTS_TAKEN.begin(encoder)?;
@@ -96,6 +113,11 @@ impl Collector for Told {
                 let labels = [("upstream", &*server.upstream), ("server", &*server.server), ("state", word)];
                 put(&mut metric, &labels, &ConstGauge::new(i64::from(server.condition == condition)))?;
             }
+        }
+        let mut metric = CERTIFICATE_EXPIRES.begin(encoder)?;
+        for Certificate { listener, name, not_after } in certificates {
+            let ends = not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
+            put(&mut metric, &[("listener", listener), ("name", name)], &ConstGauge::new(ends.as_secs_f64()))?;
         }
         Ok(())
     }

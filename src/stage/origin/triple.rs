@@ -37,10 +37,11 @@ impl Triple {
         Some(Self { scheme: scheme.into(), host: host.into(), port })
     }
 
-    /// Whether a page of this origin was served by the host and port that the request asks for. The scheme is not compared: TLS may
-    /// end in front of the gateway, and then only the browser knows of it.
-    pub(super) fn is_served_by(&self, host: &str, port: Option<u16>) -> bool {
-        matches!(&*self.scheme, "http" | "https") && *self.host == *host && self.port == port.or_else(|| default_port(&self.scheme))
+    /// Whether a page of this origin was served by the host and port that the request asks for. Over TLS that ends here it has to be an
+    /// `https` one; elsewhere the scheme is not compared, as TLS may end in front of the gateway, and then only the browser knows of it.
+    pub(super) fn is_served_by(&self, host: &str, port: Option<u16>, is_tls: bool) -> bool {
+        let is_scheme = &*self.scheme == "https" || (&*self.scheme == "http" && !is_tls);
+        is_scheme && *self.host == *host && self.port == port.or_else(|| default_port(&self.scheme))
     }
 }
 

@@ -50,7 +50,7 @@ impl Group {
         findings.note(step, &verdict);
         match verdict {
             Ok(()) => return ControlFlow::Break(Ok(())),
-            Err(refusal) if refusal.outcome.id == TOKEN_MISSING.id => {
+            Err(refusal) if refusal.is_missing => {
                 self.is_lenient |= refusal.report;
                 self.missing.get_or_insert(refusal);
             }
