@@ -6,6 +6,7 @@ use serde_json::json;
 use support::{Gateway, SECRET, backend, closed, next_text, now, raw, request, token, with_token};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite;
 
 const ECHO: &str = r#"
 [listener.public]
@@ -253,6 +254,52 @@ async fn beyond_max_connections_the_answer_is_503_until_one_leaves() {
     drop(first);
     gateway.event("close");
     gateway.connect("public", "/echo").await;
+}
+
+#[tokio::test]
+async fn beyond_max_handshakes_the_answer_is_503_until_one_is_over() {
+    let mut gateway = Gateway::run(&format!("[gateway]\nmax_handshakes = 1\n{ECHO}"));
+    // Who is in is no handshake any more.
+    let _open = gateway.connect("public", "/echo").await;
+    let mut dawdles = TcpStream::connect(gateway.address("public")).await.unwrap();
+    dawdles.write_all(b"GET ").await.unwrap();
+    let refused = async {
+        loop {
+            if let Err(tungstenite::Error::Http(answer)) = support::connect(gateway.url("public", "/echo")).await {
+                return answer;
+            }
+        }
+    };
+    let answer = support::in_time(refused).await;
+    assert_eq!((answer.status().as_u16(), answer.headers().contains_key("retry-after")), (503, true));
+    let event = gateway.event("refused");
+    assert_eq!((&event["outcome"], &event["rule"]), (&json!("overloaded"), &json!("max_handshakes")), "{event}");
+    drop(dawdles);
+    support::in_time(async { while support::connect(gateway.url("public", "/echo")).await.is_err() {} }).await;
+}
+
+#[tokio::test]
+async fn beyond_max_buffered_who_needs_more_is_closed() {
+    let mut gateway = Gateway::run(&format!("[gateway]\nmax_buffered = \"100KiB\"\n{ECHO}"));
+    let mut first = raw::upgraded(gateway.address("public"), "/echo").await;
+    let whole = raw::frame(0x82, &[7; 60_000]);
+    first.write_all(&whole[..whole.len() - 1]).await.unwrap();
+    let closed = async {
+        loop {
+            let mut second = raw::upgraded(gateway.address("public"), "/echo").await;
+            second.write_all(&raw::frame(0x82, &[7; 90_000])[..89_000]).await.unwrap();
+            let told = raw::frames(&raw::rest(&mut second).await);
+            if told == [(0x88, raw::closing(1013, "try again later"))] {
+                return;
+            }
+        }
+    };
+    support::in_time(closed).await;
+    let event = gateway.event("close");
+    assert_eq!((&event["outcome"], &event["rule"]), (&json!("overloaded"), &json!("max_buffered")), "{event}");
+    first.write_all(&whole[whole.len() - 1..]).await.unwrap();
+    first.shutdown().await.unwrap();
+    assert_eq!(raw::frames(&raw::rest(&mut first).await)[0], (0x82, vec![7; 60_000]));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::engine::control::{Command, Control, Door};
 use crate::engine::keeper::{Keeper, Source};
 use crate::engine::watch::Watch;
@@ -18,6 +19,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Failure;
+
+/// Descriptors for what is no connection: sockets that listen, logs, watches, probes of health, files that are being read.
+const OWN_DESCRIPTORS: u64 = 100;
 
 /// How often troubles of the logs themselves are looked for and reported.
 const LOOK_AFTER_LOGS: Duration = Duration::from_secs(5);
@@ -76,6 +80,9 @@ pub(super) fn serve_until_stopped(
         greet(&engine)?;
         let mut keeper = Keeper::new(engine, source, logs.clone()).await;
         let control = door.map(|door| door.serve(&mut keeper, logs));
+        if let Some(text) = scarce_descriptors(&keeper.engine.gateway()) {
+            Event::Warning { text: &text }.emit();
+        }
         Event::Started { version: env!("CARGO_PKG_VERSION"), config: name, listeners }.emit();
         serve(keeper, control, signals, logs).await;
         Ok::<(), Failure>(())
@@ -172,6 +179,22 @@ fn report_troubles(logs: &Logs) {
 /// A panic ends one connection's task and no more; it is a fault of the gateway itself, and has its line in the log.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| Event::InternalError { what: &panic.to_string() }.emit()));
+}
+
+/// What is said where the limits of the file cannot be reached with the descriptors that the process may have.
+fn scarce_descriptors(gateway: &Gateway) -> Option<String> {
+    let (may, _) = rlimit::Resource::NOFILE.get().ok()?;
+    let listeners: Option<usize> = gateway.listeners.values().map(|listener| listener.max_connections).sum();
+    let connections = [gateway.max_connections, listeners].into_iter().flatten().min()? as u64;
+    let proxies = gateway.routes.iter().any(|route| matches!(route.endpoint, Endpoint::Upstream(_)));
+    let each = if proxies { 2 } else { 1 };
+    let needed = connections.saturating_mul(each).saturating_add(OWN_DESCRIPTORS);
+    (needed > may).then(|| {
+        format!(
+            "max_connections lets in {connections} clients, who may take {needed} descriptors, and this process may have {may}: \
+             raise the limit on open files (`ulimit -Hn`, LimitNOFILE of systemd), or lower max_connections"
+        )
+    })
 }
 
 /// A gateway holds two descriptors for every connection; the soft limit is often 1,024.

@@ -49,8 +49,9 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         client: None,
         terms: None,
         findings: Findings::default(),
-        is_spare: false,
+        spare: None,
         holdings: Holdings::new(load),
+        handshake: None,
     };
     let admitted = visit.admit().await;
     visit.report_findings();
@@ -97,15 +98,20 @@ impl Visit {
     /// The socket is accepted: is there room for it? One too many may be a probe, which is answered all the same: a supervisor would
     /// end a gateway that is merely full. So it is read in one of few spare places before it is refused.
     fn take_slots(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
+        let full = |limit: &str| Refusal::new(OVERLOADED).rule(limit);
+        self.handshake = self.gateway.handshakes.enter();
+        let mut over = self.handshake.is_none().then_some(("max_handshakes", "no room: at max_handshakes"));
         for slots in [&self.gateway.slots, &self.listener.slots] {
-            let Some(permit) = slots.enter() else {
-                self.holdings.permits.push(self.worker.spare.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED)))?);
-                self.is_spare = true;
-                return Ok(Some(Box::new(Refusal::new(OVERLOADED))));
-            };
-            self.holdings.permits.push(permit);
+            if over.is_none() {
+                let permit = slots.enter();
+                over = permit.is_none().then_some(("max_connections", "no room: at max_connections"));
+                self.holdings.permits.extend(permit);
+            }
         }
-        Ok(None)
+        let Some((limit, unready)) = over else { return Ok(None) };
+        self.holdings.permits.push(self.worker.spare.enter().ok_or_else(|| refused(full(limit)))?);
+        self.spare = Some(unready);
+        Ok(Some(Box::new(full(limit))))
     }
 
     /// The head, of which `early` is read already, is read, bounded and under its deadline, checked raw, and parsed.
@@ -169,7 +175,7 @@ impl Visit {
         let path = self.asked.as_ref().map_or("", |asked| &asked.path);
         let unready = match self.worker.is_stopping() {
             true => Some("draining"),
-            false => self.is_spare.then_some("no room: at max_connections"),
+            false => self.spare,
         };
         health.answer(&request.method, path, unready).map_or_else(Stop::Refused, |answer| Stop::Answered(Box::new(answer)))
     }
@@ -207,6 +213,7 @@ impl Visit {
     async fn turn_away(mut self, stop: Stop) {
         // From here on it takes nobody's place: what bounds those who are shown out is the courtesy below.
         self.holdings.release();
+        self.handshake = None;
         let within = self.listener.handshake_timeout;
         // It will not become live: its slots are free before it has been told so.
         drop(self.client.as_mut().map(|client| client.holdings.take_slots()));

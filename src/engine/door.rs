@@ -130,6 +130,7 @@ impl<C: Stream> Door<C> {
             limits: Limits { max_message: MaxMessage { client: 0, upstream: 0 }, close_timeout: close.into(), send_queue: 0 },
             compression: false,
             inspectors: Vec::new(),
+            budget: worker.shared.gateway.load().budget.clone(),
         };
         let mut session = Terminal::new(leg, Box::new(Silent), None, settings, worker.wheel.now());
         session.end(refusal, worker.wheel.now());

@@ -114,6 +114,7 @@ impl Visit {
             limits: route.limits(),
             compression: agreed.is_some(),
             inspectors: policy.inspect(&client, Vec::new()),
+            budget: self.gateway.budget.clone(),
         };
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());

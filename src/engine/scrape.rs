@@ -47,9 +47,16 @@ impl Scraper {
     pub(super) fn page(&self, format: Format) -> Result<String, fmt::Error> {
         let load = self.workers.iter().map(|worker| worker.load()).sum();
         let gateway = self.shared.gateway.load();
-        self.observer()
-            .metrics()
-            .page(State { load, slots: slots(&gateway), servers: servers(&gateway), certificates: certificates(&gateway) }, format)
+        let state = State {
+            load,
+            slots: slots(&gateway),
+            max_handshakes: gateway.max_handshakes,
+            buffered: gateway.budget.held(),
+            max_buffered: gateway.max_buffered,
+            servers: servers(&gateway),
+            certificates: certificates(&gateway),
+        };
+        self.observer().metrics().page(state, format)
     }
 }
 

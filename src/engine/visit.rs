@@ -12,6 +12,7 @@ use crate::gateway::request::Target;
 use crate::gateway::route::Route;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
+use crate::stage::slots::Permit;
 use crate::stage::{Client, Peer, Refusal};
 use crate::wire::deflate::Codec;
 use crate::wire::extensions::Deflate;
@@ -63,9 +64,11 @@ pub(super) struct Visit {
     /// What its request settles, where it has been read.
     pub(super) terms: Option<Terms>,
     pub(super) findings: Findings,
-    /// Whether it was let in beyond `max_connections`, to be read and turned away.
-    pub(super) is_spare: bool,
+    /// Where it was let in beyond a limit, to be read and turned away: what a probe is told then.
+    pub(super) spare: Option<&'static str>,
     pub(super) holdings: Holdings,
+    /// Its place among the handshakes in progress.
+    pub(super) handshake: Option<Permit>,
 }
 
 /// What an upgrade request settles, and what has been agreed on so far.

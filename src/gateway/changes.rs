@@ -50,8 +50,9 @@ impl Gateway {
 
     /// Whether what holds for the whole process is as in another snapshot.
     fn has_frame_of(&self, other: &Self) -> bool {
-        let frame = |gateway: &Self| (gateway.threads, gateway.drain, gateway.reload, gateway.max_connections);
-        frame(self) == frame(other) && self.control == other.control
+        let frame = |gateway: &Self| (gateway.threads, gateway.drain, gateway.reload);
+        let limits = |gateway: &Self| (gateway.max_connections, gateway.max_handshakes, gateway.max_buffered);
+        frame(self) == frame(other) && limits(self) == limits(other) && self.control == other.control
     }
 
     /// Every part by its name, with what tells it from another of that name.

@@ -16,6 +16,7 @@ use crate::config::world::{Machine, World};
 use crate::stage::cells::Cells;
 use crate::stage::pipeline::Pipeline;
 use crate::stage::slots::Slots;
+use crate::wire::budget::Budget;
 use crate::wire::head::Limits;
 
 use super::catalog::Catalog;
@@ -70,6 +71,10 @@ impl Gateway {
             reload: Reload::of(&config.gateway.reload),
             slots: cells.cell("gateway", "", || Slots::new(None)),
             max_connections: count(config.gateway.max_connections),
+            handshakes: cells.cell("gateway", "handshakes", || Slots::new(None)),
+            max_handshakes: count(config.gateway.max_handshakes),
+            budget: cells.cell("gateway", "buffered", || Budget::new(None)),
+            max_buffered: config.gateway.max_buffered.on().map(|size| usize::try_from(size.get()).unwrap_or(usize::MAX)),
             control: config.gateway.control.as_ref().map(|control| match control {
                 Switch::On(path) => Switch::On(config.folder.join(path)),
                 Switch::Off => Switch::Off,

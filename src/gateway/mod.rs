@@ -39,6 +39,7 @@ use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
 use crate::config::units::{Percent, Switch};
 use crate::endpoint::upstream::Upstream;
 use crate::stage::slots::Slots;
+use crate::wire::budget::Budget;
 
 use listener::Listener;
 use metrics::Page;
@@ -64,6 +65,14 @@ pub struct Gateway {
     pub slots: Arc<Slots>,
     /// How many they may; `None` is no limit.
     pub max_connections: Option<usize>,
+    /// How many handshakes are in progress; they outlive a snapshot.
+    pub handshakes: Arc<Slots>,
+    /// How many may be; `None` is no limit.
+    pub max_handshakes: Option<usize>,
+    /// How many bytes connections hold; they outlive a snapshot.
+    pub budget: Arc<Budget>,
+    /// How many they may; `None` is no limit.
+    pub max_buffered: Option<usize>,
     /// Where its control socket is to be, unless in the runtime folder.
     pub control: Option<Switch<PathBuf>>,
     /// The listeners, by name.
@@ -146,9 +155,11 @@ impl Gateway {
         self.requests == other.requests && self.listeners.keys().eq(other.listeners.keys())
     }
 
-    /// Puts its limits in force on the slots it shares with the snapshot before it.
+    /// Puts its limits in force on what it shares with the snapshot before it.
     pub fn take_effect(&self) {
         self.slots.set_max(self.max_connections);
+        self.handshakes.set_max(self.max_handshakes);
+        self.budget.set_max(self.max_buffered);
         for listener in self.listeners.values() {
             listener.slots.set_max(listener.max_connections);
         }

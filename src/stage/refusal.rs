@@ -111,7 +111,7 @@ outcomes! {
     RATE_LIMITED = "rate_limited", Some(429), Some(1008), 1001, Warn, "too many requests", "a rate limit is used up";
     TOO_MANY_CONNECTIONS = "too_many_connections", Some(429), Some(1008), 1001, Warn, "too many connections", "a limit on concurrent connections is used up";
     SESSION_REPLACED = "session_replaced", Some(429), Some(1008), 1001, Warn, "signed in elsewhere", "a newer connection took this one's place";
-    OVERLOADED = "overloaded", Some(503), Some(1013), 1001, Warn, "try again later", "the gateway or listener is at `max_connections`";
+    OVERLOADED = "overloaded", Some(503), Some(1013), 1001, Warn, "try again later", "the gateway is at its `max_connections`, `max_handshakes` or `max_buffered`, or the listener at its `max_connections`";
     UPSTREAM_REFUSED = "upstream_refused", Some(502), Some(1011), 1001, Error, "backend unavailable", "no server of the upstream could be reached";
     UPSTREAM_BAD_HANDSHAKE = "upstream_bad_handshake", Some(502), Some(1011), 1001, Error, "backend answered badly", "the backend's answer to the upgrade is not one RFC 6455 allows";
     UPSTREAM_DECLINED = "upstream_declined", None, Some(1011), 1001, Warn, "backend declined", "the backend answered the upgrade with a refusal of its own: passed on over HTTP, a Close after the 101";

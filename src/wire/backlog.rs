@@ -8,7 +8,11 @@ use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 /// behind it. Nothing is read for that peer while there are any, so they never exceed one read buffer and a farewell. Empty, it
 /// holds no memory.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(super) struct Backlog(Option<Box<Held>>);
+
+/// There is always something to send.
+#[derive(Debug, Default)]
+struct Held {
     bytes: Vec<u8>,
     sent: usize,
     /// A frame boundary, counted from the start of `bytes`; past their end where the frame that is going out is not whole, or
@@ -19,48 +23,57 @@ pub(super) struct Backlog {
 impl Backlog {
     /// Whether there is nothing to send.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.0.is_none()
+    }
+
+    /// How many bytes of memory it takes.
+    pub(super) fn held(&self) -> usize {
+        self.0.as_ref().map_or(0, |held| held.bytes.capacity())
     }
 
     /// What is to be sent next.
     pub(super) fn unsent(&self) -> &[u8] {
-        self.bytes.get(self.sent..).unwrap_or_default()
+        self.0.as_ref().and_then(|held| held.bytes.get(held.sent..)).unwrap_or_default()
     }
 
     /// So many more bytes have been sent.
     pub(super) fn advance(&mut self, count: usize) {
-        self.sent += count;
-        if self.sent >= self.bytes.len() {
-            self.clear();
+        if let Some(held) = &mut self.0 {
+            held.sent += count;
+            if held.sent >= held.bytes.len() {
+                self.clear();
+            }
         }
     }
 
     /// Queues whole frames.
     pub(super) fn push(&mut self, frames: &[u8]) {
-        self.bytes.extend_from_slice(frames);
+        if !frames.is_empty() {
+            self.0.get_or_insert_default().bytes.extend_from_slice(frames);
+        }
     }
 
     /// Takes over what is left of `chunk` after its first `sent` bytes. Where it may be [cut](Self::cut), `open` says how many
     /// bytes of the chunk end a frame begun before it.
     pub(super) fn hold(&mut self, chunk: &[u8], sent: usize, open: Option<u64>) {
-        let left = chunk.get(sent..).unwrap_or_default();
-        self.boundary = open.map_or(u64::MAX, |open| boundary_from(chunk, open, sent).saturating_sub(sent as u64));
-        self.bytes = left.to_vec();
-        self.sent = 0;
+        let bytes = chunk.get(sent..).unwrap_or_default().to_vec();
+        let boundary = open.map_or(u64::MAX, |open| boundary_from(chunk, open, sent).saturating_sub(sent as u64));
+        self.0 = if bytes.is_empty() { None } else { Some(Box::new(Held { bytes, sent: 0, boundary })) };
     }
 
     /// Drops the frames of which no byte has been sent; says whether there were any.
     pub(super) fn cut(&mut self) -> bool {
-        let end = usize::try_from(boundary_from(&self.bytes, self.boundary, self.sent)).unwrap_or(usize::MAX);
-        let has_more = end < self.bytes.len();
-        self.bytes.truncate(end);
+        let Some(held) = &mut self.0 else { return false };
+        let end = usize::try_from(boundary_from(&held.bytes, held.boundary, held.sent)).unwrap_or(usize::MAX);
+        let has_more = end < held.bytes.len();
+        held.bytes.truncate(end);
         self.advance(0);
         has_more
     }
 
     /// Drops everything, memory included.
     pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.0 = None;
     }
 }
 

@@ -1,6 +1,7 @@
 //! One peer's socket, with what has been read and not passed on, what waits to be sent, and when it last gave a sign of life.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use tokio::io::{AsyncWrite, ReadBuf};
 use crate::stage::Side;
 
 use super::backlog::Backlog;
+use super::budget::{Budget, Charge};
 use super::flow::{Flow, Outlet, Turning};
 use super::frame::Cursor;
 use super::own;
@@ -27,6 +29,8 @@ pub struct Leg<S> {
     pub(super) cursor: Cursor,
     /// What there is of the message that is being read.
     pub(super) reading: Option<Box<Reading>>,
+    /// What it is charged with for what it holds, where it holds anything.
+    charge: Option<Box<Charge>>,
     pub(super) outlet: Outlet,
     pub(super) flow: Flow,
     /// Whether `carry` has not been looked at.
@@ -55,6 +59,7 @@ impl<S> Leg<S> {
             backlog: Backlog::default(),
             cursor: Cursor::new(Side::Client, 0, false),
             reading: None,
+            charge: None,
             outlet: Outlet::Open,
             flow: Flow::Open,
             is_unflushed: false,
@@ -167,6 +172,20 @@ impl<S> Leg<S> {
         self.is_fresh = !self.carry.is_empty();
     }
 
+    /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
+    pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
+        let fresh = if self.is_fresh { self.carry.capacity() } else { 0 };
+        let held = self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + fresh;
+        match (&mut self.charge, held) {
+            (None, 0) => true,
+            (charge, 0) => {
+                *charge = None;
+                true
+            }
+            (charge, held) => charge.get_or_insert_with(|| Box::new(Charge::of(budget.clone()))).set(held),
+        }
+    }
+
     /// The gateway is ending the connection.
     pub(super) fn stop(&mut self) {
         self.flow = self.flow.after(Turning::Stopped { mid_frame: self.cursor.going() > 0 });
@@ -194,6 +213,7 @@ impl<S> Leg<S> {
         self.carry = Vec::new();
         self.reading = None;
         self.backlog.clear();
+        self.charge = None;
         self.is_unflushed = false;
     }
 

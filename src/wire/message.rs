@@ -118,6 +118,11 @@ impl Assembler {
         if self.is_text && !self.is_compressed && !self.is_whole(cursor) { self.check() } else { Ok(()) }
     }
 
+    /// How many bytes of memory it takes.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.capacity() + self.inflated.capacity()
+    }
+
     /// Whether the message has come to its end.
     pub(super) fn is_whole(&self, cursor: &Cursor) -> bool {
         self.is_final && cursor.open() == 0

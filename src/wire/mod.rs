@@ -5,6 +5,7 @@
 
 pub mod answers;
 mod backlog;
+pub mod budget;
 pub mod close;
 mod closing;
 pub mod deflate;

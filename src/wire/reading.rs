@@ -24,6 +24,11 @@ impl Reading {
         SPARE.take().unwrap_or_default()
     }
 
+    /// How many bytes of memory it takes.
+    pub(super) fn held(&self) -> usize {
+        self.assembler.held() + self.wire.capacity()
+    }
+
     /// Leaves it to whoever reads next.
     pub(super) fn leave(mut self: Box<Self>) {
         self.assembler.clear();

@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::own;
 use super::pump::{Turn, pump};
 use super::scratch;
-use super::session::{Activity, Rules, Said, Session, Settings, TURNS, Tell, Terms};
+use super::session::{Activity, Rules, Said, Session, Settings, TURNS, Tell, Terms, over_budget};
 use super::stream::Stream;
 use super::tick::Tick;
 
@@ -164,6 +164,7 @@ impl<C: Stream, U: Stream> Relay<C, U> {
             }
             self.terms.outbox.tell(tell);
             has_moved |= self.empty_outbox(cx, now);
+            has_moved |= self.keep_to_budget(now, tell);
             if self.closing.is_some() {
                 has_moved |= self.part(cx, now);
                 if self.client.is_gone() && self.upstream.is_gone() {
@@ -176,6 +177,19 @@ impl<C: Stream, U: Stream> Relay<C, U> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Accounts for what both legs hold, and ends the connection where that is too much; says whether it did.
+    fn keep_to_budget(&mut self, now: Tick, tell: Tell<'_>) -> bool {
+        let Self { client, upstream, terms, .. } = self;
+        let is_within = client.is_within(&terms.budget) & upstream.is_within(&terms.budget);
+        let is_over = !is_within && self.closing.is_none();
+        if is_over {
+            let mut refusal = over_budget();
+            tell(Said::Refused(&mut refusal));
+            self.cut_short(refusal, now);
+        }
+        is_over
     }
 
     fn pump(&mut self, from: Side, cx: &mut Context<'_>, now: Tick, buffer: &mut [u8]) -> Turn {

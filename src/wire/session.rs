@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use crate::stage::refusal::OVERLOADED;
 use crate::stage::{Client, Ending, Inspector, Refusal, Side};
 
+use super::budget::Budget;
 use super::outbox::Outbox;
 use super::terminal::Responder;
 use super::tick::{Tick, Ticks};
@@ -105,6 +107,8 @@ pub struct Settings {
     pub compression: bool,
     /// Asked at each frame's head, or shown each message, in this order.
     pub inspectors: Vec<Inspector>,
+    /// What all connections may hold.
+    pub budget: Arc<Budget>,
 }
 
 /// What a session may take.
@@ -137,6 +141,13 @@ pub(super) struct Terms {
     reads: [bool; 2],
     /// What inspectors have said.
     pub outbox: Outbox,
+    /// What all connections may hold.
+    pub budget: Arc<Budget>,
+}
+
+/// A connection wants to hold more than is left for all.
+pub(super) fn over_budget() -> Box<Refusal> {
+    Box::new(Refusal::new(OVERLOADED).rule("max_buffered"))
 }
 
 impl Terms {
@@ -155,9 +166,9 @@ impl Terms {
 
 impl From<Settings> for Terms {
     fn from(settings: Settings) -> Self {
-        let Settings { client, inspectors, limits: Limits { close_timeout, send_queue, .. }, .. } = settings;
+        let Settings { client, inspectors, limits: Limits { close_timeout, send_queue, .. }, budget, .. } = settings;
         let reads = read_by(&inspectors);
-        Self { client, inspectors: inspectors.into(), close_timeout, send_queue, reads, outbox: Outbox::default() }
+        Self { client, inspectors: inspectors.into(), close_timeout, send_queue, reads, outbox: Outbox::default(), budget }
     }
 }
 

@@ -16,7 +16,7 @@ use super::own;
 use super::pump::Turn;
 use super::reading::Reading;
 use super::scratch;
-use super::session::{Activity, Rules, Said, Session, Settings, TURNS, Tell, Terms};
+use super::session::{Activity, Rules, Said, Session, Settings, TURNS, Tell, Terms, over_budget};
 use super::stream::Stream;
 use super::tick::Tick;
 
@@ -110,6 +110,9 @@ impl<C: Stream> Terminal<C> {
             let turn = self.turn(cx, now, buffer);
             let mut has_moved = self.note(turn, now, tell);
             self.terms.outbox.tell(tell);
+            if !self.leg.is_within(&self.terms.budget) && self.closing.is_none() {
+                has_moved |= self.note(Turn::Refused(over_budget()), now, tell);
+            }
             if self.closing.is_some() {
                 has_moved |= self.leg.part(cx, now, Source::WHOLE, true);
                 if self.leg.is_gone() {

@@ -139,7 +139,7 @@ fn a_variable_that_names_nothing_counts_as_unset() {
 #[test]
 fn a_running_gateway_logs_its_warnings_with_their_places_and_counts_listeners() {
     let file = FINE.replace("\"127.0.0.1:0\"", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]");
-    let mut gateway = Gateway::run(&format!("{file}[firewall.spare]\ndeny = \"192.0.2.0/24\"\n"));
+    let mut gateway = Gateway::run(&format!("{file}[firewall.spare]\ndeny = \"192.0.2.0/24\"\n[gateway]\nmax_connections = 100\n"));
     let events = gateway.events();
     let started: Vec<_> = events.iter().filter(|event| event["event"] == "started").collect();
     assert!(matches!(&started[..], [event] if event["listeners"] == 1), "{started:?}");
@@ -147,6 +147,28 @@ fn a_running_gateway_logs_its_warnings_with_their_places_and_counts_listeners() 
     assert!(matches!(&warnings[..], [warning] if warning.contains("gateway.toml:5:11: ")), "{warnings:?}");
     // Not a terminal: every line is an event.
     assert!(events.iter().all(|event| event.is_object()), "{events:?}");
+}
+
+#[test]
+fn a_gateway_that_may_not_have_the_descriptors_its_file_asks_for_says_what_to_raise() {
+    let folder = tempfile::tempdir().unwrap();
+    for (keys, told) in [
+        ("max_connections = 100", None),
+        (
+            "max_connections = 200",
+            Some("max_connections lets in 200 clients, who may take 300 descriptors, and this process may have 256: "),
+        ),
+    ] {
+        fs::write(folder.path().join("gateway.toml"), format!("{FINE}[gateway]\n{keys}\n")).unwrap();
+        let limited = ["-c", "ulimit -n 256 && exec \"$0\"", env!("CARGO_BIN_EXE_wsgate")];
+        let mut child = support::command_of(Path::new("sh"), folder.path()).args(limited).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let before: Vec<String> = lines.by_ref().take_while(|line| !line.contains(" started ")).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let warning = before.iter().find(|line| line.contains(" warning "));
+        assert_eq!((warning.is_some(), warning.is_none_or(|line| line.contains(told.unwrap()))), (told.is_some(), true), "{before:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,10 @@ use super::support::{Gateway, command};
 use super::{FRAME, typed};
 
 fn gateway() -> Gateway {
-    Gateway::run(&format!("{FRAME}[route.a]\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nendpoint = \"echo\"\n"))
+    Gateway::run(&format!(
+        "{}[route.a]\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nendpoint = \"echo\"\n",
+        FRAME.replace("[gateway]", "[gateway]\nmax_connections = 100")
+    ))
 }
 
 fn names(printed: &str) -> Vec<String> {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use wsgate::stage::client::Counters;
 use wsgate::stage::pipeline::{Inspector, Step};
 use wsgate::stage::{Client, Ending, FrameInspector, MessageInspector, Mode, Outcome, Peer, Refusal, Side, Stage};
+use wsgate::wire::budget::Budget;
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
 use wsgate::wire::session::{Activity, Limits, MaxMessage, Rules, Session, Settings};
@@ -46,6 +47,7 @@ pub(crate) struct Setup {
     pub(crate) compression: bool,
     pub(crate) inspectors: Vec<Box<dyn FrameInspector>>,
     pub(crate) readers: Vec<Box<dyn MessageInspector>>,
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl Default for Setup {
@@ -57,6 +59,7 @@ impl Default for Setup {
             compression: false,
             inspectors: Vec::new(),
             readers: Vec::new(),
+            budget: unbounded(),
         }
     }
 }
@@ -120,8 +123,14 @@ impl Setup {
             limits: limits(self.max_message),
             compression: self.compression,
             inspectors: self.inspectors.into_iter().map(inspector).chain(self.readers.into_iter().map(reader)).collect(),
+            budget: self.budget,
         }
     }
+}
+
+/// As many bytes as there are.
+pub(crate) fn unbounded() -> Arc<Budget> {
+    Arc::new(Budget::new(None))
 }
 
 /// Limits with this one on messages.

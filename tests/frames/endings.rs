@@ -7,7 +7,7 @@ use wsgate::wire::relay::Relay;
 use wsgate::wire::session::{Session, Settings};
 use wsgate::wire::tick::Tick;
 
-use super::bench::{Bench, CLOSE_TIMEOUT, Nowhere, Setup, facts, limits, relay};
+use super::bench::{Bench, CLOSE_TIMEOUT, Nowhere, Setup, facts, limits, relay, unbounded};
 use super::bytes::{BINARY, CLOSE, TEXT, close, closing, frame, frames};
 
 const SIDES: [Side; 2] = [Side::Client, Side::Upstream];
@@ -305,7 +305,7 @@ fn a_socket_that_takes_no_more_and_has_nothing_to_give_is_lost() {
 
 #[test]
 fn two_peers_that_take_nothing_any_more_are_both_given_up() {
-    let settings = Settings { client: facts(), limits: limits(1000), compression: false, inspectors: Vec::new() };
+    let settings = Settings { client: facts(), limits: limits(1000), compression: false, inspectors: Vec::new(), budget: unbounded() };
     let (client, upstream) = (Nowhere(frame(Side::Client, BINARY, b"x")), Nowhere(frame(Side::Upstream, BINARY, b"x")));
     let mut relay = Relay::new(Leg::new(client, Vec::new()), Leg::new(upstream, Vec::new()), settings, Tick::new(0));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

@@ -11,6 +11,7 @@
 
 mod against_tungstenite;
 mod bench;
+mod budget;
 mod bytes;
 mod compressed;
 mod endings;

@@ -13,7 +13,7 @@ use wsgate::wire::relay::Relay;
 use wsgate::wire::session::{Session, Settings};
 use wsgate::wire::tick::Tick;
 
-use super::bench::{facts, limits};
+use super::bench::{facts, limits, unbounded};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -26,7 +26,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 /// A client, a backend, and the relay between them, running until it ends.
 async fn connected() -> (Socket, Socket, impl Future<Output = Ending>) {
     let ((client, near_client), (near_upstream, upstream)) = (pair().await, pair().await);
-    let settings = Settings { client: facts(), limits: limits(u64::MAX), compression: false, inspectors: Vec::new() };
+    let settings = Settings { client: facts(), limits: limits(u64::MAX), compression: false, inspectors: Vec::new(), budget: unbounded() };
     let mut relay = Relay::new(Leg::new(near_client, Vec::new()), Leg::new(near_upstream, Vec::new()), settings, Tick::new(0));
     let relayed = async move { poll_fn(|cx| relay.poll(cx, Tick::new(0), &|_| {})).await };
     let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;

@@ -34,7 +34,7 @@ fn leave_out_four(with: Pace) -> Setup {
     paced(move |head| if head.starts_message && head.length == 4 { with.clone() } else { Pace::Go }).0
 }
 
-struct Echo;
+pub(super) struct Echo;
 
 impl Responder for Echo {
     fn greet(&mut self) -> Option<Message<'static>> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RouteDefaults, Table};
 use crate::config::fault::{Fault, Faults, KeyPath};
-use crate::config::units::{Count, Frequency, Interval, Percent, Switch};
+use crate::config::units::{Count, Frequency, Interval, Percent, Size, Switch};
 
 /// `[gateway]`: what holds for the whole process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +18,11 @@ pub struct GatewayTable {
     pub threads: Option<Count<1024>>,
     /// How many connections all listeners may hold together; one more is refused with `overloaded`.
     pub max_connections: Switch<Count>,
+    /// How many handshakes may be in progress; one more is refused with `overloaded`. They count among the connections too.
+    pub max_handshakes: Switch<Count>,
+    /// How many bytes of messages connections may hold in memory together: of those that a stage reads and that are not whole, and of
+    /// those that a peer has not taken yet. A connection that needs more is closed with `overloaded`.
+    pub max_buffered: Switch<Size>,
     /// The socket that `wsgate status`, `reload`, `kick` and others talk to: a path, or `"off"`. Left out, one in the runtime folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<Switch<PathBuf>>,
@@ -33,8 +38,9 @@ pub struct GatewayTable {
 impl Default for GatewayTable {
     fn default() -> Self {
         let max_connections = Switch::On(Count::of(100_000));
+        let (max_handshakes, max_buffered) = (Switch::On(Count::of(10_000)), Switch::On(Size::bytes(1 << 30)));
         let (drain, reload, route) = (Drain::default(), Reload::default(), RouteDefaults::default());
-        Self { threads: None, max_connections, control: None, drain, reload, route }
+        Self { threads: None, max_connections, max_handshakes, max_buffered, control: None, drain, reload, route }
     }
 }
 

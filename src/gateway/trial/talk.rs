@@ -10,6 +10,7 @@ use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
 use crate::stage::pipeline::{Step, tell};
 use crate::stage::{self, Client, FrameHead, FrameInspector, Inspect, Inspector, Message, MessageInspector, Pace, Refusal, Side};
+use crate::wire::budget::Budget;
 use crate::wire::leg::Leg;
 use crate::wire::memory::{Heard, Peer, Stream};
 use crate::wire::relay::Relay;
@@ -79,6 +80,7 @@ impl Talk {
             limits: route.limits(),
             compression: false,
             inspectors: steps.filter_map(|step| Heeding::of(step, &client, &remarks)).collect(),
+            budget: Arc::new(Budget::new(None)),
         };
         let (backend, stream) = Peer::new();
         let session: Box<dyn Session> = match &route.endpoint {

@@ -8,12 +8,17 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use super::write::{Family, SECONDS, put};
+use super::write::{BYTES, Family, SECONDS, put};
 
 static IN_PROGRESS: Family =
     Family::gauge("handshakes_in_progress", "Accepted connections that are not open yet, or are being told why not.");
 static SLOTS_TAKEN: Family = Family::gauge("slots_taken", "Places taken of `max_connections`, of the gateway and of each listener.");
 static SLOTS_MAX: Family = Family::gauge("slots_max", "As many as `max_connections` allows, where it does not say \"off\".");
+static HANDSHAKES_MAX: Family = Family::gauge("handshakes_max", "As many as `max_handshakes` allows, where it does not say \"off\".");
+static BUFFERED: Family =
+    Family::gauge("buffered", "Bytes of messages that connections hold: read and not whole, or on their way to a peer.").in_unit(&BYTES);
+static BUFFERED_MAX: Family =
+    Family::gauge("buffered_max", "As many as `max_buffered` allows, where it does not say \"off\".").in_unit(&BYTES);
 static UPSTREAM_CONNECTIONS: Family =
     Family::gauge("upstream_connections", "Connections to a server that are open or being opened, of all upstreams that share its state.");
 static SERVER_STATE: Family = Family::gauge("upstream_server_state", "1 for the state a server is in, 0 for the others.");
@@ -28,6 +33,12 @@ pub struct State {
     pub load: usize,
     /// Every limit on connections.
     pub slots: Vec<Slots>,
+    /// How many handshakes there may be; none where they are not limited.
+    pub max_handshakes: Option<usize>,
+    /// How many bytes connections hold.
+    pub buffered: usize,
+    /// How many they may; none where they are not limited.
+    pub max_buffered: Option<usize>,
     /// Every server of every upstream.
     pub servers: Vec<Server>,
     /// Every certificate that a listener shows.
@@ -94,7 +105,7 @@ pub(super) struct Told {
 
 impl Collector for Told {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (encoder, State { load, slots, servers, certificates }) = (&mut encoder, &self.state);
+        let (encoder, State { load, slots, max_handshakes, buffered, max_buffered, servers, certificates }) = (&mut encoder, &self.state);
         let open = usize::try_from(self.open).unwrap_or_default();
         IN_PROGRESS.only(encoder, &ConstGauge::new(load.saturating_sub(open)))?;
         let mut metric = SLOTS_TAKEN.begin(encoder)?;
@@ -103,6 +114,9 @@ impl Collector for Told {
         for (slots, max) in slots.iter().filter_map(|slots| Some((slots, slots.max?))) {
             put(&mut metric, &[("of", &slots.of)], &ConstGauge::new(max))?;
         }
+        max_handshakes.iter().try_for_each(|max| HANDSHAKES_MAX.only(encoder, &ConstGauge::new(*max)))?;
+        BUFFERED.only(encoder, &ConstGauge::new(*buffered))?;
+        max_buffered.iter().try_for_each(|max| BUFFERED_MAX.only(encoder, &ConstGauge::new(*max)))?;
         let mut metric = UPSTREAM_CONNECTIONS.begin(encoder)?;
         for server in servers {
             put(&mut metric, &[("upstream", &server.upstream), ("server", &server.server)], &ConstGauge::new(server.connections))?;
