@@ -5,6 +5,7 @@ mod ages;
 mod connection;
 pub mod control;
 mod door;
+mod exchange;
 mod judge;
 pub mod keeper;
 mod live;
@@ -14,8 +15,10 @@ mod opening;
 mod pacer;
 mod pages;
 mod policy;
+mod progress;
 mod registry;
 mod reload;
+mod request;
 mod roster;
 mod scrape;
 mod sockets;
@@ -24,6 +27,7 @@ mod standing;
 mod texts;
 mod thread;
 mod tidy;
+mod vigil;
 mod visit;
 pub mod watch;
 mod way;
@@ -260,6 +264,7 @@ mod tests {
             port: None,
             path: "/".into(),
             origin: None,
+            asks: Default::default(),
             params: Box::default(),
             identities: Box::default(),
             counters: Default::default(),
