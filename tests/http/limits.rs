@@ -66,7 +66,7 @@ async fn a_backend_that_does_not_answer_in_time_is_a_504() {
 #[tokio::test]
 async fn requests_over_a_client_s_rate_are_a_429_and_upgrades_do_not_count() {
     let (backend, _seen) = Backend::mirror().await;
-    let mut gateway = Gateway::run(&config(backend.address, "http = { requests = \"3/h\" }", ""));
+    let mut gateway = Gateway::run(&config(backend.address, "http = { requests = { rate = \"1/h\", burst = 3 } }", ""));
     let mut client = Talk::to(gateway.address("public")).await;
     for _ in 0..3 {
         client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.head().await;
@@ -75,7 +75,7 @@ async fn requests_over_a_client_s_rate_are_a_429_and_upgrades_do_not_count() {
     let head = client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.head().await;
     assert!(head.starts_with("HTTP/1.1 429 ") && header(&head, "retry-after").is_some(), "{head}");
     let event = gateway.event("refused");
-    assert_eq!((event["stage"].as_str(), event["rule"].as_str()), (Some("route.app"), Some("http.requests 3/h")), "{event}");
+    assert_eq!((event["stage"].as_str(), event["rule"].as_str()), (Some("route.app"), Some("http.requests 1/h")), "{event}");
     let all = Talk::to(gateway.address("public")).await.say(crate::support::raw::upgrade("/", "")).await.rest().await;
     assert!(!all.starts_with("HTTP/1.1 429 "), "{all}");
 }

@@ -83,7 +83,7 @@ async fn origins_are_judged_where_they_are_sent_and_a_preflight_passes_where_the
 #[tokio::test]
 async fn requests_of_a_key_are_limited_by_a_stage_and_connections_are_not_what_it_counts() {
     let (backend, _seen) = Backend::mirror().await;
-    let limits = "[rate_limit.each]\nkey = \"header:x-key\"\nconnect = \"1/h\"\nrequests = \"2/h\"\n";
+    let limits = "[rate_limit.each]\nkey = \"header:x-key\"\nconnect = \"1/h\"\nrequests = { rate = \"1/h\", burst = 2 }\n";
     let gateway = Gateway::run(&config(backend.address, "pipeline = [\"rate_limit.each\"]", limits));
     for (key, expected) in [("a", 200), ("a", 200), ("b", 200), ("a", 429), ("b", 200), ("b", 429)] {
         assert_eq!(status(&answer(&gateway, &format!("GET /\r\nX-Key: {key}\r\n")).await), expected, "{key}");
@@ -162,7 +162,7 @@ async fn whoever_a_trusted_proxy_names_is_judged_for_each_request_of_its_connect
     );
     let gateway = Gateway::run(&config);
     let mut proxy = Talk::to(gateway.address("public")).await;
-    for (client, told) in [("192.0.2.1", "192.0.2.1"), ("192.0.2.2", "192.0.2.2"), ("203.0.113.9, 192.0.2.3", "192.0.2.3")] {
+    for (client, told) in [("192.0.2.1", "192.0.2.1, 127.0.0.1"), ("192.0.2.2", "192.0.2.2, 127.0.0.1"), ("203.0.113.9, 192.0.2.3", "192.0.2.3, 127.0.0.1")] {
         proxy.say(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n")).await.head().await;
         proxy.until("\r\n\r\n").await;
         let asked = seen.recv().await.unwrap();
