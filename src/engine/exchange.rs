@@ -96,7 +96,8 @@ impl Visit {
         let client = seat.record.client.clone();
         let extra: Vec<_> = claims(&client, &route).into_iter().chain(way_header).collect();
         let progress = Progress::new(body.has_body());
-        let request = Request { parts: &parts, body, http, upstream, client: &client, extra: &extra, progress: &progress, secure: self.way.secure };
+        let request =
+            Request { parts: &parts, body, http, upstream, client: &client, extra: &extra, progress: &progress, secure: self.way.secure };
         let over = self.carry(&request, &seat, (socket, early)).await;
         // In this order: who reads of its end may count on its slots.
         drop(seat);

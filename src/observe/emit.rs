@@ -180,13 +180,7 @@ fn close(client: &Client, ending: &Ending, (subprotocol, upstream): (Option<&str
     );
 }
 
-fn request(
-    client: &Client,
-    (method, status): (&str, Option<u16>),
-    cut: Option<&Refusal>,
-    upstream: Option<&str>,
-    duration: Duration,
-) {
+fn request(client: &Client, (method, status): (&str, Option<u16>), cut: Option<&Refusal>, upstream: Option<&str>, duration: Duration) {
     let (port, peer) = other_end(&client.peer);
     let (from_client, from_upstream) = (client.counters.from(Side::Client), client.counters.from(Side::Upstream));
     let outcome = cut.map_or(ANSWERED, |cut| cut.outcome);

@@ -2,10 +2,10 @@
 
 use tokio::io::AsyncWriteExt;
 
+use crate::support::Gateway;
 use crate::support::backend::header;
 use crate::support::in_time;
 use crate::{Backend, Talk, config, gateway};
-use crate::support::Gateway;
 
 #[tokio::test]
 async fn each_side_hears_what_the_other_says_before_either_has_finished() {

@@ -32,7 +32,8 @@ async fn pipelined_requests_are_answered_in_their_order() {
     let body = "POST /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     client.say(format!("GET /a HTTP/1.1\r\nHost: a\r\n\r\n{body}GET /c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
     let all = client.rest().await;
-    let places: Vec<_> = ["GET /a HTTP/1.1", "POST /b HTTP/1.1", "3\r\nabc\r\n0", "GET /c HTTP/1.1"].iter().map(|part| all.find(part)).collect();
+    let places: Vec<_> =
+        ["GET /a HTTP/1.1", "POST /b HTTP/1.1", "3\r\nabc\r\n0", "GET /c HTTP/1.1"].iter().map(|part| all.find(part)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{all}");
 }
 

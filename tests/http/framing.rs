@@ -11,7 +11,11 @@ async fn every_method_passes_with_every_framing_of_its_body_and_every_other_of_t
         ("Content-Length: 5\r\n", "hello", "hello"),
         ("Content-Length: 0\r\n", "", ""),
         ("Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
-        ("Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n", "005\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"),
+        (
+            "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n",
+            "005\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
+            "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
+        ),
         ("Transfer-Encoding: chunked\r\n", "0\r\n\r\n", "0\r\n\r\n"),
     ];
     // What a backend answers, and what the client gets behind the head.

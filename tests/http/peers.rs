@@ -75,8 +75,9 @@ async fn a_server_that_cannot_be_reached_is_replaced_by_another_whatever_is_aske
     let (backend, _seen) = Backend::mirror().await;
     let dead = nobody().await;
     let upstream = format!("[upstream.app]\nservers = [\"ws://{dead}\", \"ws://{}\"]\nbalance = \"round_robin\"\n", backend.address);
-    let gateway =
-        Gateway::run(&format!("[listener.public]\naddress = \"127.0.0.1:0\"\n[route.app]\nendpoint = \"upstream.app\"\nhttp = true\n{upstream}"));
+    let gateway = Gateway::run(&format!(
+        "[listener.public]\naddress = \"127.0.0.1:0\"\n[route.app]\nendpoint = \"upstream.app\"\nhttp = true\n{upstream}"
+    ));
     for _ in 0..4 {
         let mut client = Talk::to(gateway.address("public")).await;
         client.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi").await;
@@ -101,7 +102,8 @@ async fn a_poll_and_the_socket_behind_it_come_to_the_server_that_the_cookie_name
     let cookie = header(&head, "set-cookie").unwrap().split(';').next().unwrap().to_owned();
     for _ in 0..6 {
         let mut client = Talk::to(gateway.address("public")).await;
-        let all = client.say(format!("POST / HTTP/1.1\r\nHost: a\r\nCookie: {cookie}; own=1\r\nConnection: close\r\n\r\n")).await.rest().await;
+        let all =
+            client.say(format!("POST / HTTP/1.1\r\nHost: a\r\nCookie: {cookie}; own=1\r\nConnection: close\r\n\r\n")).await.rest().await;
         assert!(all.starts_with("HTTP/1.1 200 ") && !all.contains("Set-Cookie") && all.contains("Cookie: own=1"), "{all}");
     }
     assert!([one.connections(), other.connections()].contains(&0), "{} and {}", one.connections(), other.connections());

@@ -162,7 +162,9 @@ async fn whoever_a_trusted_proxy_names_is_judged_for_each_request_of_its_connect
     );
     let gateway = Gateway::run(&config);
     let mut proxy = Talk::to(gateway.address("public")).await;
-    for (client, told) in [("192.0.2.1", "192.0.2.1, 127.0.0.1"), ("192.0.2.2", "192.0.2.2, 127.0.0.1"), ("203.0.113.9, 192.0.2.3", "192.0.2.3, 127.0.0.1")] {
+    for (client, told) in
+        [("192.0.2.1", "192.0.2.1, 127.0.0.1"), ("192.0.2.2", "192.0.2.2, 127.0.0.1"), ("203.0.113.9, 192.0.2.3", "192.0.2.3, 127.0.0.1")]
+    {
         proxy.say(format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\n\r\n")).await.head().await;
         proxy.until("\r\n\r\n").await;
         let asked = seen.recv().await.unwrap();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::config::units::{Interval, Rate, Size, Switch};
 
 /// What it is, and how it looks.
-const EXPECTING: &str = "whether ordinary HTTP requests pass: true, or { requests, max_body }";
+const EXPECTING: &str = "what passes of ordinary HTTP: true, or { requests, max_body }";
 
 /// `http`: whether ordinary requests pass, and within which limits.
 #[derive(Clone, Debug, PartialEq)]

@@ -91,7 +91,8 @@ impl Asking<'_> {
         if takes_trailers {
             write_field(&mut bytes, "te", b"trailers");
         }
-        let connection: Vec<&str> = [("te", takes_trailers), ("close", is_last)].into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect();
+        let connection: Vec<&str> =
+            [("te", takes_trailers), ("close", is_last)].into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect();
         if !connection.is_empty() {
             write_field(&mut bytes, "connection", connection.join(", ").as_bytes());
         }
@@ -107,13 +108,14 @@ impl Asking<'_> {
                 write_field(&mut bytes, "transfer-encoding", b"chunked");
             }
             // Servers may wait for a body where a method usually has one and nothing is said (RFC 9110 §8.6).
-            Framing::Nothing | Framing::UntilEnd if usually_has_body(&self.request.method) => write_field(&mut bytes, "content-length", b"0"),
+            Framing::Nothing | Framing::UntilEnd if usually_has_body(&self.request.method) => {
+                write_field(&mut bytes, "content-length", b"0")
+            }
             Framing::Nothing | Framing::UntilEnd => {}
         }
         bytes.extend_from_slice(b"\r\n");
         bytes
     }
-
 }
 
 /// Whether the client waits to be told that its body is wanted (RFC 9110 §10.1.1).

@@ -37,7 +37,8 @@ static REQUESTS: Family = Family::counter(
 );
 static REQUEST_BYTES: Family =
     Family::counter("request", "Bytes of the bodies of ordinary requests and of their answers, by who sent them.").in_unit(&BYTES);
-static REQUEST: Family = histogram("request_duration", "From the first byte of an ordinary request that was let in to the end of its answer.");
+static REQUEST: Family =
+    histogram("request_duration", "From the first byte of an ordinary request that was let in to the end of its answer.");
 
 const fn histogram(name: &'static str, help: &'static str) -> Family {
     Family { name, unit: Some(&SECONDS), kind: MetricType::Histogram, help }

@@ -172,7 +172,9 @@ fn faults(table: &Table, build: &Build<'_>) -> Faults {
         let fault = Fault::new(Place::Key(at.key("notify")), "nobody is told this");
         faults.push(fault.hint("add on_excess = \"notify\""));
     }
-    for (key, is_there) in [("connect", table.connect.is_some()), ("requests", table.requests.is_some()), ("concurrent", table.concurrent.is_some())] {
+    for (key, is_there) in
+        [("connect", table.connect.is_some()), ("requests", table.requests.is_some()), ("concurrent", table.concurrent.is_some())]
+    {
         if is_there && table.key.contains(&KeyPart::Connection) {
             let place = Place::Key(at.key(key));
             let fault = Fault::new(place, format!("by \"connection\" every connection is the first of its key: `{key}` limits nothing"));

@@ -85,9 +85,32 @@ fn chunks_that_readers_differ_on_are_malformed_however_they_come() {
     let heavy = format!("0\r\nX: {}", "a".repeat(MAX_TRAILERS));
     let many = format!("0\r\n{}", "X: y\r\n".repeat(MAX_TRAILER_LINES + 1));
     let rows = [
-        "\r\n", "g\r\n", "+4\r\n", "-4\r\n", " 4\r\n", "0x4\r\n", "4 \r\n", "4\t\r\n", "4\n", "4\rx", "4;a\nb\r\n", "4;a\0\r\n", "4;\x7f\r\n",
-        "00000000000000004\r\n", "4\r\nbody!\r\n", "4\r\nbody\n", "4\r\nbody\rX", "0\r\nX\r\n", "0\r\nX : y\r\n", "0\r\n X: y\r\n", "0\r\nX: y\n",
-        "0\r\nX: a\0b\r\n", "0\r\n: y\r\n", &long, &heavy, &many,
+        "\r\n",
+        "g\r\n",
+        "+4\r\n",
+        "-4\r\n",
+        " 4\r\n",
+        "0x4\r\n",
+        "4 \r\n",
+        "4\t\r\n",
+        "4\n",
+        "4\rx",
+        "4;a\nb\r\n",
+        "4;a\0\r\n",
+        "4;\x7f\r\n",
+        "00000000000000004\r\n",
+        "4\r\nbody!\r\n",
+        "4\r\nbody\n",
+        "4\r\nbody\rX",
+        "0\r\nX\r\n",
+        "0\r\nX : y\r\n",
+        "0\r\n X: y\r\n",
+        "0\r\nX: y\n",
+        "0\r\nX: a\0b\r\n",
+        "0\r\n: y\r\n",
+        &long,
+        &heavy,
+        &many,
     ];
     for bytes in rows {
         for step in [1, 3, bytes.len()] {
@@ -114,7 +137,8 @@ fn hypers(bytes: &[u8]) -> Option<Vec<u8>> {
                 Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::new(Bytes::new())))
             }
         });
-        let serve = hyper::server::conn::http1::Builder::new().keep_alive(false).half_close(true).serve_connection(TokioIo::new(server), service);
+        let serve =
+            hyper::server::conn::http1::Builder::new().keep_alive(false).half_close(true).serve_connection(TokioIo::new(server), service);
         let drain = async { _ = client.read_to_end(&mut Vec::new()).await };
         _ = tokio::join!(serve, drain);
         seen.try_recv().ok()
@@ -123,7 +147,8 @@ fn hypers(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Chunks out of good and bad pieces.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
-    let chunk = prop::collection::vec(any::<u8>(), 1..40).prop_map(|data| [format!("{:x}\r\n", data.len()).as_bytes(), &data, b"\r\n"].concat());
+    let chunk =
+        prop::collection::vec(any::<u8>(), 1..40).prop_map(|data| [format!("{:x}\r\n", data.len()).as_bytes(), &data, b"\r\n"].concat());
     let piece = prop_oneof![
         6 => chunk,
         1 => Just(b"0\r\n\r\n".to_vec()),
