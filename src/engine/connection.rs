@@ -63,6 +63,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
 }
 
 /// A client that may come in.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and most clients come for the larger one")]
 pub(super) enum Admitted {
     /// It has its 101.
     Live(Backend),

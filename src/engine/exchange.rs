@@ -158,7 +158,7 @@ impl Visit {
             };
             let Asked { mut stream, first, early, server, lease, mark } = asked?;
             self.holdings.server = Some((server.clone(), lease));
-            let server = Server { name: &server, mark: &mark, observer, may_go_on: self.may_go_on() };
+            let server = Server { name: &server, mark: &mark, observer, may_go_on: &|| self.may_go_on() };
             let (from_server, to_server) = split(&mut stream);
             let mut answers = Source::new(from_server, &early);
             let done = tokio::select! {
@@ -201,8 +201,8 @@ struct Server<'a> {
     name: &'a Arc<str>,
     mark: &'a Mark,
     observer: &'a Observer,
-    /// Whether the client's connection may go on behind this answer.
-    may_go_on: bool,
+    /// Whether the client's connection may go on behind an answer that begins now.
+    may_go_on: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Request<'_> {
@@ -268,7 +268,7 @@ impl Request<'_> {
         let is_head = self.parts.method == Method::HEAD;
         let framing = Framing::of_answer(&answer, is_head).map_err(|rule| self.failed(ask::bad(server.name, rule), server))?;
         let keeps_server = (framing != Framing::UntilEnd && keeps_alive(answer.version, &answer.headers)).then(|| lasts(&answer.headers));
-        let keeps_client = server.may_go_on && !progress.is_last() && progress.is_whole() && keeps_alive(version, &self.parts.headers);
+        let keeps_client = (server.may_go_on)() && !progress.is_last() && progress.is_whole() && keeps_alive(version, &self.parts.headers);
         self.upstream.remember(server.mark, self.secure, &mut answer.headers);
         let (status, streams) = (answer.status.as_u16(), streams_events(&answer.headers));
         let (head, sent) = encode(answer, framing, Manner { version, closes: !keeps_client });

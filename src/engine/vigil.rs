@@ -108,9 +108,16 @@ impl Vigil<'_> {
 }
 
 async fn next_order(record: &Record) -> Order {
+    let mut is_known = false;
     poll_fn(|cx| {
-        record.wake_with(cx.waker());
-        record.was_called();
+        if !is_known {
+            record.wake_with(cx.waker());
+        }
+        // Whoever is called looks for an order; and whoever has just said how to be, as it may have been given before.
+        if !record.was_called() && std::mem::replace(&mut is_known, true) {
+            return Poll::Pending;
+        }
+        is_known = true;
         record.take_order().map_or(Poll::Pending, Poll::Ready)
     })
     .await

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::config::fault::Fault;
+use crate::config::fault::{Fault, Place};
 use crate::config::table::{Route as RouteShape, SetBy};
 use crate::config::units::Size;
 use crate::endpoint::Endpoint;
+use crate::stage::Configure;
+use crate::stage::message::Messages;
+use crate::stage::pipeline::{Pipeline, Step};
 use crate::stage::rate_limit::Requests;
 
 use super::compile::Compiler;
@@ -25,7 +28,14 @@ impl Compiler<'_> {
     }
 
     /// Only a backend answers ordinary requests. Where `[gateway.route]` says it for all, it says it for those that have one.
-    pub(super) fn check_http(&mut self, shape: &RouteShape<'_>, endpoint: Option<&Endpoint>) {
+    /// What they carry is no message, and passes stages that read those unread.
+    pub(super) fn check_http(&mut self, shape: &RouteShape<'_>, endpoint: Option<&Endpoint>, pipeline: &Pipeline) {
+        let reads = |step: &&Step| step.name.split('.').next() == Some(Messages::KIND);
+        if let (Some(_), Some(Endpoint::Upstream(_)), Some(step)) = (shape.http, endpoint, pipeline.steps().find(reads)) {
+            let message = format!("{} reads messages, and what ordinary requests of route.{} carry is none", step.name, shape.name);
+            let hint = "leave `http` out where nothing may pass unread";
+            self.fault(Fault::warning(Place::Key(shape.at("http")), message).hint(hint));
+        }
         let is_own = matches!(endpoint, Some(Endpoint::Own(_) | Endpoint::Health(_)));
         if shape.http.is_none() || !is_own || shape.set_by("http") != SetBy::Route {
             return;

@@ -105,7 +105,7 @@ impl Compiler<'_> {
         self.check_takeover(shape, listeners, &pipeline);
         self.check_defaults(shape, listeners, &pipeline);
         self.check_probes(shape, endpoint.as_ref());
-        self.check_http(shape, endpoint.as_ref());
+        self.check_http(shape, endpoint.as_ref(), &pipeline);
         self.check_balancers(shape.name, listeners, &pipeline, endpoint.as_ref());
         let http = self.http(shape).filter(|_| matches!(endpoint, Some(Endpoint::Upstream(_))));
         let size = |size: Switch<Size>| size.on().map_or(u64::MAX, Size::get);

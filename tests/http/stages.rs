@@ -115,6 +115,63 @@ async fn concurrent_counts_the_requests_under_way() {
 }
 
 #[tokio::test]
+async fn a_newer_request_takes_the_place_of_the_oldest_where_the_file_says_so() {
+    let backend = Backend::of(|mut talk| async move {
+        talk.head().await;
+        talk.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n").await;
+        talk.rest().await;
+    });
+    let limits = "[rate_limit.each]\nkey = \"ip\"\nconcurrent = { max = 1, on_excess = \"close_oldest\" }\n";
+    let mut gateway = Gateway::run(&config(backend.await.address, "pipeline = [\"rate_limit.each\"]", limits));
+    let (mut old, mut new) = (Talk::to(gateway.address("public")).await, Talk::to(gateway.address("public")).await);
+    old.say("GET /old HTTP/1.1\r\nHost: a\r\n\r\n").await.until("hi\r\n").await;
+    new.say("GET /new HTTP/1.1\r\nHost: a\r\n\r\n").await.until("hi\r\n").await;
+    assert!(old.is_ended().await);
+    let event = gateway.event("request");
+    assert_eq!((event["path"].as_str(), event["outcome"].as_str()), (Some("/old"), Some("session_replaced")), "{event}");
+}
+
+#[tokio::test]
+async fn an_answer_is_cut_when_the_token_it_was_let_in_by_expires() {
+    let backend = Backend::of(|mut talk| async move {
+        talk.head().await;
+        talk.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await;
+        talk.rest().await;
+    });
+    let stages = jwt("\"header\"").replace("sources", "leeway = \"1s\"\nsources");
+    let mut gateway = Gateway::run(&config(backend.await.address, "pipeline = [\"jwt.users\"]", &stages));
+    let token = token(&json!({ "sub": "ann", "exp": now() + 1 }));
+    let mut client = Talk::to(gateway.address("public")).await;
+    client.say(format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")).await.until("data: 1\n\n").await;
+    client.rest().await;
+    let event = gateway.event("request");
+    assert_eq!((event["outcome"].as_str(), event["user"].as_str()), (Some("token_expired"), Some("ann")), "{event}");
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_the_class_of_their_answer() {
+    let (backend, _seen) = Backend::mirror().await;
+    let gateway = Gateway::run(&config(backend.address, "", "[metrics.page]\naddress = \"127.0.0.1:0\""));
+    let mut client = Talk::to(gateway.address("public")).await;
+    client.say("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello").await.rest().await;
+    let page = Talk::to(gateway.address("metrics.page"))
+        .await
+        .say("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .rest()
+        .await;
+    for series in [
+        "wsgate_requests_total{route=\"app\",status=\"2xx\",outcome=\"answered\"} 1",
+        "wsgate_request_bytes_total{route=\"app\",from=\"client\"} 5",
+        "wsgate_request_duration_seconds_count{route=\"app\"} 1",
+        "wsgate_connections{route=\"app\"} 0",
+        "wsgate_messages_total{route=\"app\",from=\"client\"} 0",
+    ] {
+        assert!(page.contains(series), "{series}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn headers_are_set_and_removed_and_errors_worded() {
     let (backend, mut seen) = Backend::mirror().await;
     let stages = "[headers.own]\nset = { X-From = \"{client.ip}\" }\nremove = \"X-Secret\"\n[errors.json]\nbody = \"json\"\n[firewall.none]\nallow = \"192.0.2.0/24\"\n";

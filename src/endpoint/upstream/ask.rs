@@ -109,7 +109,7 @@ impl Asking<'_> {
             }
             // Servers may wait for a body where a method usually has one and nothing is said (RFC 9110 §8.6).
             Framing::Nothing | Framing::UntilEnd if usually_has_body(&self.request.method) => {
-                write_field(&mut bytes, "content-length", b"0")
+                write_field(&mut bytes, "content-length", b"0");
             }
             Framing::Nothing | Framing::UntilEnd => {}
         }

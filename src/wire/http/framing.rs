@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn an_answer_ends_where_its_head_says() {
-        let rows: [(u16, &[(&str, &str)], Framing); 9] = [
+        type Row<'a> = (u16, &'a [(&'a str, &'a str)], Framing);
+        let rows: [Row<'_>; 9] = [
             (200, &[("content-length", "5")], Framing::Length(5)),
             (200, &[("content-length", "0")], Framing::Length(0)),
             (200, &[("transfer-encoding", "Chunked")], Framing::Chunked),
