@@ -14,6 +14,7 @@ pub mod logs;
 mod opening;
 mod pacer;
 mod pages;
+mod passing;
 mod policy;
 mod progress;
 mod registry;

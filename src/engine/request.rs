@@ -26,7 +26,9 @@ impl Visit {
     /// in force then; one that upgrades is the last.
     pub(super) async fn serve(mut self) {
         loop {
-            let admitted = match self.answer_in_full().await {
+            // Apart, so that a connection between two requests does not hold the place of one.
+            let over = Box::pin(self.answer_in_full()).await;
+            let admitted = match over {
                 Ok(Over::Kept(socket, early)) => self.next(socket, early).await,
                 Ok(Over::Closes(socket)) => return self.show_out(socket).await,
                 Ok(Over::Cut) => return,

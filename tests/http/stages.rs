@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::backend::header;
-use crate::support::{Gateway, SECRET, now, token};
+use crate::support::{Gateway, SECRET, logged, now, token};
 use crate::{Backend, Talk, config};
 
 async fn answer(gateway: &Gateway, head: &str) -> String {
@@ -202,7 +202,8 @@ async fn an_edit_judges_the_next_request_of_a_connection_and_cuts_the_answer_of_
     let (mut kept, mut slow) = (Talk::to(gateway.address("public")).await, Talk::to(gateway.address("public")).await);
     kept.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.until("hi").await;
     slow.say("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.until("hi\r\n").await;
-    assert_eq!(gateway.reload(&with("\"127.0.0.0/8\""))["event"], "reloaded");
+    std::fs::write(gateway.folder.path().join("gateway.toml"), logged(&with("\"127.0.0.0/8\""))).unwrap();
+    gateway.signal("HUP");
     assert!(slow.is_ended().await);
     assert_eq!(gateway.event_where("request", |event| event["path"] == "/slow")["outcome"], "ip_denied");
     let head = kept.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.head().await;
