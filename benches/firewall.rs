@@ -94,6 +94,7 @@ fn client(jti: u128) -> Client {
         port: None,
         path: "/".into(),
         origin: None,
+        asks: Default::default(),
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

@@ -145,6 +145,7 @@ fn client() -> Client {
         port: None,
         path: "/".into(),
         origin: None,
+        asks: Default::default(),
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

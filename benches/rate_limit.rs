@@ -217,6 +217,7 @@ fn client(number: u32) -> Client {
         port: None,
         path: "/".into(),
         origin: None,
+        asks: Default::default(),
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

@@ -13,6 +13,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use support::{Gateway, Socket, ask, backend, closed, command, connect, next_text, raw, request, with_token};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -23,7 +24,7 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 15] = [
+const FEATURES: [&str; 16] = [
     "article",
     "listener",
     "route",
@@ -36,6 +37,7 @@ const FEATURES: [&str; 15] = [
     "metrics",
     "gateway",
     "hosts",
+    "http",
     "segments",
     "test",
     "tls",
@@ -506,6 +508,24 @@ async fn hosts_are_matched_the_exact_one_first() {
     ] {
         assert_eq!(asked_of(&gateway, host, "/").await, answer, "{host}");
     }
+}
+
+#[tokio::test]
+async fn ordinary_requests_go_where_sockets_go_and_only_where_the_route_passes_them() {
+    let backend = backend::scripted(|mut stream| async move {
+        let head = backend::read_head(&mut stream).await;
+        let answer = if head.contains("pgrade: websocket") { backend::switching(&head) } else { "HTTP/1.1 204 No Content\r\n\r\n".into() };
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let gateway = serve("examples/configs/http.toml", Some(backend.await));
+    for (request, status) in [("GET /app/hello", 204), ("POST /app/poll", 204), ("GET /chat", 426)] {
+        let answer =
+            raw::exchange(gateway.address("public"), format!("{request} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes())
+                .await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+        assert_eq!(answer.contains("Set-Cookie: node="), status == 204, "{answer}");
+    }
+    raw::upgraded(gateway.address("public"), "/app/socket").await;
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, OVERLOADED, SHUTTING_DOWN};
-use crate::stage::{Client, FirstMessage, Pipeline, Refusal};
+use crate::stage::{Asks, Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::head::{Reader, Unread};
@@ -47,6 +47,8 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         asked: None,
         route: None,
         client: None,
+        shared: None,
+        nearest: None,
         terms: None,
         findings: Findings::default(),
         spare: None,
@@ -56,14 +58,24 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     let admitted = visit.admit().await;
     visit.report_findings();
     match admitted {
-        Ok(backend) => visit.go_live(backend),
+        Ok(Admitted::Live(backend)) => visit.go_live(backend),
+        Ok(Admitted::Plain) => Box::pin(visit.serve()).await,
         // Apart, or every connection would be as large as those few.
         Err(stop) => Box::pin(visit.turn_away(stop)).await,
     }
 }
 
+/// A client that may come in.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and most clients come for the larger one")]
+pub(super) enum Admitted {
+    /// It has its 101.
+    Live(Backend),
+    /// It asks for an answer, which its backend has not been asked for.
+    Plain,
+}
+
 impl Visit {
-    async fn admit(&mut self) -> Result<Backend, Stop> {
+    async fn admit(&mut self) -> Result<Admitted, Stop> {
         let full = self.take_slots()?;
         let early = self.read_proxy_header().await?;
         let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
@@ -72,14 +84,32 @@ impl Visit {
         let parts = self.read_request(early).await?;
         if is_behind_proxy {
             self.believe(&parts.headers)?;
-            unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings).unwrap_or_else(Some);
+            unwelcome = self.greet(&parts).unwrap_or_else(Some);
         }
-        let route = self.enter(parts, Against { unwelcome, full })?;
+        self.welcome(parts, Against { unwelcome, full }).await
+    }
+
+    /// The address of whoever makes this request is known, and its connection was let in before.
+    pub(super) fn greet(&mut self, parts: &Parts) -> Result<Option<Box<Refusal>>, Box<Refusal>> {
+        if admission::asks_for_answer(&self.gateway, &self.peer, parts) {
+            return admission::greet_again(&self.listener, &self.peer, &mut self.findings).map(|()| None);
+        }
+        admission::greet(&self.listener, &self.peer, &mut self.findings)
+    }
+
+    /// The request is read: it is routed and judged, and answered where it asks for an upgrade.
+    pub(super) async fn welcome(&mut self, parts: Parts, against: Against) -> Result<Admitted, Stop> {
+        let route = self.enter(parts, against)?;
         self.judge(&self.listener.clone().pipeline).await?;
+        let is_plain = self.client.as_ref().is_some_and(|client| client.asks != Asks::Upgrade);
+        if let Some(requests) = route.http.as_ref().and_then(|http| http.requests.as_ref()).filter(|_| is_plain) {
+            requests.count(&self.peer)?;
+        }
         self.judge(&route.pipeline).await?;
         let backend = match &route.endpoint {
             Endpoint::Health(health) => return Err(self.answer_probe(health)),
             _ if self.worker.is_draining() => return Err(refused(Refusal::new(SHUTTING_DOWN))),
+            Endpoint::Upstream(_) if is_plain => return Ok(Admitted::Plain),
             Endpoint::Own(_) => None,
             Endpoint::Upstream(upstream) => {
                 self.keep_slots()?;
@@ -87,11 +117,11 @@ impl Visit {
             }
         };
         self.keep_slots()?;
-        self.switch(backend).await
+        self.switch(backend).await.map(Admitted::Live)
     }
 
     /// Others may have overtaken it while somebody was asked about it.
-    fn keep_slots(&self) -> Result<(), Stop> {
+    pub(super) fn keep_slots(&self) -> Result<(), Stop> {
         Ok(self.client.as_ref().map_or(Ok(()), |client| client.holdings.verdict())?)
     }
 
@@ -115,7 +145,7 @@ impl Visit {
     }
 
     /// The head, of which `early` is read already, is read, bounded and under its deadline, checked raw, and parsed.
-    async fn read_request(&mut self, early: Vec<u8>) -> Result<Parts, Stop> {
+    pub(super) async fn read_request(&mut self, early: Vec<u8>) -> Result<Parts, Stop> {
         let Some(socket) = self.door.unread() else { return Err(Stop::Gone) };
         let mut reader = Reader::begin_with(self.listener.head, early);
         let within = self.listener.handshake_timeout.saturating_sub(self.began.elapsed());
@@ -148,7 +178,11 @@ impl Visit {
         let entry = admission::enter(&self.gateway, (&self.peer, self.id), parts, against, &mut self.findings);
         self.asked = Some(entry.asked);
         self.route = entry.route.clone();
-        self.client = entry.client.map(|client| Client { counters: self.worker.counters(&client.route), ..client });
+        self.client = entry.client.map(|client| match client.asks {
+            Asks::Upgrade => Client { counters: self.worker.counters(&client.route), ..client },
+            // What ordinary requests carry are no messages.
+            Asks::Answer | Asks::Leave => client,
+        });
         self.terms = entry.upgrade.map(Terms::new);
         entry.verdict?;
         entry.route.ok_or(Stop::Gone)
@@ -210,7 +244,7 @@ impl Visit {
     }
 
     /// The one place where a connection that does not become live is answered and logged.
-    async fn turn_away(mut self, stop: Stop) {
+    pub(super) async fn turn_away(mut self, stop: Stop) {
         // From here on it takes nobody's place: what bounds those who are shown out is the courtesy below.
         self.holdings.release();
         self.handshake = None;
@@ -227,7 +261,7 @@ impl Visit {
             Stop::Refused(refusal) => (refusal, None),
         };
         let route = self.route.as_ref();
-        pipeline::tell(&self.listener.pipeline, route.map(|route| &route.pipeline), self.client.as_ref(), &mut refusal);
+        pipeline::tell(&self.listener.pipeline, route.map(|route| &route.pipeline), self.client(), &mut refusal);
         if refusal.is_told_by_close() {
             self.open_to_close(within).await;
         }

@@ -23,7 +23,7 @@ use crate::wire::tick::TICK;
 use super::worker::Worker;
 
 /// How long a client that was refused over HTTP may take to close.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// A client on its way in.
 pub(super) enum Door<C: Stream> {

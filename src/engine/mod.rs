@@ -5,6 +5,7 @@ mod ages;
 mod connection;
 pub mod control;
 mod door;
+mod exchange;
 mod expiry;
 mod judge;
 pub mod keeper;
@@ -14,9 +15,12 @@ pub mod logs;
 mod opening;
 mod pacer;
 mod pages;
+mod passing;
 mod policy;
+mod progress;
 mod registry;
 mod reload;
+mod request;
 mod roster;
 mod scrape;
 mod seal;
@@ -26,6 +30,7 @@ mod standing;
 mod texts;
 mod thread;
 mod tidy;
+mod vigil;
 mod visit;
 pub mod watch;
 mod way;
@@ -263,6 +268,7 @@ mod tests {
             port: None,
             path: "/".into(),
             origin: None,
+            asks: Default::default(),
             params: Box::default(),
             identities: Box::default(),
             counters: Default::default(),

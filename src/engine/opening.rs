@@ -148,7 +148,7 @@ impl Visit {
 
 impl Visit {
     /// What began while its backend was asked has not seen it: a drain, or an edit.
-    fn catch_up(&self, record: &Arc<Record>) {
+    pub(super) fn catch_up(&self, record: &Arc<Record>) {
         if self.worker.is_draining() {
             record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
         }
@@ -174,7 +174,7 @@ fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, w
 }
 
 /// Tells of what opening a connection has shown of a server.
-fn report(news: &News, client: &Client, observer: &Observer) {
+pub(super) fn report(news: &News, client: &Client, observer: &Observer) {
     observer.report(&match news {
         News::Failed { server, outcome, detail, is_replaced } => {
             let (connection, route) = (Some(client.id), Some(&*client.route));
@@ -186,7 +186,7 @@ fn report(news: &News, client: &Client, observer: &Observer) {
 }
 
 /// The headers that tell the backend of the client's claims; without a value where the claim is not there, or no header could hold it.
-fn claims(client: &Client, route: &Route) -> Vec<(HeaderName, Option<HeaderValue>)> {
+pub(super) fn claims(client: &Client, route: &Route) -> Vec<(HeaderName, Option<HeaderValue>)> {
     let text = |claim: serde_json::Value| match claim {
         serde_json::Value::String(text) => text,
         other => other.to_string(),

@@ -1,4 +1,4 @@
-//! Gives stages their time to tidy up, away from all traffic.
+//! Gives stages and upstreams their time to tidy up, away from all traffic.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
+use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
 use crate::stage::Stage;
 
@@ -20,10 +21,22 @@ pub(super) async fn tidy(shared: Arc<Shared>) {
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        let stages = stages(&shared.gateway.load());
+        let gateway = shared.gateway.load_full();
         // One that panics has printed why, and tidies no more this time.
-        _ = tokio::task::spawn_blocking(move || stages.iter().for_each(|stage| stage.tidy())).await;
+        _ = tokio::task::spawn_blocking(move || tidy_all(&gateway)).await;
     }
+}
+
+fn tidy_all(gateway: &Gateway) {
+    for route in &gateway.routes {
+        if let Endpoint::Upstream(upstream) = &route.endpoint {
+            upstream.tidy();
+        }
+        if let Some(requests) = route.http.as_ref().and_then(|http| http.requests.as_ref()) {
+            requests.tidy();
+        }
+    }
+    stages(gateway).iter().for_each(|stage| stage.tidy());
 }
 
 /// Each stage in force, once, however many routes it serves.

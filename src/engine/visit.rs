@@ -21,7 +21,7 @@ use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
 use super::live::Holdings;
-use super::way::Way;
+use super::way::{Nearest, Way};
 use super::worker::Worker;
 
 /// Why a connection does not become live.
@@ -61,6 +61,10 @@ pub(super) struct Visit {
     pub(super) asked: Option<Target>,
     pub(super) route: Option<Arc<Route>>,
     pub(super) client: Option<Client>,
+    /// The same while others see it too: an ordinary request is under way.
+    pub(super) shared: Option<Arc<Client>>,
+    /// What was known of the peer before its request named another.
+    pub(super) nearest: Option<Nearest>,
     /// What its request settles, where it has been read.
     pub(super) terms: Option<Terms>,
     pub(super) findings: Findings,
@@ -93,6 +97,11 @@ impl Terms {
 }
 
 impl Visit {
+    /// The facts, once there is a route.
+    pub(super) fn client(&self) -> Option<&Client> {
+        self.client.as_ref().or(self.shared.as_deref())
+    }
+
     /// Reports what only would have been refused.
     pub(super) fn report_findings(&mut self) {
         let (found, _) = self.findings.take();
@@ -105,6 +114,6 @@ impl Visit {
     pub(super) fn attempt(&self) -> Attempt<'_> {
         let (route, asked) = (self.route.as_ref().map(|route| &*route.name), self.asked.as_ref());
         let (host, path) = (asked.map(|asked| &*asked.host), asked.map(|asked| &*asked.path));
-        self.client.as_ref().map_or(Attempt { route, host, path, ..Attempt::unread(self.id, &self.peer) }, Attempt::from)
+        self.client().map_or(Attempt { route, host, path, ..Attempt::unread(self.id, &self.peer) }, Attempt::from)
     }
 }

@@ -35,6 +35,13 @@ impl Way {
     }
 }
 
+/// What was known of a peer before a proxy was believed: its next request may be another client's.
+pub(super) struct Nearest {
+    ip: IpAddr,
+    source: SocketAddr,
+    secure: bool,
+}
+
 impl Visit {
     /// The socket is accepted. Who has to begin with a PROXY header begins with one; what follows it is given back, unread.
     pub(super) async fn read_proxy_header(&mut self) -> Result<Vec<u8>, Stop> {
@@ -72,6 +79,7 @@ impl Visit {
     pub(super) fn believe(&mut self, headers: &HeaderMap) -> Result<(), Stop> {
         let Some(proxies) = self.listener.proxies_at(self.peer.ip) else { return Ok(()) };
         let said = proxies.resolve(self.peer.ip, headers)?;
+        self.nearest = Some(Nearest { ip: self.peer.ip, source: self.way.ends.source, secure: self.way.secure });
         if !said.hops.is_empty() {
             self.way.ends.source = SocketAddr::new(said.ip, 0);
         }
@@ -80,6 +88,16 @@ impl Visit {
         // Of whoever says nothing of it, what is known is its own connection to us.
         self.way.secure = said.secure.unwrap_or(self.way.secure);
         Ok(())
+    }
+
+    /// Another request comes over the connection: who makes it is the peer again, until it says otherwise.
+    pub(super) fn disbelieve(&mut self) {
+        if let Some(Nearest { ip, source, secure }) = self.nearest.take() {
+            self.peer.ip = ip;
+            self.way.ends.source = source;
+            self.way.hops.clear();
+            self.way.secure = secure;
+        }
     }
 
     /// The header that proxies are believed by, where it holds an address and nothing else: backends that go by it too get it from us

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::request::Parts;
+use http::{HeaderMap, Method};
 use tokio::time::timeout;
 
 use crate::stage::pipeline::{Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_UNAVAILABLE, BAD_HANDSHAKE, NO_ROUTE, TOKEN_MISSING, Verdict};
-use crate::stage::{Client, Peer, Pipeline, Refusal};
-use crate::wire::upgrade::Upgrade;
+use crate::stage::{Asks, Client, Peer, Pipeline, Refusal};
+use crate::wire::upgrade::{Upgrade, names_websocket};
 
 use super::Gateway;
 use super::listener::Listener;
@@ -39,6 +41,36 @@ pub struct Against {
     pub full: Option<Box<Refusal>>,
 }
 
+/// Whether a request that was read is an ordinary one, to a route that passes those on.
+pub fn asks_for_answer(gateway: &Gateway, peer: &Peer, parts: &Parts) -> bool {
+    let Ok(target) = Target::of(parts) else { return false };
+    gateway.route(&peer.listener, &target.host, &target.path).is_some_and(|(route, _)| asks(route, parts) != Asks::Upgrade)
+}
+
+/// What a request asks for of a route.
+fn asks(route: &Route, parts: &Parts) -> Asks {
+    let is_tunnel = parts.method == Method::CONNECT || parts.method == Method::TRACE;
+    match &route.http {
+        Some(_) if is_tunnel || names_websocket(&parts.headers) => Asks::Upgrade,
+        Some(http) if http.preflight && is_preflight(&parts.method, &parts.headers) => Asks::Leave,
+        Some(_) => Asks::Answer,
+        None => Asks::Upgrade,
+    }
+}
+
+/// Whether a browser asks for leave (Fetch, CORS-preflight request).
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS && headers.contains_key(ORIGIN) && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// The address is known of a client that asks for an answer, and may have been known before.
+///
+/// # Errors
+/// As with [`greet`].
+pub fn greet_again(listener: &Listener, peer: &Peer, findings: &mut Findings) -> Result<(), Box<Refusal>> {
+    listener.pipeline.revisit(peer, findings)
+}
+
 /// The client's address is known. One that is refused with an accepted upgrade and a Close has to ask for it first.
 ///
 /// # Errors
@@ -59,6 +91,7 @@ pub fn enter(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts, against:
     if let (Some(route), Ok(())) = (&entry.route, &entry.verdict) {
         entry.verdict = match full.filter(|_| !route.endpoint.is_health()) {
             Some(refusal) => Err(refusal),
+            None if entry.client.as_ref().is_some_and(|client| client.asks != Asks::Upgrade) => route.pipeline.revisit(peer, findings),
             None => route.pipeline.connect(peer, findings),
         };
     }
@@ -77,8 +110,9 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
     let Some((route, params)) = gateway.route(&peer.listener, &asked.host, &asked.path) else {
         return refused(asked, Refusal::new(NO_ROUTE));
     };
+    let asks = asks(route, &parts);
     let (upgrade, verdict) = match Upgrade::check(&parts, route.compression) {
-        _ if route.endpoint.is_health() => (None, Ok(())),
+        _ if route.endpoint.is_health() || asks != Asks::Upgrade => (None, Ok(())),
         Ok(upgrade) => (Some(upgrade), Ok(())),
         Err(refusal) => (None, Err(refusal)),
     };
@@ -90,6 +124,7 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
         port: asked.port,
         path: asked.path.as_str().into(),
         origin: request::origin(&parts),
+        asks,
         params,
         identities: Box::default(),
         counters: Default::default(),
@@ -116,6 +151,9 @@ pub async fn judge(
     match judged.map_err(|_| Box::new(Refusal::new(AUTH_UNAVAILABLE).rule("no judgement within `handshake_timeout`")))?? {
         Progress::FirstMessage(..) if route.endpoint.is_health() => {
             Err(Box::new(Refusal::new(TOKEN_MISSING).rule("a probe sends no first message")))
+        }
+        Progress::FirstMessage(..) if client.asks != Asks::Upgrade => {
+            Err(Box::new(Refusal::new(TOKEN_MISSING).rule("an ordinary request has no first message")))
         }
         progress => Ok(progress),
     }

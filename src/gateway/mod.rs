@@ -10,6 +10,7 @@ pub mod expansion;
 mod expected;
 mod fitting;
 mod health;
+mod http;
 mod kept;
 pub mod listener;
 mod log_file;

@@ -86,6 +86,11 @@ impl<'a> Parts<'a> {
         parts
     }
 
+    /// What outlives a snapshot.
+    pub(super) fn cells(&self) -> &'a Cells {
+        self.cells
+    }
+
     fn make_stage(&mut self, reference: &PartRef, part: &Part) {
         let Some(kind) = self.catalog.stage(&part.kind) else { return };
         let mut build = Build::new(part.at(), &self.config.folder, self.cells).in_world(self.world);

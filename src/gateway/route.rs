@@ -8,6 +8,7 @@ use http::HeaderName;
 use crate::config::table::OnReload;
 use crate::endpoint::Endpoint;
 use crate::stage::Pipeline;
+use crate::stage::rate_limit::Requests;
 use crate::wire::extensions::Compression;
 use crate::wire::session::{Limits, MaxMessage};
 
@@ -27,6 +28,8 @@ pub struct Route {
     pub max_message: MaxMessage,
     /// How many bytes of the gateway's own messages may wait for a peer.
     pub send_queue: usize,
+    /// What ordinary requests may do, where they pass.
+    pub http: Option<Http>,
     /// Its clocks.
     pub times: Times,
     /// What becomes of permessage-deflate on the way to a backend.
@@ -48,11 +51,12 @@ impl Route {
     /// Whether it is equal to another but for its pipeline and what answers.
     pub(super) fn has_settings_of(&self, other: &Self) -> bool {
         let Self { name, pipeline: _, endpoint: _, answers: _, subprotocols, max_message, send_queue, .. } = self;
-        let Self { times, compression, forward_claims, on_reload, .. } = self;
+        let Self { times, compression, forward_claims, on_reload, http, .. } = self;
         *name == other.name
             && *subprotocols == other.subprotocols
             && *max_message == other.max_message
             && *send_queue == other.send_queue
+            && *http == other.http
             && *times == other.times
             && *compression == other.compression
             && *forward_claims == other.forward_claims
@@ -73,6 +77,19 @@ impl Route {
             (Endpoint::Upstream(_), None) => None,
         }
     }
+}
+
+/// What ordinary requests of a route may do.
+#[derive(Clone, PartialEq)]
+pub struct Http {
+    /// How many of them a client may make.
+    pub requests: Option<Arc<Requests>>,
+    /// The largest body, in bytes.
+    pub max_body: u64,
+    /// How long a backend may take to begin its answer.
+    pub within: Duration,
+    /// Whether preflights pass without a credential.
+    pub preflight: bool,
 }
 
 /// The clocks of a route's connections; `None` is off.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::fault::{Fault, KeyPath, Place};
 use crate::config::table::{Compression, Route as RouteShape, Sticky};
 use crate::config::units::{Interval, Size, Switch};
+use crate::endpoint::Endpoint;
 use crate::stage::pipeline::Pipeline;
 use crate::wire::extensions;
 use crate::wire::session::MaxMessage;
@@ -104,7 +105,9 @@ impl Compiler<'_> {
         self.check_takeover(shape, listeners, &pipeline);
         self.check_defaults(shape, listeners, &pipeline);
         self.check_probes(shape, endpoint.as_ref());
+        self.check_http(shape, endpoint.as_ref(), &pipeline);
         self.check_balancers(shape.name, listeners, &pipeline, endpoint.as_ref());
+        let http = self.http(shape).filter(|_| matches!(endpoint, Some(Endpoint::Upstream(_))));
         let size = |size: Switch<Size>| size.on().map_or(u64::MAX, Size::get);
         Some(Route {
             name: shape.name.into(),
@@ -113,6 +116,7 @@ impl Compiler<'_> {
             answers: shape.endpoint.to_string().into(),
             subprotocols: shape.subprotocols.map(|names| names.iter().map(ToString::to_string).collect()),
             max_message: MaxMessage { client: size(shape.max_client_message), upstream: size(shape.max_upstream_message) },
+            http,
             send_queue: usize::try_from(shape.send_queue.get()).unwrap_or(usize::MAX),
             times: Times {
                 ping: shape.ping.on().map(Interval::get),

@@ -8,7 +8,7 @@ use tracing::field::{DisplayValue, display};
 
 use super::event::{Attempt, Event, Told, user};
 use crate::config::units::Moment;
-use crate::stage::refusal::Level;
+use crate::stage::refusal::{ANSWERED, Level};
 use crate::stage::{Client, Ending, Peer, Refusal, Side};
 
 /// The target of events about one connection.
@@ -40,6 +40,7 @@ impl Event<'_> {
             Self::Open { client, subprotocol, upstream, handshake } => open(client, subprotocol, upstream, handshake),
             Self::Sample { client, age } => sample(client, age),
             Self::Close { client, ending, subprotocol, upstream, duration } => close(client, ending, (subprotocol, upstream), duration),
+            Self::Request { client, method, status, cut, upstream, duration } => request(client, (method, status), cut, upstream, duration),
             Self::Refused { attempt, refusal, told, duration } => refused(&attempt, refusal, told, duration),
             Self::WouldRefuse { attempt, refusal } => would_refuse(&attempt, refusal),
             Self::LeftOut { attempt, why, is_first: true, .. } => left_out(&attempt, why),
@@ -106,7 +107,7 @@ impl Event<'_> {
             }
             Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
             Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } => {}
-            Self::Refused { .. } | Self::WouldRefuse { .. } | Self::LeftOut { .. } => {}
+            Self::Request { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } | Self::LeftOut { .. } => {}
         }
     }
 }
@@ -185,6 +186,35 @@ fn close(client: &Client, ending: &Ending, (subprotocol, upstream): (Option<&str
         client_messages = from_client.messages(),
         client_bytes = from_client.bytes(),
         upstream_messages = from_upstream.messages(),
+        upstream_bytes = from_upstream.bytes(),
+        duration = seconds(duration)
+    );
+}
+
+fn request(client: &Client, (method, status): (&str, Option<u16>), cut: Option<&Refusal>, upstream: Option<&str>, duration: Duration) {
+    let (port, peer) = other_end(&client.peer);
+    let (from_client, from_upstream) = (client.counters.from(Side::Client), client.counters.from(Side::Upstream));
+    let outcome = cut.map_or(ANSWERED, |cut| cut.outcome);
+    line!(
+        ACCESS,
+        at outcome.level,
+        "request",
+        connection = %Id(client.id),
+        listener = &*client.peer.listener,
+        route = &*client.route,
+        method,
+        status,
+        outcome = outcome.id,
+        stage = cut.and_then(|cut| cut.stage.as_deref()),
+        rule = cut.and_then(|cut| cut.rule.as_deref()),
+        ip = %client.peer.ip,
+        port,
+        peer = shown(peer),
+        host = &*client.host,
+        path = &*client.path,
+        user = user(client),
+        upstream,
+        client_bytes = from_client.bytes(),
         upstream_bytes = from_upstream.bytes(),
         duration = seconds(duration)
     );

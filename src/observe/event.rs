@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::stage::refusal::ANSWERED;
 use crate::stage::{Client, Ending, Outcome, Peer, Refusal};
 
 /// One fact, borrowed from whoever knows it, at the moment it is true.
@@ -64,6 +65,21 @@ pub enum Event<'a> {
         /// The server it was connected to, where its endpoint is an upstream.
         upstream: Option<&'a str>,
         /// From accept to the end.
+        duration: Duration,
+    },
+    /// An ordinary HTTP request was let in and has ended; its level is its outcome's.
+    Request {
+        /// Who made it, with its counters as they ended.
+        client: &'a Client,
+        /// Its method.
+        method: &'a str,
+        /// The status of the answer, where one has begun.
+        status: Option<u16>,
+        /// What has ended it before its answer was whole.
+        cut: Option<&'a Refusal>,
+        /// The server that was asked.
+        upstream: Option<&'a str>,
+        /// From its first byte to the end.
         duration: Duration,
     },
     /// A handshake was refused; its level is its outcome's.
@@ -248,6 +264,7 @@ impl Event<'_> {
     pub(super) fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::Close { ending, .. } => Some(ending.outcome),
+            Self::Request { cut, .. } => Some(cut.map_or(ANSWERED, |cut| cut.outcome)),
             Self::Refused { refusal, .. } => Some(refusal.outcome),
             _ => None,
         }

@@ -46,6 +46,8 @@ pub struct Client {
     pub path: Box<str>,
     /// The `Origin` header, as sent; empty where it is not one line of text, and so no origin at all.
     pub origin: Option<Box<str>>,
+    /// What it asks for.
+    pub asks: Asks,
     /// The named segments of the route's host and path.
     pub params: Box<[(Arc<str>, Box<str>)]>,
     /// Who it is, by each stage that has authenticated it, in the order they did; see [`Client::prove`].
@@ -58,6 +60,18 @@ pub struct Client {
     pub request: Option<Box<http::request::Parts>>,
     /// The message a stage asked for with [`FirstMessage`](super::FirstMessage), while the handshake is judged again.
     pub first_message: Option<Message<'static>>,
+}
+
+/// What a client asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asks {
+    /// A WebSocket, or what a health endpoint tells.
+    #[default]
+    Upgrade,
+    /// One answer: it has come with an ordinary HTTP request, to a route with `http`.
+    Answer,
+    /// Whether a page may ask (CORS preflight): an ordinary request in which browsers send no credential, on a route that lets it pass without.
+    Leave,
 }
 
 /// A proven identity.

@@ -48,7 +48,7 @@ use crate::config::fault::Faults;
 use supposed::Shown;
 
 pub use build::Build;
-pub use client::{Client, Identity, Peer};
+pub use client::{Asks, Client, Identity, Peer};
 pub use pipeline::{Findings, Inspector, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
 pub use traffic::{Fate, FrameHead, FrameInspector, Inspect, Message, MessageInspector, Opcode, Pace, Side};
@@ -86,6 +86,15 @@ pub trait Stage: Send + Sync + 'static {
     /// The refusal that turns the client away.
     fn connect(&self, _peer: &Peer) -> Verdict {
         Ok(())
+    }
+
+    /// An ordinary HTTP request comes from this address, on a connection that was let in, or behind a proxy: what judges the address judges
+    /// it again; what counts connections has none to count.
+    ///
+    /// # Errors
+    /// The refusal that turns the client away.
+    fn revisit(&self, peer: &Peer) -> Verdict {
+        self.connect(peer)
     }
 
     /// The request is read, nothing has been answered.

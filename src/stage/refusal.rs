@@ -88,7 +88,10 @@ outcomes! {
     BAD_PROXY_HEADER = "bad_proxy_header", None, None, 1001, Warn, "bad PROXY header", "a peer that `proxy_protocol` names did not begin with a PROXY header, or with a malformed one; it is told nothing";
     TLS_FAILED = "tls_failed", None, None, 1001, Warn, "TLS failed", "the client and the listener have not agreed on TLS; the rule says why, and the client is told by an alert at most";
     HANDSHAKE_TIMEOUT = "handshake_timeout", Some(408), None, 1001, Warn, "handshake timed out", "the request head did not arrive within `handshake_timeout`";
-    UPGRADE_REQUIRED = "upgrade_required", Some(426), None, 1001, Warn, "this address speaks WebSocket", "an ordinary HTTP request reached a WebSocket route";
+    UPGRADE_REQUIRED = "upgrade_required", Some(426), None, 1001, Warn, "this address speaks WebSocket", "an ordinary HTTP request reached a route without `http`";
+    BODY_TOO_LARGE = "body_too_large", Some(413), None, 1001, Warn, "request body too large", "the body of an ordinary request exceeds `http.max_body`";
+    BAD_BODY = "bad_body", Some(400), None, 1001, Warn, "bad request body", "the body of an ordinary request is not framed as its head says";
+    BODY_TIMEOUT = "body_timeout", Some(408), None, 1001, Warn, "request body timed out", "no byte of an ordinary request's body came for 30 s";
     METHOD_NOT_ALLOWED = "method_not_allowed", Some(405), None, 1001, Warn, "only GET and HEAD are answered here", "a probe of a health endpoint came with another method than GET or HEAD";
     BAD_VERSION = "bad_version", Some(426), None, 1001, Warn, "WebSocket version 13 is required", "the client asked for a WebSocket version other than 13";
     HEAD_TOO_LARGE = "head_too_large", Some(431), None, 1001, Warn, "request head too large", "the request head exceeds `max_head` or `max_headers`";
@@ -113,10 +116,10 @@ outcomes! {
     SESSION_REPLACED = "session_replaced", Some(429), Some(1008), 1001, Warn, "signed in elsewhere", "a newer connection took this one's place";
     OVERLOADED = "overloaded", Some(503), Some(1013), 1001, Warn, "try again later", "the gateway is at its `max_connections`, `max_handshakes` or `max_buffered`, or the listener at its `max_connections`";
     UPSTREAM_REFUSED = "upstream_refused", Some(502), Some(1011), 1001, Error, "backend unavailable", "no server of the upstream could be reached";
-    UPSTREAM_BAD_HANDSHAKE = "upstream_bad_handshake", Some(502), Some(1011), 1001, Error, "backend answered badly", "the backend's answer to the upgrade is not one RFC 6455 allows";
+    UPSTREAM_BAD_HANDSHAKE = "upstream_bad_handshake", Some(502), Some(1011), 1001, Error, "backend answered badly", "the backend's answer is not one that RFC 6455 allows to an upgrade, or RFC 9112 to a request";
     UPSTREAM_DECLINED = "upstream_declined", None, Some(1011), 1001, Warn, "backend declined", "the backend answered the upgrade with a refusal of its own: passed on over HTTP, a Close after the 101";
-    UPSTREAM_TIMEOUT = "upstream_timeout", Some(504), Some(1011), 1001, Error, "backend timed out", "the backend did not accept, or did not answer the upgrade, in time";
-    UPSTREAM_LOST = "upstream_lost", None, Some(1011), 1001, Error, "backend lost", "the backend's connection ended without a Close frame";
+    UPSTREAM_TIMEOUT = "upstream_timeout", Some(504), Some(1011), 1001, Error, "backend timed out", "the backend did not accept, or did not answer, in time";
+    UPSTREAM_LOST = "upstream_lost", None, Some(1011), 1001, Error, "backend lost", "the backend's connection ended without a Close frame, or within an answer";
     UPSTREAM_PROTOCOL_ERROR = "upstream_protocol_error", None, Some(1011), 1002, Error, "backend broke the protocol", "the backend sent a frame RFC 6455 forbids";
     UPSTREAM_NOT_UTF8 = "upstream_not_utf8", None, Some(1011), 1007, Error, "backend text is not UTF-8", "the backend sent a text message that has to be read and is not valid UTF-8";
     UPSTREAM_MESSAGE_TOO_LARGE = "upstream_message_too_large", None, Some(1011), 1009, Error, "backend message too large", "the backend sent a message over `max_message`";
@@ -140,7 +143,8 @@ outcomes! {
     ROUTE_REMOVED = "route_removed", Some(503), Some(1012), 1001, Info, "no longer served", "an edit took away the route or listener of this connection";
     REBALANCE = "rebalance", Some(503), Some(1012), 1001, Info, "please reconnect", "an edit took this connection's server out of its upstream";
     INTERNAL = "internal", Some(500), Some(1011), 1011, Error, "internal error", "a fault of the gateway itself";
-    CLIENT_LOST = "client_lost", None, None, 1001, Info, "client lost", "the client's connection ended without a Close frame";
+    CLIENT_LOST = "client_lost", None, None, 1001, Info, "client lost", "the client's connection ended without a Close frame, or before it had its answer";
+    ANSWERED = "answered", None, None, 1001, Info, "", "an ordinary request has the backend's own answer, whole";
     CLOSED = "closed", None, None, 1001, Info, "", "a peer closed the connection with a Close frame; its own code and reason are passed on";
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
-use super::{Client, Peer};
+use super::{Asks, Client, Peer};
 
 /// A peer at this address, just accepted on a listener named `public`.
 ///
@@ -40,6 +40,7 @@ pub fn client(headers: &[(&str, &str)]) -> Client {
         port: None,
         path: "/chat".into(),
         origin: None,
+        asks: Asks::default(),
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

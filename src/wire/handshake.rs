@@ -1,14 +1,14 @@
 //! The client's handshake: a head that passed every check is parsed, and answered once.
 //!
-//! There is one request on a connection, and no body: its head is parsed by httparse, which hyper stands on, and nothing else of an HTTP
-//! server is needed for it.
+//! Such a request has no body and is the last of its connection: its head is parsed by httparse, which hyper stands on, and nothing else of
+//! an HTTP server is needed for it. What an ordinary request needs besides stands in [`http`](super::http).
 
 use std::io;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response, Uri, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::answers;
@@ -27,8 +27,11 @@ pub struct Exchange<IO> {
 /// # Errors
 /// Where the parser finds fault with a head that passed our checks, which no known head does.
 pub fn receive<IO>(io: IO, head: Head) -> io::Result<(Parts, Exchange<IO>)> {
-    let Head { bytes, surplus, lines } = head;
-    let parts = parse(&Bytes::from(bytes), lines).ok_or(io::ErrorKind::InvalidData)?;
+    let Head { bytes, surplus, lines, framing } = head;
+    let mut parts = parse(&Bytes::from(bytes), lines).ok_or(io::ErrorKind::InvalidData)?;
+    if framing.has_body() {
+        parts.extensions.insert(framing);
+    }
     let is_head = parts.method == Method::HEAD;
     Ok((parts, Exchange { io, surplus, is_head }))
 }
@@ -39,6 +42,7 @@ fn parse(head: &Bytes, lines: usize) -> Option<Parts> {
     parsed.parse(head).ok()?;
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.method = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
+    parts.version = if parsed.version? == 1 { Version::HTTP_11 } else { Version::HTTP_10 };
     parts.uri = Uri::from_maybe_shared(head.slice_ref(parsed.path?.as_bytes())).ok()?;
     parts.headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers {
@@ -46,6 +50,18 @@ fn parse(head: &Bytes, lines: usize) -> Option<Parts> {
         parts.headers.append(name, HeaderValue::from_maybe_shared(head.slice_ref(field.value)).ok()?);
     }
     Some(parts)
+}
+
+impl<IO> Exchange<IO> {
+    /// A request whose answer was to be somebody else's and has not begun; this was read behind its head, as far as it was not taken.
+    pub fn resumed(io: IO, surplus: Vec<u8>, is_head: bool) -> Self {
+        Self { io, surplus, is_head }
+    }
+
+    /// The socket and what was read behind the head, for whoever answers in its place.
+    pub fn into_parts(self) -> (IO, Vec<u8>) {
+        (self.io, self.surplus)
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Exchange<IO> {

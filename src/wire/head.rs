@@ -12,6 +12,7 @@ use crate::stage::Refusal;
 use crate::stage::refusal::{BAD_HANDSHAKE, HEAD_TOO_LARGE, URI_TOO_LONG};
 
 use super::flaw::Flaw;
+use super::http::framing::Framing;
 use super::strict;
 
 /// What a head may weigh unless the listener says otherwise, in bytes.
@@ -53,6 +54,8 @@ pub struct Head {
     pub(super) surplus: Vec<u8>,
     /// Its lines, the request line among them.
     pub(super) lines: usize,
+    /// How its body is delimited.
+    pub(super) framing: Framing,
 }
 
 impl Head {
@@ -128,8 +131,8 @@ impl Reader {
             if let Some(end) = self.scan.advance(&self.buffer, self.limits.max_headers)? {
                 let mut bytes = mem::take(&mut self.buffer);
                 let surplus = bytes.split_off(end);
-                strict::check(&bytes).map_err(|flaw| refused(flaw, &bytes))?;
-                return Ok(Head { bytes, surplus, lines: self.scan.lines });
+                let framing = strict::check(&bytes).map_err(|flaw| refused(flaw, &bytes))?;
+                return Ok(Head { bytes, surplus, lines: self.scan.lines, framing });
             }
             let room = self.limits.max_head.saturating_sub(self.buffer.len());
             if room == 0 {

@@ -1,7 +1,8 @@
-//! Bytes: WebSocket over a stream. Knows no config.
+//! Bytes: WebSocket over a stream, and the HTTP beside it. Knows no config.
 //!
 //! Before the 101: [`proxy_protocol`], [`tls`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads,
 //! [`deflate`] inflates, [`relay`] and [`terminal`] move, [`session`] is what both are to the engine.
+//! Instead of it: [`http`].
 
 pub mod answers;
 mod backlog;
@@ -18,6 +19,7 @@ pub mod frame;
 pub mod handshake;
 pub mod head;
 pub mod hops;
+pub mod http;
 mod judge;
 pub mod leg;
 pub mod linger;

@@ -1,7 +1,7 @@
 //! Judges a whole request head by its bytes, before any parser that would be lenient sees it.
 //!
-//! The line ends and control bytes have been judged while the head was read; what is left is the grammar of RFC 9112 §3 and §5,
-//! narrowed to what a WebSocket handshake needs: no body, one host, one way to read it.
+//! The line ends and control bytes have been judged while the head was read; what is left is the grammar of RFC 9112 §3, §5 and §6,
+//! narrowed to what has one reading: one host, and one place where the body ends.
 
 use std::net::Ipv6Addr;
 
@@ -9,6 +9,7 @@ use crate::stage::refusal::{BAD_HANDSHAKE, UPGRADE_REQUIRED};
 
 use super::fields::{is_token, is_token_byte};
 use super::flaw::Flaw;
+use super::http::framing::{Framing, digits};
 use super::upgrade::OTHER_METHOD;
 
 type Check<T = ()> = Result<T, Flaw>;
@@ -17,41 +18,41 @@ fn bad<T>(rule: &'static str) -> Check<T> {
     Err(Flaw(BAD_HANDSHAKE, rule))
 }
 
-/// Judges a head that ends with its empty line.
-pub(super) fn check(head: &[u8]) -> Check {
+/// Judges a head that ends with its empty line, and tells how its body is delimited.
+pub(super) fn check(head: &[u8]) -> Check<Framing> {
     let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let method = request_line(lines.next().unwrap_or_default())?;
-    let is_get = method == b"GET";
+    let version = request_line(lines.next().unwrap_or_default())?;
 
-    let mut host = None;
-    let mut has_length = false;
+    let (mut host, mut length, mut coding) = (None, None, None);
     for line in lines.filter(|line| !line.is_empty()) {
         let (name, value) = field(line)?;
-        if name.eq_ignore_ascii_case(b"host") {
-            if host.replace(value).is_some() {
-                return bad("two Host headers");
-            }
-        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            return if is_get { bad("a Transfer-Encoding") } else { Err(Flaw(UPGRADE_REQUIRED, OTHER_METHOD)) };
-        } else if name.eq_ignore_ascii_case(b"content-length") {
-            match (value, has_length) {
-                (b"0", false) => has_length = true,
-                (_, true) => return bad("two Content-Length headers"),
-                // A body that nobody will read: whatever such a request is answered ends the connection.
-                (length, false) if !is_get && is_length(length) => has_length = true,
-                _ => return bad("a Content-Length other than 0"),
+        for (field, found, twice) in [
+            ("host", &mut host, "two Host headers"),
+            ("content-length", &mut length, "two Content-Length headers"),
+            ("transfer-encoding", &mut coding, "two Transfer-Encoding headers"),
+        ] {
+            if name.eq_ignore_ascii_case(field.as_bytes()) && found.replace(value).is_some() {
+                return bad(twice);
             }
         }
     }
     match host {
-        None => bad("no Host header"),
-        Some(host) if !is_host(host) => bad("a malformed Host header"),
-        Some(_) => Ok(()),
+        None => return bad("no Host header"),
+        Some(host) if !is_host(host) => return bad("a malformed Host header"),
+        Some(_) => {}
+    }
+    match (length, coding) {
+        (None, None) => Ok(Framing::Nothing),
+        (Some(_), Some(_)) => bad("a Transfer-Encoding beside a Content-Length"),
+        (Some(length), None) => digits(length).map(Framing::Length).ok_or(Flaw(BAD_HANDSHAKE, "a malformed Content-Length")),
+        (None, Some(_)) if version == b"HTTP/1.0" => bad("a Transfer-Encoding in HTTP/1.0"),
+        (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        (None, Some(_)) => bad("a Transfer-Encoding other than chunked"),
     }
 }
 
-/// `GET target HTTP/1.1`, one space between (RFC 9112 §3); gives the method. One other than GET is let through where the target is a
-/// path: whether it is answered there is known once it is routed.
+/// `GET target HTTP/1.1`, one space between (RFC 9112 §3); gives the version. A method other than GET and HTTP/1.0 are let through where
+/// the target is a path: whether they are answered there is known once it is routed.
 fn request_line(line: &[u8]) -> Check<&[u8]> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
@@ -59,8 +60,7 @@ fn request_line(line: &[u8]) -> Check<&[u8]> {
     };
     match (method, version) {
         (b"PRI", b"HTTP/2.0") => return bad("HTTP/2 where HTTP/1.1 is spoken"),
-        (_, b"HTTP/1.0") => return bad("HTTP/1.0"),
-        (_, b"HTTP/1.1") => {}
+        (_, b"HTTP/1.0" | b"HTTP/1.1") => {}
         _ => return bad("a version other than HTTP/1.1"),
     }
     if !is_token(method) {
@@ -75,11 +75,11 @@ fn request_line(line: &[u8]) -> Check<&[u8]> {
     if !target.iter().all(u8::is_ascii_graphic) || http::uri::PathAndQuery::try_from(target).is_err() {
         return bad("a byte in the target that must be percent-encoded");
     }
-    Ok(method)
+    Ok(version)
 }
 
 /// A header line's name and value, without the blanks around the value (RFC 9112 §5).
-fn field(line: &[u8]) -> Check<(&[u8], &[u8])> {
+pub(super) fn field(line: &[u8]) -> Check<(&[u8], &[u8])> {
     let Some((name, value)) = line.iter().position(|byte| *byte == b':').and_then(|colon| line.split_at_checked(colon)) else {
         return bad("a header line without a colon");
     };
@@ -110,11 +110,6 @@ fn is_host(value: &[u8]) -> bool {
         }
     };
     host && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
-}
-
-/// Whether this is a length that any parser takes (RFC 9110 §8.6).
-fn is_length(digits: &[u8]) -> bool {
-    (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
 }
 
 fn is_port(digits: &[u8]) -> bool {

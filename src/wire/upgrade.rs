@@ -1,8 +1,8 @@
 //! Judges whether a well-formed request asks for WebSocket (RFC 6455 §4.2.1); called once it is routed, so that an unknown path is 404.
 
-use http::Method;
 use http::header::{self, HeaderMap};
 use http::request::Parts;
+use http::{Method, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::stage::Refusal;
@@ -11,6 +11,7 @@ use crate::stage::refusal::{BAD_HANDSHAKE, BAD_VERSION, UPGRADE_REQUIRED};
 use super::extensions::{Compression, Offer};
 use super::fields::{has_token, only};
 use super::flaw::Flaw;
+use super::http::framing::Framing;
 
 /// The one protocol version there is.
 pub const VERSION: &str = "13";
@@ -32,11 +33,17 @@ impl Upgrade {
     ///
     /// # Errors
     /// `upgrade_required` where it is an ordinary HTTP request, `bad_version` where it asks for another version, `bad_handshake`
-    /// where the key or the extensions are malformed.
+    /// where it has a body, or the key or the extensions are malformed.
     pub fn check(request: &Parts, compression: Compression) -> Result<Self, Box<Refusal>> {
         let headers = &request.headers;
         if request.method != Method::GET {
             return Err(Flaw(UPGRADE_REQUIRED, OTHER_METHOD).into());
+        }
+        if request.version == Version::HTTP_10 {
+            return Err(Flaw(BAD_HANDSHAKE, "HTTP/1.0").into());
+        }
+        if request.extensions.get::<Framing>().is_some() {
+            return Err(Flaw(BAD_HANDSHAKE, "a body").into());
         }
         asks_for_websocket(headers)?;
         let accept = accept(headers)?;
@@ -45,8 +52,14 @@ impl Upgrade {
     }
 }
 
+/// Whether a request names WebSocket among what it would upgrade to; whether it asks for it well is another question. One that does
+/// is nothing else, so that no server behind us can upgrade what was passed on as an ordinary request.
+pub fn names_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, &header::UPGRADE, "websocket")
+}
+
 fn asks_for_websocket(headers: &HeaderMap) -> Result<(), Flaw> {
-    if !has_token(headers, &header::UPGRADE, "websocket") {
+    if !names_websocket(headers) {
         return Err(Flaw(UPGRADE_REQUIRED, "no `Upgrade: websocket`"));
     }
     if !has_token(headers, &header::CONNECTION, "upgrade") {

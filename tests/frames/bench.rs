@@ -75,6 +75,7 @@ pub(crate) fn facts() -> Arc<Client> {
         port: None,
         path: "/chat".into(),
         origin: None,
+        asks: Default::default(),
         params: Box::default(),
         identities: Box::default(),
         counters: Counters::default(),

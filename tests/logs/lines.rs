@@ -12,7 +12,7 @@ use wsgate::observe::Event;
 use wsgate::observe::event::{Attempt, Owner, Told};
 use wsgate::observe::select::{Only, Selection};
 use wsgate::observe::sink::Format;
-use wsgate::stage::refusal::{CLOSED, HANDSHAKE_TIMEOUT, NO_ROUTE, PROTOCOL_ERROR, Party, UPSTREAM_REFUSED};
+use wsgate::stage::refusal::{CLOSED, HANDSHAKE_TIMEOUT, NO_ROUTE, PROTOCOL_ERROR, Party, UPSTREAM_LOST, UPSTREAM_REFUSED};
 use wsgate::stage::{Client, Ending, Refusal};
 
 use super::support::{self, Capture, ann, denied, logged, lost, noon, peer, with};
@@ -42,6 +42,10 @@ fn report_everything() {
     Event::Open { client: &client, subprotocol, upstream, handshake: 12 * MS }.emit();
     Event::Open { client: &anonymous, subprotocol: None, upstream: None, handshake: Duration::ZERO }.emit();
     Event::Sample { client: &client, age: 600_000 * MS }.emit();
+    let cut = Refusal::new(UPSTREAM_LOST).rule("ws://127.0.0.1:9001: ended within its answer");
+    let request = |status, cut| Event::Request { client: &client, method: "POST", status, cut, upstream, duration: 25_000 * MS }.emit();
+    request(Some(200), None);
+    request(Some(200), Some(&cut));
     Event::Close { client: &client, ending: &ended, subprotocol, upstream, duration: 61_234 * MS }.emit();
     Event::Close { client: &anonymous, ending: &lost(), subprotocol: None, upstream: None, duration: MS }.emit();
     Event::Close { client: &client, ending: &broken, subprotocol: None, upstream, duration: MS }.emit();

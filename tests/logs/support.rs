@@ -107,6 +107,7 @@ pub(crate) fn ann() -> Client {
         port: None,
         path: "/chat/room".into(),
         origin: Some("https://example.com".into()),
+        asks: Default::default(),
         params: Box::default(),
         identities: Box::new([Identity {
             by: "jwt.users".into(),

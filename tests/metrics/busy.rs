@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::support::{Gateway, Socket, ask, backend, closed, connect, request};
+use super::support::{Gateway, Socket, ask, backend, closed, connect, raw, request};
 
 /// A gateway that has done a bit of everything, and the backend behind it.
 pub(crate) struct Busy {
@@ -22,7 +22,7 @@ pub(crate) struct Busy {
 
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 
-fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
+fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr) -> String {
     format!(
         r#"
         [listener.public]
@@ -67,6 +67,10 @@ fn config(backend: SocketAddr, nobody: SocketAddr) -> String {
         [route.open]
         path     = "/open"
         endpoint = "ws://{backend}"
+        [route.polled]
+        path     = "/polled"
+        endpoint = "ws://{polled}"
+        http     = true
         [route.quiet]
         path     = "/quiet"
         endpoint = "echo"
@@ -85,7 +89,11 @@ async fn connect_from(from: &str, to: SocketAddr, path: &str) -> Result<WebSocke
 /// Runs it and does all that.
 pub(crate) async fn busy() -> Busy {
     let ((backend, _), nobody) = (backend::echo().await, backend::nobody().await);
-    let mut gateway = Gateway::run(&config(backend, nobody));
+    let polled = backend::scripted(|mut stream| async move {
+        backend::read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+    });
+    let mut gateway = Gateway::run(&config(backend, polled.await, nobody));
     let public = gateway.address("public");
 
     let mut open = gateway.connect("public", "/open").await;
@@ -101,6 +109,8 @@ pub(crate) async fn busy() -> Busy {
         drop(socket);
         gateway.event("close");
     }
+    let poll = b"GET /polled HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert!(raw::exchange(public, poll).await.ends_with("hi"));
     // The only server is not there, until it rests.
     for _ in 0..4 {
         assert_eq!(gateway.refusal(gateway.url("public", "/down")).await.0, 502);

@@ -92,6 +92,9 @@ fn route(told: &Told<'_>, page: &mut Page) {
     };
     let place = told.table(&format!("route.{}", first.route)).unwrap_or_default();
     page.part("route", &format!("route.{}, host {}, path {}  {place}", first.route, first.host, first.path));
+    if trial.route.as_ref().is_some_and(|route| route.http.is_some()) {
+        page.line("which passes ordinary requests on as well, by the same stages");
+    }
     for other in others.iter().take(MAX_ROUTES) {
         page.line(&format!("before route.{}, host {}, path {}: {}", other.route, other.host, other.path, first.over(other).1));
     }

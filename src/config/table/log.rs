@@ -75,7 +75,7 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Only {
-    /// What happens to connections: `open`, `sample`, `close`, `refused`, `would_refuse`, `left_out`.
+    /// What happens to connections: `open`, `sample`, `close`, `request`, `refused`, `would_refuse`, `left_out`.
     Access,
     /// Warnings and errors of any kind.
     Errors,

@@ -3,6 +3,7 @@
 //! The doc comments are the reference: they are printed into the schema.
 
 mod gateway;
+mod http;
 mod listener;
 mod log;
 mod metrics;
@@ -22,6 +23,7 @@ use serde::de::DeserializeOwned;
 use super::fault::{Faults, KeyPath};
 
 pub use gateway::{Drain, GatewayTable, Reload};
+pub use http::{Http, HttpTable};
 pub use listener::{HeadSize, ListenerTable};
 pub use log::{Console, LogFormat, LogLevel, LogTable, Only, Period, Rotate};
 pub use metrics::{MetricsTable, PagePath};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::{Http, HttpTable, Table};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::reference::{EndpointRef, Name, StageRef};
 use crate::config::units::{Interval, Many, Size, Switch, written_as_string};
@@ -63,13 +63,16 @@ routes! {
     pipeline: Vec<StageRef>,
     /// The largest messages, counted as they are on the wire: one that is passed on compressed counts compressed.
     max_message: MaxMessage,
+    /// Whether ordinary HTTP requests pass to the endpoint, an upstream: `true`, or within limits `{ requests, max_body }`. Others are told to upgrade.
+    #[schemars(extend("default" = false))]
+    http: Http,
     /// How long a leg may be quiet before it is pinged.
     #[schemars(extend("default" = "25s"))]
     ping: Switch<Interval>,
     /// How long a peer may take to answer a ping.
     #[schemars(extend("default" = "10s"))]
     pong: Interval,
-    /// How long a connection may go without a message before it is closed with `idle`.
+    /// How long a connection may go without a message before it is closed with `idle`; an answer to an ordinary request, without a byte.
     #[schemars(extend("default" = "off"))]
     idle: Switch<Interval>,
     /// How old a connection may grow before it is closed with `lifetime`.
@@ -232,6 +235,8 @@ pub struct Route<'a> {
     pub max_client_message: Switch<Size>,
     /// The largest message from the backend; 16 MiB unless set.
     pub max_upstream_message: Switch<Size>,
+    /// The limits of ordinary requests, where they pass.
+    pub http: Option<&'a HttpTable>,
     /// How long a leg may be quiet before it is pinged; 25 s unless set.
     pub ping: Switch<Interval>,
     /// How long a peer may take to answer a ping; 10 s unless set.
@@ -270,6 +275,7 @@ impl<'a> Route<'a> {
             endpoint: &table.endpoint,
             max_client_message: max(|max| max.client).unwrap_or(Switch::On(Size::bytes(1 << 20))),
             max_upstream_message: max(|max| max.upstream).unwrap_or(Switch::On(Size::bytes(16 << 20))),
+            http: table.http.as_ref().or(defaults.http.as_ref()).and_then(Http::on),
             ping: table.ping.or(defaults.ping).unwrap_or(Switch::On(Interval::seconds(25))),
             pong: table.pong.or(defaults.pong).unwrap_or(Interval::seconds(10)),
             idle: table.idle.or(defaults.idle).unwrap_or(Switch::Off),

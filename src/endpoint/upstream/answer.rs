@@ -15,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::wire::fields::strip_hop_by_hop;
+use crate::wire::http::source::Source;
 
 use super::failure::Failure;
 
@@ -72,6 +73,35 @@ pub(super) async fn read<IO: AsyncRead + Unpin>(io: &mut IO) -> Result<Answered,
         }
         if bytes.len() > MAX_HEAD {
             return Err(TOO_LARGE);
+        }
+    }
+}
+
+/// Reads the next head of an answer, informational ones among them, and leaves what is behind it. The deadline is the caller's.
+///
+/// Cancel-safe.
+///
+/// # Errors
+/// The same as of [`read`].
+pub(super) async fn next<R: AsyncRead + Unpin>(source: &mut Source<R>) -> Result<Parts, Failure> {
+    let mut seen = 0;
+    loop {
+        let bytes = source.bytes();
+        // A line that goes on tells nothing new; the first bytes tell whether it is HTTP at all.
+        let is_news = seen == 0 || bytes.get(seen..).unwrap_or_default().contains(&b'\n');
+        seen = bytes.len();
+        if let Some(length) = if is_news && seen > 0 { length(bytes)? } else { None } {
+            let head = Bytes::copy_from_slice(bytes.get(..length).unwrap_or_default());
+            source.advance(length);
+            return parse(head, length).map(|answered| answered.parts).ok_or(NOT_HTTP);
+        }
+        if seen > MAX_HEAD {
+            return Err(TOO_LARGE);
+        }
+        match source.fill(CHUNK).await {
+            Ok(1..) => {}
+            Ok(0) => return Err(Failure::Unanswered("the connection was closed".to_owned())),
+            Err(error) => return Err(Failure::Unanswered(error.to_string())),
         }
     }
 }

@@ -26,10 +26,12 @@ pub(super) enum Failure {
     Unconnected,
     /// Connected, and no TLS: it is not whom it should be, or does not take us for whom we are.
     Insecure(tls::failure::Failure),
+    /// Connected, and not a byte of the request could be sent.
+    Unsent(String),
     /// Connected, and ended without an answer.
     Unanswered(String),
-    /// Connected, and no answer within `handshake_timeout`.
-    Silent,
+    /// Connected, and no answer within what this key says.
+    Silent(&'static str),
     /// An answer that is none; the rule it breaks.
     Bad(&'static str),
 }
@@ -53,7 +55,7 @@ impl Failure {
     /// Whether another server may be tried. Not after one that was asked kept silent: it may be doing what was asked, and the client
     /// has waited long enough. Nor after one that answered: the next would answer the same.
     pub(super) fn may_retry(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Unconnected | Self::Insecure(_) | Self::Unanswered(_))
+        matches!(self, Self::Unreachable(_) | Self::Unconnected | Self::Insecure(_) | Self::Unsent(_) | Self::Unanswered(_))
     }
 
     /// Whether it speaks against the server's health. Nothing does that happens once it was asked: a client may be able to cause it,
@@ -66,8 +68,8 @@ impl Failure {
         match self {
             Self::Unreachable(_) | Self::Insecure(_) => UPSTREAM_REFUSED,
             Self::Exhausted(_) => OVERLOADED,
-            Self::Unconnected | Self::Silent => UPSTREAM_TIMEOUT,
-            Self::Unanswered(_) | Self::Bad(_) => UPSTREAM_BAD_HANDSHAKE,
+            Self::Unconnected | Self::Silent(_) => UPSTREAM_TIMEOUT,
+            Self::Unsent(_) | Self::Unanswered(_) | Self::Bad(_) => UPSTREAM_BAD_HANDSHAKE,
         }
     }
 
@@ -81,8 +83,8 @@ impl Failure {
             Self::Exhausted(_) | Self::Unreachable(_) => 0,
             Self::Unconnected => 1,
             Self::Insecure(_) => 2,
-            Self::Unanswered(_) => 3,
-            Self::Silent => 4,
+            Self::Unsent(_) | Self::Unanswered(_) => 3,
+            Self::Silent(_) => 4,
             Self::Bad(_) => 5,
         }
     }
@@ -94,8 +96,8 @@ impl fmt::Display for Failure {
             Self::Unreachable(error) | Self::Exhausted(error) => write!(f, "{error}"),
             Self::Insecure(failure) => write!(f, "TLS: {failure}"),
             Self::Unconnected => f.write_str("no connection within `connect_timeout`"),
-            Self::Unanswered(error) => write!(f, "ended without an answer: {error}"),
-            Self::Silent => f.write_str("no answer within `handshake_timeout`"),
+            Self::Unsent(error) | Self::Unanswered(error) => write!(f, "ended without an answer: {error}"),
+            Self::Silent(key) => write!(f, "no answer within `{key}`"),
             Self::Bad(rule) => f.write_str(rule),
         }
     }
@@ -129,7 +131,7 @@ mod tests {
             (vec![insecure(), unanswered()], "upstream_bad_handshake"),
             (vec![unanswered(), refused()], "upstream_bad_handshake"),
             (vec![unanswered(), Failure::Unconnected], "upstream_bad_handshake"),
-            (vec![unanswered(), Failure::Silent], "upstream_timeout"),
+            (vec![unanswered(), Failure::Silent("x")], "upstream_timeout"),
             (vec![refused(), Failure::Bad("x")], "upstream_bad_handshake"),
         ];
         for (failures, expected) in rows {
@@ -140,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_log_is_told_what_each_server_did() {
-        let failures = [("ws://a:80".into(), refused()), ("ws://b:80".into(), Failure::Silent)];
+        let failures = [("ws://a:80".into(), refused()), ("ws://b:80".into(), Failure::Silent("handshake_timeout"))];
         let rule = refusal(&failures).rule.unwrap();
         assert_eq!(&*rule, "ws://a:80: connection refused; ws://b:80: no answer within `handshake_timeout`");
     }

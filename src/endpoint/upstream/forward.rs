@@ -53,7 +53,7 @@ pub struct Facts<'a> {
     pub extra: &'a [(HeaderName, Option<HeaderValue>)],
 }
 
-/// Makes the request for this server.
+/// Makes the upgrade request for this server.
 ///
 /// # Errors
 /// Where the target is none: it was not the one matched.
@@ -65,6 +65,33 @@ pub(super) fn forward(
     host_header: &HostHeader,
     key: &str,
 ) -> Result<Request<()>, http::Error> {
+    let mut request = plain(client, facts, server, strip_prefix, host_header)?;
+    let own = [
+        (header::UPGRADE, Some(HeaderValue::from_static("websocket"))),
+        (header::CONNECTION, Some(HeaderValue::from_static("Upgrade"))),
+        (header::SEC_WEBSOCKET_KEY, Some(HeaderValue::try_from(key)?)),
+        (header::SEC_WEBSOCKET_VERSION, Some(HeaderValue::from_static(VERSION))),
+        (header::SEC_WEBSOCKET_EXTENSIONS, facts.offer.header()),
+    ];
+    let headers = request.headers_mut();
+    for (name, value) in own {
+        headers.remove(&name);
+        headers.extend(value.map(|value| (name, value)));
+    }
+    Ok(request)
+}
+
+/// Makes the request for this server without what is of its connection alone.
+///
+/// # Errors
+/// The same.
+pub(super) fn plain(
+    client: &Parts,
+    facts: &Facts<'_>,
+    server: &Server,
+    strip_prefix: Option<&str>,
+    host_header: &HostHeader,
+) -> Result<Request<()>, http::Error> {
     let client_host = client.headers.get(header::HOST);
     let host = match host_header {
         HostHeader::Client => client_host.unwrap_or(server.authority()),
@@ -74,11 +101,6 @@ pub(super) fn forward(
     let ip = facts.ip.to_canonical();
     let way: Vec<String> = [ip].iter().chain(facts.hops).map(ToString::to_string).collect();
     let own = [
-        (header::UPGRADE, Some(HeaderValue::from_static("websocket"))),
-        (header::CONNECTION, Some(HeaderValue::from_static("Upgrade"))),
-        (header::SEC_WEBSOCKET_KEY, Some(HeaderValue::try_from(key)?)),
-        (header::SEC_WEBSOCKET_VERSION, Some(HeaderValue::from_static(VERSION))),
-        (header::SEC_WEBSOCKET_EXTENSIONS, facts.offer.header()),
         (X_FORWARDED_FOR, Some(HeaderValue::try_from(way.join(", "))?)),
         (X_FORWARDED_HOST, client_host.cloned()),
         (X_FORWARDED_PROTO, Some(HeaderValue::from_static(if facts.secure { "https" } else { "http" }))),
@@ -96,7 +118,7 @@ pub(super) fn forward(
         headers.extend(value.map(|value| (name, value)));
     }
     let target = target(facts.target, strip_prefix, server.base());
-    let mut request = Request::builder().uri(PathAndQuery::try_from(target)?.as_str()).body(())?;
+    let mut request = Request::builder().method(client.method.clone()).uri(PathAndQuery::try_from(target)?.as_str()).body(())?;
     *request.headers_mut() = headers;
     Ok(request)
 }
@@ -105,6 +127,34 @@ pub(super) fn forward(
 fn passed_on(client: &HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) -> HeaderMap {
     let mut headers = client.clone();
     strip_hop_by_hop(&mut headers);
+    withhold(&mut headers, extra);
+    headers
+}
+
+/// Fields that say who asks, and how a body is to be read: servers may take a trailer for a header, and these are judged there or not at
+/// all (RFC 9110 §6.5.1).
+const NO_TRAILERS: [HeaderName; 8] = [
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::SET_COOKIE,
+    header::ORIGIN,
+    header::CONTENT_ENCODING,
+    header::CONTENT_TYPE,
+    header::CONTENT_RANGE,
+    header::CACHE_CONTROL,
+];
+
+/// Leaves only those of the trailers that may go on.
+pub fn limit_trailers(trailers: &mut HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) {
+    strip_hop_by_hop(trailers);
+    withhold(trailers, extra);
+    for name in NO_TRAILERS {
+        trailers.remove(name);
+    }
+}
+
+/// Takes out what only the gateway may say.
+fn withhold(headers: &mut HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) {
     headers.remove(header::HOST);
     let withheld: Vec<HeaderName> = headers
         .keys()
@@ -114,7 +164,6 @@ fn passed_on(client: &HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) ->
     for name in withheld {
         headers.remove(name);
     }
-    headers
 }
 
 /// The path without its prefix, behind the server's base; the query as it is. A prefix ends at a segment's end.

@@ -59,7 +59,7 @@ where
             }
         }
     };
-    let answered = timeout_at(deadline, exchange).await.map_err(|_| Failure::Silent)??;
+    let answered = timeout_at(deadline, exchange).await.map_err(|_| Failure::Silent("handshake_timeout"))??;
     if answered.parts.status != StatusCode::SWITCHING_PROTOCOLS {
         let parts = answered.parts.clone();
         let whole = timeout_at(deadline, answer::declined(io, answered)).await;

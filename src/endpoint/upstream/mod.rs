@@ -1,12 +1,14 @@
 //! A proxied upstream: chooses a server, dials it, and brings the backend's handshake to its end.
 
 mod answer;
+pub mod ask;
 mod balance;
 mod dial;
 mod failure;
 mod forward;
 mod handshake;
 mod news;
+mod pool;
 mod rendezvous;
 mod server;
 mod state;
@@ -35,11 +37,13 @@ use crate::wire::tls::connect::Connector;
 use balance::{Member, candidates};
 use failure::Failure;
 use handshake::{Answer, Switched};
+use pool::Pool;
 use sticky::Tie;
 
 pub use answer::{MAX_BODY, MAX_HEAD, MAX_HEADERS};
+pub use ask::{Asked, Asking};
 pub use balance::Balance;
-pub use forward::{Facts, HostHeader};
+pub use forward::{Facts, HostHeader, limit_trailers};
 pub use news::News;
 pub use server::Server;
 pub use state::{FAILURES, Lease, REST, State, States};
@@ -92,6 +96,8 @@ impl Settings {
 pub struct Upstream {
     settings: Settings,
     members: Vec<Member>,
+    /// For each member, its connections that wait for an ordinary request.
+    pools: Vec<Pool<Socket>>,
     /// Held so that the snapshot after this one finds them.
     _states: Arc<States>,
 }
@@ -127,8 +133,8 @@ pub enum Refused {
 impl Upstream {
     /// An upstream whose servers' states are kept in `states`, which outlives it.
     pub fn new(settings: Settings, states: Arc<States>) -> Self {
-        let members = settings.servers.iter().map(|server| Member { state: states.of(server), server: server.clone() }).collect();
-        Self { settings, members, _states: states }
+        let members: Vec<_> = settings.servers.iter().map(|server| Member { state: states.of(server), server: server.clone() }).collect();
+        Self { settings, pools: members.iter().map(|_| Pool::default()).collect(), members, _states: states }
     }
 
     /// What it was set up with.
@@ -162,12 +168,7 @@ impl Upstream {
         let sticky = self.settings.sticky.as_ref();
         let tie = Tie::of(sticky, request, facts);
         let (mut tried, mut failures): (Vec<usize>, Vec<(Arc<str>, Failure)>) = (Vec::new(), Vec::new());
-        while tried.len() < self.settings.tries.get() {
-            let candidates = candidates(&self.members, &tried, Instant::now());
-            let chosen = tie.choose(&candidates).or_else(|| self.settings.balance.choose(&candidates));
-            let Some((index, member)) = chosen else { break };
-            tried.push(index);
-
+        while let Some((_, member)) = self.choose(&tie, &mut tried) {
             let forwarded = self.forwarded(request, facts, &member.server)?;
             let lease = Lease::new(&member.state);
             let server = member.server.name();
@@ -198,6 +199,17 @@ impl Upstream {
         Err(Refused::Gateway(failure::refusal(&failures)))
     }
 
+    /// The server to try next, and its place; none where enough were tried, or all.
+    fn choose(&self, tie: &Tie, tried: &mut Vec<usize>) -> Option<(usize, &Member)> {
+        if tried.len() >= self.settings.tries.get() {
+            return None;
+        }
+        let candidates = candidates(&self.members, tried, Instant::now());
+        let chosen = tie.choose(&candidates).or_else(|| self.settings.balance.choose(&candidates))?;
+        tried.push(chosen.0);
+        Some(chosen)
+    }
+
     /// The request for this server, with a key of our own.
     fn forwarded(&self, request: &Parts, facts: &Facts<'_>, server: &Server) -> Result<Request<()>, Refused> {
         let Settings { strip_prefix, host_header, .. } = &self.settings;
@@ -210,18 +222,19 @@ impl Upstream {
     }
 
     async fn attempt(&self, server: &Server, request: Request<()>, facts: &Facts<'_>) -> Result<Answer<Socket>, Failure> {
-        let stream = match timeout(self.settings.connect_timeout, self.connect(server, facts)).await {
-            Ok(connected) => connected?,
-            Err(_) => return Err(Failure::Unconnected),
-        };
+        let stream = self.connect(server, facts).await?;
         handshake::upgrade(stream, request, facts.offer, Instant::now() + self.settings.handshake_timeout).await
     }
 
-    /// A connection over which the request can be sent: a PROXY header, and TLS, come before it.
+    /// A new connection over which a request can be sent: a PROXY header, and TLS, come before it.
     async fn connect(&self, server: &Server, facts: &Facts<'_>) -> Result<Socket, Failure> {
+        timeout(self.settings.connect_timeout, self.prepare(server, facts)).await.unwrap_or(Err(Failure::Unconnected))
+    }
+
+    async fn prepare(&self, server: &Server, facts: &Facts<'_>) -> Result<Socket, Failure> {
         let mut tcp = dial::dial(server).await.map_err(Failure::from_dial)?;
         if let Some(version) = self.settings.proxy_protocol {
-            tcp.write_all(&version.header(facts.ends)).await.map_err(|error| Failure::Unanswered(error.to_string()))?;
+            tcp.write_all(&version.header(facts.ends)).await.map_err(|error| Failure::Unsent(error.to_string()))?;
         }
         match &self.settings.tls {
             _ if !server.is_tls() => Ok(Socket::Plain(tcp)),

@@ -14,6 +14,18 @@ pub(super) fn code(ending: &Ending) -> String {
     }
 }
 
+/// The class of a status, `2xx`; empty where no answer has begun.
+pub(super) fn class(status: Option<u16>) -> &'static str {
+    match status.map(|status| status / 100) {
+        None => "",
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(5) => "5xx",
+        Some(_) => OTHER,
+    }
+}
+
 /// Where in its stage's table a rule stands, `deny[2]` or `messages`; a line of a file is told as the file. What the rule says may be an
 /// address, a user or a token's id, and stands in the log alone. Empty where no key of the table decided.
 pub(super) fn rule(clause: Option<&Clause>) -> String {

@@ -91,6 +91,9 @@ impl Metrics {
                 self.routes.with(&client.route, |route| route.opened(&client.peer.listener, handshake));
             }
             Event::Close { client, ending, duration, .. } => self.routes.with(&client.route, |route| route.closed(ending, duration)),
+            Event::Request { client, status, cut, duration, .. } => {
+                self.routes.with(&client.route, |route| route.answered(client, status, cut, duration));
+            }
             Event::Refused { attempt, refusal, .. } => {
                 self.routes.with(attempt.route.unwrap_or_default(), |route| route.refused(&attempt.peer.listener, refusal));
             }

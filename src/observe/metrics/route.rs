@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::stage::client::Traffic;
-use crate::stage::{Ending, Party, Refusal, Side};
+use crate::stage::refusal::ANSWERED;
+use crate::stage::{Client, Ending, Party, Refusal, Side};
 
 use super::labels;
 use super::sums::Sums;
@@ -18,6 +20,9 @@ use super::sums::Sums;
 const HANDSHAKE: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// The same of sessions, from a second over a minute, an hour and a day to a week.
 const SESSION: [f64; 13] = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 10_800.0, 21_600.0, 43_200.0, 86_400.0, 259_200.0, 604_800.0];
+
+/// The same of ordinary requests: a poll that waits for news takes half a minute.
+const REQUEST: [f64; 13] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0];
 
 /// The outcome of a handshake that ended in a 101.
 const OPEN: &str = "open";
@@ -39,6 +44,11 @@ pub(super) struct Route {
     pub(super) left_out: Sums<3>,
     pub(super) handshake: Histogram,
     pub(super) session: Histogram,
+    /// Ordinary requests by class of status and outcome.
+    pub(super) requests: Sums<2>,
+    pub(super) request: Histogram,
+    /// Bytes of their bodies, and of the answers'.
+    pub(super) bodies: [Counter; 2],
     /// Whether the gateway has this route now.
     pub(super) is_current: AtomicBool,
 }
@@ -55,6 +65,9 @@ impl Route {
             left_out: Sums::default(),
             handshake: Histogram::new(HANDSHAKE),
             session: Histogram::new(SESSION),
+            requests: Sums::default(),
+            request: Histogram::new(REQUEST),
+            bodies: Default::default(),
             is_current: AtomicBool::new(false),
         }
     }
@@ -88,6 +101,14 @@ impl Route {
         self.open.dec();
         if let (Party::Gateway, Some(stage)) = (ending.by, &ending.stage) {
             self.refusals.add([stage, &labels::rule(ending.clause.as_deref()), ending.outcome.id]);
+        }
+    }
+
+    pub(super) fn answered(&self, client: &Client, status: Option<u16>, cut: Option<&Refusal>, took: Duration) {
+        self.requests.add([labels::class(status), cut.map_or(ANSWERED, |cut| cut.outcome).id]);
+        self.request.observe(took.as_secs_f64());
+        for (side, bodies) in [Side::Client, Side::Upstream].into_iter().zip(&self.bodies) {
+            bodies.inc_by(client.counters.from(side).bytes());
         }
     }
 

@@ -32,6 +32,15 @@ static LEFT_OUT: Family = Family::counter("left_out", "Messages and control fram
 static HANDSHAKE: Family = histogram("handshake_duration", "From accept to the 101, of handshakes that got one.");
 static SESSION: Family = histogram("session_duration", "From accept to the end, of connections that were open.");
 
+static REQUESTS: Family = Family::counter(
+    "requests",
+    "Ordinary HTTP requests that were let in and have ended, by the class of the answer's status, empty where none began, and outcome.",
+);
+static REQUEST_BYTES: Family =
+    Family::counter("request", "Bytes of the bodies of ordinary requests and of their answers, by who sent them.").in_unit(&BYTES);
+static REQUEST: Family =
+    histogram("request_duration", "From the first byte of an ordinary request that was let in to the end of its answer.");
+
 const fn histogram(name: &'static str, help: &'static str) -> Family {
     Family { name, unit: Some(&SECONDS), kind: MetricType::Histogram, help }
 }
@@ -121,6 +130,16 @@ impl Collector for Routes {
         all().try_for_each(|(label, route)| route.would_refuse.encode(&mut metric, &[label], decided))?;
         let mut metric = LEFT_OUT.begin(encoder)?;
         all().try_for_each(|(label, route)| route.left_out.encode(&mut metric, &[label], decided))?;
+        let mut metric = REQUESTS.begin(encoder)?;
+        known().try_for_each(|(label, route)| route.requests.encode(&mut metric, &[label], ["status", "outcome"]))?;
+        let mut metric = REQUEST_BYTES.begin(encoder)?;
+        for (label, route) in known() {
+            for (from, bytes) in ["client", "upstream"].into_iter().zip(&route.bodies) {
+                put(&mut metric, &[label, ("from", from)], bytes)?;
+            }
+        }
+        let mut metric = REQUEST.begin(encoder)?;
+        known().try_for_each(|(label, route)| put(&mut metric, &[label], &route.request))?;
         let mut metric = HANDSHAKE.begin(encoder)?;
         known().try_for_each(|(label, route)| put(&mut metric, &[label], &route.handshake))?;
         let mut metric = SESSION.begin(encoder)?;

@@ -23,7 +23,7 @@ use super::build::Need;
 use super::client::{ForwardFirst, claim};
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
 use super::supposed::{Shown, Supposed};
-use super::{Build, Client, Configure, FirstMessage, Identity, Judgement, Stage};
+use super::{Asks, Build, Client, Configure, FirstMessage, Identity, Judgement, Stage};
 
 pub use algorithm::Signature;
 use claims::{Claims, Expected, date};
@@ -151,6 +151,9 @@ impl Jwt {
 
 impl Stage for Jwt {
     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
+        if client.asks == Asks::Leave {
+            return Judgement::Now(Ok(()));
+        }
         let (token, is_first) = match self.credential(client) {
             Ok(Credential::Awaited) => return Judgement::FirstMessage(self.first_message),
             Ok(Credential::Token(token)) => (token, false),
@@ -184,6 +187,9 @@ impl Stage for Jwt {
     /// Judges what is kept of the token this stage was shown. Where it was shown none, as under a name it has not had for long,
     /// it judges the identities that it would have proven: to rename a stage closes nobody.
     fn review(&self, client: &Client, now: SystemTime) -> Verdict {
+        if client.asks == Asks::Leave {
+            return Ok(());
+        }
         if let Some(own) = client.identity(&self.name) {
             return self.hold(own).and_then(|()| unexpired(own, now));
         }

@@ -12,7 +12,7 @@ use crate::config::fault::{Fault, Faults};
 use crate::config::units::Many;
 
 use super::refusal::{ORIGIN_DENIED, Refusal, Verdict};
-use super::{Build, Client, Configure, Judgement, Stage};
+use super::{Asks, Build, Client, Configure, Judgement, Stage};
 
 pub use allowed::Allowed;
 use triple::Triple;
@@ -24,7 +24,7 @@ pub struct Table {
     /// The origins that may: `"https://example.com"`, with a port where it is not the scheme's; `"https://*.example.com"` for all
     /// below it; `"same-origin"` for pages of the host and port asked for; `"null"` for sandboxed pages and files.
     pub allow: Many<Allowed>,
-    /// What becomes of a client that says nothing, as only programs do.
+    /// What becomes of a client that says nothing, as only programs do; of an upgrade, as browsers say nothing with many an ordinary request.
     #[serde(default)]
     pub missing: Missing,
 }
@@ -50,7 +50,8 @@ pub struct Origin {
 impl Origin {
     fn judge(&self, client: &Client) -> Verdict {
         let (rule, key) = match client.origin.as_deref() {
-            None if self.missing == Missing::Allow => return Ok(()),
+            // Browsers leave it out of what a page of the same origin gets.
+            None if self.missing == Missing::Allow || client.asks != Asks::Upgrade => return Ok(()),
             None => ("no Origin".to_owned(), "missing"),
             Some("") => ("not exactly one Origin".to_owned(), "allow"),
             Some(sent) => {

@@ -131,6 +131,14 @@ impl Pipeline {
         self.judge(findings, |stage| stage.connect(peer), |_| false)
     }
 
+    /// Judges the address that an ordinary request comes from.
+    ///
+    /// # Errors
+    /// The first refusal that holds.
+    pub fn revisit(&self, peer: &Peer, findings: &mut Findings) -> Verdict {
+        self.judge(findings, |stage| stage.revisit(peer), |_| false)
+    }
+
     /// Judges a live connection again: the config, or time, has changed under it. Of an any-of group the alternative that has
     /// proven an identity answers for all: the others were not shown its credential.
     ///

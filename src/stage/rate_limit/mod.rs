@@ -1,6 +1,7 @@
 //! `rate_limit`: how much clients may do, each key for itself and all its connections together.
 
 mod concurrent;
+mod requests;
 mod table;
 mod traffic;
 
@@ -13,9 +14,10 @@ use super::fingerprint::Fingerprint;
 pub use super::rates::KeyPart;
 use super::rates::{Bucket, Buckets, Clock, Key, Quick};
 use super::refusal::Verdict;
-use super::{Build, Client, Configure, Inspect, Judgement, Peer, Stage};
+use super::{Asks, Build, Client, Configure, Inspect, Judgement, Peer, Stage};
 
 pub use concurrent::{Concurrent, OnFull};
+pub use requests::Requests;
 pub use table::{OnExcess, Table};
 use traffic::{Limits, Rule};
 
@@ -27,6 +29,7 @@ pub struct RateLimit {
     buckets: Arc<Buckets>,
     clock: Clock,
     connect: Option<Rule<Quick>>,
+    requests: Option<Rule<Quick>>,
     concurrent: Option<Concurrent>,
     traffic: Option<Arc<Limits>>,
 }
@@ -53,10 +56,20 @@ impl RateLimit {
         self.buckets.charge(self.fingerprint(peer, client), |account| rule.spend(&account.connect))
     }
 
-    fn admit(&self, client: &mut Client) -> Verdict {
-        if !self.is_early() {
-            self.count(&client.peer, Some(client))?;
+    /// Counts what a client asks for, where it has not been counted yet.
+    fn count_asked(&self, client: &Client) -> Verdict {
+        match (client.asks, &self.requests) {
+            (Asks::Upgrade, _) if self.is_early() => Ok(()),
+            (Asks::Upgrade, _) => self.count(&client.peer, Some(client)),
+            (Asks::Answer | Asks::Leave, None) => Ok(()),
+            (Asks::Answer | Asks::Leave, Some(rule)) => {
+                self.buckets.charge(self.fingerprint(&client.peer, Some(client)), |account| rule.spend(&account.requests))
+            }
         }
+    }
+
+    fn admit(&self, client: &mut Client) -> Verdict {
+        self.count_asked(client)?;
         if self.concurrent.is_none() && self.traffic.is_none() {
             return Ok(());
         }
@@ -72,6 +85,11 @@ impl RateLimit {
 impl Stage for RateLimit {
     fn connect(&self, peer: &Peer) -> Verdict {
         if self.is_early() { self.count(peer, None) } else { Ok(()) }
+    }
+
+    /// A request is counted once it is read, as one.
+    fn revisit(&self, _: &Peer) -> Verdict {
+        Ok(())
     }
 
     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
@@ -119,6 +137,7 @@ impl RateLimit {
             name,
             buckets,
             connect: Rule::quick("connect", table.connect.as_ref(), &clock),
+            requests: Rule::quick("requests", table.requests.as_ref(), &clock),
             concurrent: table.concurrent,
             traffic: Limits::of(&table, &clock).map(Arc::new),
             key: table.key.0.into(),
@@ -135,9 +154,9 @@ fn faults(table: &Table, build: &Build<'_>) -> Faults {
     if table.key.is_empty() {
         faults.push(Fault::new(at.key("key"), "`key` is empty: nothing would be counted by it").hint("to count by address, write \"ip\""));
     }
-    if !limits_traffic && table.connect.is_none() && table.concurrent.is_none() {
+    if !limits_traffic && table.connect.is_none() && table.requests.is_none() && table.concurrent.is_none() {
         let fault = Fault::new(at.clone(), format!("{name} limits nothing"));
-        faults.push(fault.hint("give it `connect`, `messages`, `bytes`, `frames` or `concurrent`"));
+        faults.push(fault.hint("give it `connect`, `requests`, `messages`, `bytes`, `frames` or `concurrent`"));
     } else if !limits_traffic && table.on_excess != OnExcess::Refuse {
         let fault = Fault::new(at.key("on_excess"), format!("{name} limits no traffic, and a handshake can only be refused"));
         faults.push(fault.hint(match table.concurrent {
@@ -153,7 +172,9 @@ fn faults(table: &Table, build: &Build<'_>) -> Faults {
         let fault = Fault::new(Place::Key(at.key("notify")), "nobody is told this");
         faults.push(fault.hint("add on_excess = \"notify\""));
     }
-    for (key, is_there) in [("connect", table.connect.is_some()), ("concurrent", table.concurrent.is_some())] {
+    for (key, is_there) in
+        [("connect", table.connect.is_some()), ("requests", table.requests.is_some()), ("concurrent", table.concurrent.is_some())]
+    {
         if is_there && table.key.contains(&KeyPart::Connection) {
             let place = Place::Key(at.key(key));
             let fault = Fault::new(place, format!("by \"connection\" every connection is the first of its key: `{key}` limits nothing"));

@@ -14,7 +14,7 @@ use super::concurrent::Concurrent;
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("anyOf" = [
-    { "required": ["connect"] }, { "required": ["messages"] }, { "required": ["bytes"] }, { "required": ["frames"] },
+    { "required": ["connect"] }, { "required": ["requests"] }, { "required": ["messages"] }, { "required": ["bytes"] }, { "required": ["frames"] },
     { "required": ["concurrent"] },
 ]))]
 pub struct Table {
@@ -25,6 +25,9 @@ pub struct Table {
     /// Handshakes, each when its key is known: by `"ip"` alone, before the request is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect: Option<Rate>,
+    /// Ordinary HTTP requests, on routes with `http`; `connect` does not count them, nor `messages`, `bytes` and `frames` what they carry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Rate>,
     /// Messages from clients, each counted at its first frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Rate>,

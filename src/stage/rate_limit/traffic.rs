@@ -24,7 +24,11 @@ pub(super) struct Rule<L> {
 
 impl Rule<Quick> {
     pub(super) fn quick(key: &'static str, rate: Option<&Rate>, clock: &Clock) -> Option<Self> {
-        rate.map(|rate| Self { limit: Quick::new(rate, clock), name: name(key, rate), key })
+        rate.map(|rate| Self::of(key, rate, clock))
+    }
+
+    pub(super) fn of(key: &'static str, rate: &Rate, clock: &Clock) -> Self {
+        Self { limit: Quick::new(rate, clock), name: name(key, rate), key }
     }
 }
 

@@ -20,6 +20,7 @@ use super::clock::{Clock, FromBase};
 #[derive(Debug, Default)]
 pub(in crate::stage) struct Account {
     pub(in crate::stage) connect: Spent,
+    pub(in crate::stage) requests: Spent,
     pub(in crate::stage) messages: Spent,
     pub(in crate::stage) bytes: Spent,
     pub(in crate::stage) frames: Spent,
@@ -28,7 +29,7 @@ pub(in crate::stage) struct Account {
 impl Account {
     /// Whether it says nothing that a new one would not.
     pub(in crate::stage) fn is_like_new(&self, now: u64) -> bool {
-        let spent = [&self.connect, &self.messages, &self.bytes, &self.frames];
+        let spent = [&self.connect, &self.requests, &self.messages, &self.bytes, &self.frames];
         spent.into_iter().all(|spent| spent.0.load(Ordering::Relaxed) <= now)
     }
 }

@@ -38,6 +38,9 @@ pub enum KeyPart {
 }
 
 impl KeyPart {
+    /// `"ip"`.
+    pub(in crate::stage) const ADDRESS: Self = Self::Ip { v4: 32, v6: 64 };
+
     /// Whether it is known as soon as the client's address is.
     pub(in crate::stage) fn is_of_address(&self) -> bool {
         matches!(self, Self::Ip { .. })

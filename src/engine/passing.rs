@@ -1,0 +1,239 @@
+//! Passes both bodies of an ordinary request on at once, as they come: the client's to a server, and its answer back.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep_until;
+
+use crate::endpoint::upstream::ask::{self, Answer, Mark, lasts};
+use crate::endpoint::upstream::{News, Upstream, limit_trailers};
+use crate::gateway::route::Http;
+use crate::observe::Observer;
+use crate::stage::refusal::{BAD_BODY, BODY_TIMEOUT, BODY_TOO_LARGE, CLIENT_LOST, SLOW_CONSUMER, UPSTREAM_LOST, UPSTREAM_TIMEOUT};
+use crate::stage::{Client, Refusal, Side};
+use crate::wire::http::answer::{Manner, encode, informational};
+use crate::wire::http::decoder::Decoder;
+use crate::wire::http::framing::{Framing, keeps_alive};
+use crate::wire::http::pass::{Broken, Terms, pass};
+use crate::wire::http::sink::{STALL, Sink, Unwritten};
+use crate::wire::http::source::Source;
+
+use super::opening::report;
+use super::progress::Progress;
+
+/// What a client may send ahead of its answer, in bytes; what is more waits in its socket.
+const AHEAD: usize = 4 * 1024;
+/// Read at a time of that.
+const CHUNK: usize = 1024;
+
+/// How an answer ended that is whole.
+pub(super) struct Done {
+    /// Whether the client's connection goes on.
+    pub(super) keeps_client: bool,
+    /// How long the server waits for the next request over its own.
+    pub(super) keeps_server: Option<Duration>,
+}
+
+/// What a request is, for whoever passes it on.
+pub(super) struct Request<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) body: Framing,
+    pub(super) http: &'a Http,
+    pub(super) upstream: &'a Upstream,
+    pub(super) client: &'a Client,
+    pub(super) extra: &'a [(HeaderName, Option<HeaderValue>)],
+    pub(super) progress: &'a Progress,
+    pub(super) secure: bool,
+}
+
+/// The server that was asked.
+pub(super) struct Server<'a> {
+    pub(super) name: &'a Arc<str>,
+    pub(super) mark: &'a Mark,
+    pub(super) observer: &'a Observer,
+    /// Whether the client's connection may go on behind an answer that begins now.
+    pub(super) may_go_on: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Request<'_> {
+    /// Passes the body on, where there is one, and then looks out for the client. Returns when the request cannot go on, with why.
+    pub(super) async fn send<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &self,
+        source: &mut Source<R>,
+        mut sink: Sink<W>,
+        server: &Server<'_>,
+    ) -> Box<Refusal> {
+        if self.body.has_body()
+            && let Err(refusal) = self.send_body(source, &mut sink, server).await
+        {
+            return refusal;
+        }
+        is_left(source).await
+    }
+
+    async fn send_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &self,
+        source: &mut Source<R>,
+        sink: &mut Sink<W>,
+        server: &Server<'_>,
+    ) -> Result<(), Box<Refusal>> {
+        // Who waits to be asked for the body is waited for as long as the server is.
+        if self.is_awaited() && source.bytes().is_empty() && !matches!(source.fill(CHUNK).await, Ok(1..)) {
+            return Err(lost());
+        }
+        self.progress.begin_to_send();
+        let count = |bytes| self.count(Side::Client, bytes);
+        let limit = |trailers: &mut HeaderMap| limit_trailers(trailers, self.extra);
+        let terms = Terms { max: self.http.max_body, patience: Some(STALL), count: &count, trailers: &limit };
+        Err(match pass(source, &mut Decoder::new(self.body), sink, &terms).await {
+            Ok(()) => {
+                self.progress.stop_sending(true);
+                return Ok(());
+            }
+            Err(Broken::Unwritten(Unwritten::Gone(_))) => {
+                // It may have answered all the same, and why it wants no more may be its answer.
+                self.progress.stop_sending(false);
+                return pending().await;
+            }
+            Err(Broken::Unwritten(Unwritten::Stalled)) => {
+                Box::new(Refusal::new(UPSTREAM_TIMEOUT).rule(format!("{}: took nothing of the body for 30 s", server.name)))
+            }
+            Err(Broken::Cut) => lost(),
+            Err(Broken::Malformed(rule)) => Box::new(Refusal::new(BAD_BODY).rule(rule)),
+            Err(Broken::Silent) => Box::new(Refusal::new(BODY_TIMEOUT)),
+            Err(Broken::TooLarge) => too_large(self.http),
+        })
+    }
+
+    /// Passes the answer on.
+    pub(super) async fn receive<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &self,
+        first: Option<Answer>,
+        answers: &mut Source<R>,
+        mut sink: Sink<W>,
+        server: &Server<'_>,
+    ) -> Result<Done, Box<Refusal>> {
+        let mut answer = self.final_answer(first, answers, &mut sink, server).await?;
+        let (version, progress) = (self.parts.version, self.progress);
+        let is_head = self.parts.method == Method::HEAD;
+        let framing = Framing::of_answer(&answer, is_head).map_err(|rule| self.failed(ask::bad(server.name, rule), server))?;
+        let keeps_server = (framing != Framing::UntilEnd && keeps_alive(answer.version, &answer.headers)).then(|| lasts(&answer.headers));
+        let keeps_client = (server.may_go_on)() && !progress.is_last() && progress.is_whole() && keeps_alive(version, &self.parts.headers);
+        self.upstream.remember(server.mark, self.secure, &mut answer.headers);
+        let (status, streams) = (answer.status.as_u16(), streams_events(&answer.headers));
+        let (head, sent) = encode(answer, framing, Manner { version, closes: !keeps_client });
+        progress.begin_to_answer(status, streams);
+        sink.begin(head, sent);
+        let count = |bytes| self.count(Side::Upstream, bytes);
+        let limit = |trailers: &mut HeaderMap| limit_trailers(trailers, &[]);
+        let terms = Terms { max: u64::MAX, patience: None, count: &count, trailers: &limit };
+        let lost = |what: &str| Box::new(Refusal::new(UPSTREAM_LOST).rule(format!("{}: {what}", server.name)));
+        match pass(answers, &mut Decoder::new(framing), &mut sink, &terms).await {
+            Ok(()) => Ok(Done { keeps_client, keeps_server: keeps_server.filter(|_| progress.is_whole()) }),
+            Err(Broken::Malformed(rule)) => Err(lost(rule)),
+            Err(Broken::Unwritten(unwritten)) => Err(unread(&unwritten)),
+            Err(Broken::Cut | Broken::Silent | Broken::TooLarge) => Err(lost("ended within its answer")),
+        }
+    }
+
+    /// The first answer that is not informational; those before it are passed on to whoever knows them.
+    async fn final_answer<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+        &self,
+        mut first: Option<Answer>,
+        answers: &mut Source<R>,
+        sink: &mut Sink<W>,
+        server: &Server<'_>,
+    ) -> Result<Answer, Box<Refusal>> {
+        loop {
+            let answer = match first.take() {
+                Some(answer) => answer,
+                None => self.await_answer(answers, server).await?,
+            };
+            server.mark.answered(server.name).iter().for_each(|news| report(news, self.client, server.observer));
+            if answer.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(self.failed(ask::bad(server.name, "a 101 that nobody asked for"), server));
+            }
+            if !answer.status.is_informational() {
+                return Ok(answer);
+            }
+            self.progress.note();
+            if self.parts.version == Version::HTTP_11 {
+                self.progress.set_torn(true);
+                sink.begin(informational(answer), Framing::Nothing);
+                sink.push().await.map_err(|unwritten| unread(&unwritten))?;
+                self.progress.set_torn(false);
+            }
+        }
+    }
+
+    /// Waits for the head of an answer, for as long as the route lets a server take behind the whole request.
+    async fn await_answer<R: AsyncRead + Unpin>(&self, answers: &mut Source<R>, server: &Server<'_>) -> Result<Answer, Box<Refusal>> {
+        loop {
+            let moved = self.progress.moved();
+            tokio::select! {
+                biased;
+                answer = ask::answer(server.name, answers) => return answer.map_err(|failed| self.failed(failed, server)),
+                () = sleep_until(moved + self.http.within) => {
+                    // A body has bounds of its own.
+                    if !self.progress.sends() && self.progress.moved() == moved {
+                        return Err(self.failed(ask::silent(server.name), server));
+                    }
+                    if self.progress.sends() {
+                        self.progress.note();
+                    }
+                }
+            }
+        }
+    }
+
+    fn failed(&self, (refusal, news): (Box<Refusal>, News), server: &Server<'_>) -> Box<Refusal> {
+        report(&news, self.client, server.observer);
+        refusal
+    }
+
+    /// Whether the client waits to be told that its body is wanted.
+    fn is_awaited(&self) -> bool {
+        ask::expects(self.parts, self.body)
+    }
+
+    fn count(&self, from: Side, bytes: u64) {
+        self.client.counters.add(from, 0, bytes);
+        self.progress.note();
+    }
+}
+
+/// Returns when the client has gone. What it sends ahead of its answer is kept, up to a bound.
+pub(super) async fn is_left<R: AsyncRead + Unpin>(source: &mut Source<R>) -> Box<Refusal> {
+    while source.bytes().len() < AHEAD {
+        if !matches!(source.fill(CHUNK).await, Ok(1..)) {
+            return lost();
+        }
+    }
+    pending().await
+}
+
+fn lost() -> Box<Refusal> {
+    Box::new(Refusal::new(CLIENT_LOST))
+}
+
+/// Why nothing more of an answer can be written.
+fn unread(unwritten: &Unwritten) -> Box<Refusal> {
+    match unwritten {
+        Unwritten::Gone(_) => lost(),
+        Unwritten::Stalled => Box::new(Refusal::new(SLOW_CONSUMER)),
+    }
+}
+
+pub(super) fn too_large(http: &Http) -> Box<Refusal> {
+    Box::new(Refusal::new(BODY_TOO_LARGE).rule(format!("http.max_body {} bytes", http.max_body)))
+}
+
+/// Whether an answer is a stream of events, which ends when somebody ends it.
+fn streams_events(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}

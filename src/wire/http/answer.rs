@@ -1,0 +1,108 @@
+//! A backend's answer as the client is to have it: the same fields, but for those of its own connection, which are ours.
+
+use http::header::{self, HeaderMap, HeaderValue};
+use http::response::Parts;
+use http::{StatusCode, Version};
+
+use crate::wire::fields::{strip_hop_by_hop, write, write_field};
+
+use super::framing::{Framing, is_bodiless};
+
+/// What most heads fit in, in bytes.
+const HEAD: usize = 512;
+
+/// How a client is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// What the client speaks: of HTTP/1.0 it knows no chunks.
+    pub version: Version,
+    /// Whether the connection ends with the answer.
+    pub closes: bool,
+}
+
+/// The head as bytes, and how the body behind it is to be framed.
+pub fn encode(answer: Parts, body: Framing, manner: Manner) -> (Vec<u8>, Framing) {
+    let Parts { status, mut headers, .. } = answer;
+    let framing = match body {
+        Framing::Nothing | Framing::Length(_) => body,
+        Framing::Chunked | Framing::UntilEnd if manner.version == Version::HTTP_11 => Framing::Chunked,
+        Framing::Chunked | Framing::UntilEnd => Framing::UntilEnd,
+    };
+    // To a HEAD, and in a 304, it tells of a body that does not come (RFC 9110 §8.6).
+    let told = headers.get(header::CONTENT_LENGTH).filter(|_| status == StatusCode::NOT_MODIFIED || !is_bodiless(status)).cloned();
+    let announced = headers.get(header::TRAILER).filter(|_| body == Framing::Chunked && framing == Framing::Chunked).cloned();
+    strip_hop_by_hop(&mut headers);
+    headers.extend(announced.map(|names| (header::TRAILER, names)));
+    let mut head = begun(status, &headers);
+    let length = match framing {
+        Framing::Length(length) => Some(HeaderValue::from(length)),
+        Framing::Nothing => told,
+        Framing::Chunked | Framing::UntilEnd => None,
+    };
+    if let Some(length) = length {
+        write_field(&mut head, "content-length", length.as_bytes());
+    }
+    if framing == Framing::Chunked {
+        write_field(&mut head, "transfer-encoding", b"chunked");
+    }
+    if manner.closes || framing == Framing::UntilEnd {
+        write_field(&mut head, "connection", b"close");
+    }
+    head.extend_from_slice(b"\r\n");
+    (head, framing)
+}
+
+/// An informational answer (RFC 9110 §15.2) as bytes.
+pub fn informational(answer: Parts) -> Vec<u8> {
+    let Parts { status, mut headers, .. } = answer;
+    strip_hop_by_hop(&mut headers);
+    let mut head = begun(status, &headers);
+    head.extend_from_slice(b"\r\n");
+    head
+}
+
+fn begun(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD);
+    head.extend_from_slice(b"HTTP/1.1 ");
+    head.extend_from_slice(status.as_str().as_bytes());
+    head.push(b' ');
+    head.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    head.extend_from_slice(b"\r\n");
+    write(&mut head, headers);
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoded(status: u16, fields: &[(&str, &str)], body: Framing, manner: Manner) -> (String, Framing) {
+        let mut response = http::Response::builder().status(status);
+        for (name, value) in fields {
+            response = response.header(*name, *value);
+        }
+        let (head, framing) = encode(response.body(()).unwrap().into_parts().0, body, manner);
+        (String::from_utf8(head).unwrap(), framing)
+    }
+
+    #[test]
+    fn a_head_tells_of_the_body_behind_it_and_of_nothing_that_was_another_hop_s() {
+        let (new, old) = (Manner { version: Version::HTTP_11, closes: false }, Manner { version: Version::HTTP_10, closes: true });
+        let chunked = [("transfer-encoding", "chunked"), ("trailer", "x-sum"), ("connection", "x-hop"), ("x-hop", "1"), ("x-end", "2")];
+        let rows = [
+            (200, &chunked[..], Framing::Chunked, new, "X-End: 2\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n"),
+            (200, &chunked[..], Framing::Chunked, old, "X-End: 2\r\nConnection: close\r\n"),
+            (200, &[("trailer", "x")], Framing::UntilEnd, new, "Transfer-Encoding: chunked\r\n"),
+            (200, &[("content-length", "5")], Framing::Length(5), new, "Content-Length: 5\r\n"),
+            (200, &[("content-length", "5")], Framing::Nothing, new, "Content-Length: 5\r\n"),
+            (304, &[("content-length", "5")], Framing::Nothing, new, "Content-Length: 5\r\n"),
+            (204, &[("content-length", "5")], Framing::Nothing, new, ""),
+            (200, &[], Framing::Length(0), Manner { closes: true, ..new }, "Content-Length: 0\r\nConnection: close\r\n"),
+        ];
+        for (status, fields, body, manner, expected) in rows {
+            let (head, _) = encoded(status, fields, body, manner);
+            let (_, told) = head.split_once("\r\n").unwrap();
+            assert_eq!(told, format!("{expected}\r\n"), "{status} {fields:?} {body:?} {manner:?}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Passes a body on: from where it is read to where it is written, as it comes, and no faster than it is taken.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::decoder::{Decoder, Malformed, Part};
+use super::sink::{Sink, Unwritten};
+use super::source::{CHUNK, Source};
+
+/// Why a body did not pass whole.
+#[derive(Debug)]
+pub enum Broken {
+    /// Its sender has gone in the midst of it.
+    Cut,
+    /// It breaks this rule.
+    Malformed(&'static str),
+    /// Its sender has sent nothing for as long as it may.
+    Silent,
+    /// It is larger than it may be.
+    TooLarge,
+    /// It cannot be written any further.
+    Unwritten(Unwritten),
+}
+
+impl From<Malformed> for Broken {
+    fn from(Malformed(rule): Malformed) -> Self {
+        Self::Malformed(rule)
+    }
+}
+
+impl From<Unwritten> for Broken {
+    fn from(unwritten: Unwritten) -> Self {
+        Self::Unwritten(unwritten)
+    }
+}
+
+/// What a body may be, and who is told how it comes.
+pub struct Terms<'a> {
+    /// Its largest size in bytes.
+    pub max: u64,
+    /// How long its sender may be silent.
+    pub patience: Option<Duration>,
+    /// Told how many bytes have passed, each time that some have.
+    pub count: &'a (dyn Fn(u64) + Sync),
+    /// What is done with its trailers before they go on.
+    pub trailers: &'a (dyn Fn(&mut HeaderMap) + Sync),
+}
+
+/// Passes one body on, up to its end. What the source has behind it stays there.
+///
+/// # Errors
+/// Why it did not pass whole; what it was written to cannot be used any more.
+pub async fn pass<R, W>(source: &mut Source<R>, decoder: &mut Decoder, sink: &mut Sink<W>, terms: &Terms<'_>) -> Result<(), Broken>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut passed = 0_u64;
+    loop {
+        match decoder.next(source.bytes())? {
+            Part::Data { skip, length } => {
+                source.advance(skip);
+                passed = passed.saturating_add(length as u64);
+                if passed > terms.max {
+                    return Err(Broken::TooLarge);
+                }
+                sink.data(source.bytes().get(..length).unwrap_or_default()).await?;
+                source.advance(length);
+                (terms.count)(length as u64);
+            }
+            Part::End { skip, trailers } => {
+                source.advance(skip);
+                let trailers = trailers.map(|mut trailers| {
+                    (terms.trailers)(&mut trailers);
+                    trailers
+                });
+                return Ok(sink.end(trailers.as_ref()).await?);
+            }
+            Part::More { skip } => {
+                source.advance(skip);
+                sink.push().await?;
+                let filled = match terms.patience {
+                    Some(patience) => timeout(patience, source.fill(CHUNK)).await.map_err(|_| Broken::Silent)?,
+                    None => source.fill(CHUNK).await,
+                };
+                match filled {
+                    Ok(1..) => {}
+                    Ok(0) if decoder.ends_with_connection() => return Ok(sink.end(None).await?),
+                    Ok(0) | Err(_) => return Err(Broken::Cut),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::framing::Framing;
+    use super::super::sink::STALL;
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::Instant;
+
+    const TERMS: Terms<'static> = Terms { max: 100, patience: Some(STALL), count: &|_| {}, trailers: &|_| {} };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_pauses_for_too_long_is_silent_and_one_that_goes_on_is_not() {
+        let ((mut sender, from), (to, mut taker)) = (duplex(64), duplex(64));
+        let (mut source, mut sink, mut decoder) =
+            (Source::new(from, b"ab"), Sink::new(to, Framing::Length(4)), Decoder::new(Framing::Length(4)));
+        let began = Instant::now();
+        let send = async {
+            tokio::time::sleep(STALL - Duration::from_secs(1)).await;
+            sender.write_all(b"c").await.unwrap();
+            taker.read_exact(&mut [0; 3]).await.unwrap();
+        };
+        let (passed, ()) = tokio::join!(pass(&mut source, &mut decoder, &mut sink, &TERMS), send);
+        assert!(matches!(passed, Err(Broken::Silent)), "{passed:?}");
+        assert_eq!(began.elapsed(), STALL * 2 - Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_nobody_takes_is_stalled_and_holds_no_more_than_was_read_at_once() {
+        let ((mut sender, from), (to, _taker)) = (duplex(1 << 20), duplex(1));
+        sender.write_all(&[7; 1 << 20]).await.unwrap();
+        let mut source = Source::new(from, &[]);
+        let terms = Terms { max: u64::MAX, ..TERMS };
+        let passed = pass(&mut source, &mut Decoder::new(Framing::UntilEnd), &mut Sink::new(to, Framing::Chunked), &terms).await;
+        assert!(matches!(passed, Err(Broken::Unwritten(Unwritten::Stalled))), "{passed:?}");
+        assert!(source.bytes().len() <= CHUNK, "{}", source.bytes().len());
+    }
+
+    #[tokio::test]
+    async fn a_body_over_its_bound_stops_before_the_byte_too_much() {
+        let (to, mut taker) = duplex(1024);
+        let body = format!("64\r\n{}\r\n1\r\n!\r\n0\r\n\r\n", "x".repeat(100));
+        let (mut source, mut sink) = (Source::new(tokio::io::empty(), body.as_bytes()), Sink::new(to, Framing::Chunked));
+        let passed = pass(&mut source, &mut Decoder::new(Framing::Chunked), &mut sink, &TERMS).await;
+        assert!(matches!(passed, Err(Broken::TooLarge)), "{passed:?}");
+        drop(sink);
+        let mut taken = String::new();
+        taker.read_to_string(&mut taken).await.unwrap();
+        assert_eq!(taken, format!("64\r\n{}\r\n", "x".repeat(100)));
+    }
+
+    #[tokio::test]
+    async fn an_end_of_the_connection_is_a_body_s_end_where_nothing_else_is() {
+        for (framing, is_whole) in [(Framing::UntilEnd, true), (Framing::Length(3), false), (Framing::Chunked, false)] {
+            let (to, _taker) = duplex(1024);
+            let mut source = Source::new(tokio::io::empty(), b"2\r");
+            let passed = pass(&mut source, &mut Decoder::new(framing), &mut Sink::new(to, Framing::Chunked), &TERMS).await;
+            assert_eq!(passed.is_ok(), is_whole, "{framing:?}");
+            assert!(is_whole || matches!(passed, Err(Broken::Cut)), "{framing:?}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What is read of a stream and not yet taken.
+
+use std::io;
+
+use bytes::{Buf, BufMut, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Read at a time where a body passes.
+pub const CHUNK: usize = 16 * 1024;
+
+/// The read half of a stream, and what was read of it and not taken.
+#[derive(Debug)]
+pub struct Source<R> {
+    io: R,
+    bytes: BytesMut,
+}
+
+impl<R: AsyncRead + Unpin> Source<R> {
+    /// A stream of which these bytes are read already.
+    pub fn new(io: R, early: &[u8]) -> Self {
+        Self { io, bytes: BytesMut::from(early) }
+    }
+
+    /// Reads at most so many bytes more; 0 is the end.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn fill(&mut self, most: usize) -> io::Result<usize> {
+        if self.bytes.capacity() - self.bytes.len() < most {
+            self.bytes.reserve(most);
+        }
+        self.io.read_buf(&mut (&mut self.bytes).limit(most)).await
+    }
+}
+
+impl<R> Source<R> {
+    /// What was read and not taken.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes so many bytes.
+    pub fn advance(&mut self, count: usize) {
+        self.bytes.advance(count.min(self.bytes.len()));
+        if self.bytes.is_empty() && self.bytes.capacity() > CHUNK {
+            // What waits for the next message holds no memory for it.
+            self.bytes = BytesMut::new();
+        }
+    }
+
+    /// What was read and not taken, for whoever reads on.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.bytes.to_vec()
+    }
+}
