@@ -34,6 +34,8 @@ pub struct Dial {
     pub path: String,
     /// Whether a client shows its token.
     pub has_tokens: bool,
+    /// Its first message; [`FIRST`] unless told.
+    pub text: Option<String>,
 }
 
 /// A command that is under way.
@@ -57,7 +59,9 @@ pub enum What {
 impl Job {
     /// One that opens connections.
     pub fn opening(what: What, connections: usize) -> Self {
-        Self { what, message: Message::new(FIRST), depth: 1, total: connections, begun: 0, done: 0, began: Instant::now() }
+        let (What::Open { dial, .. } | What::Churn { dial }) = &what else { unreachable!("nothing else opens") };
+        let message = Message::new(dial.text.as_deref().unwrap_or(FIRST));
+        Self { what, message, depth: 1, total: connections, begun: 0, done: 0, began: Instant::now() }
     }
 
     pub fn echo(text: &str, connections: usize, depth: u32) -> Self {

@@ -1,7 +1,7 @@
 //! The conductor: one connection from accept to 101 and into its session, top to bottom.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -100,6 +100,8 @@ impl Visit {
     /// The request is read: it is routed and judged, and answered where it asks for an upgrade.
     pub(super) async fn welcome(&mut self, parts: Parts, against: Against) -> Result<Admitted, Stop> {
         let route = self.enter(parts, against)?;
+        // What it has shown in its TLS handshake may have been enough for another listener than the one in force.
+        self.client.as_ref().map_or(Ok(()), |client| self.listener.review(client, SystemTime::now()))?;
         self.judge(&self.listener.clone().pipeline).await?;
         let is_plain = self.client.as_ref().is_some_and(|client| client.asks != Asks::Upgrade);
         if let Some(requests) = route.http.as_ref().and_then(|http| http.requests.as_ref()).filter(|_| is_plain) {

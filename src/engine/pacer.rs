@@ -46,6 +46,14 @@ impl Pacer {
         self.has_more.notify_one();
     }
 
+    /// An edit lets this one stay.
+    pub(super) fn call_off(&self, record: &Record) {
+        let Queue { turns, of, .. } = &mut *self.queue();
+        if let Some(turn) = of.remove(&record.client.id) {
+            turns.remove(&(turn, record.client.id));
+        }
+    }
+
     /// Those that wait for their turn and are still open.
     pub(super) fn waiting(&self) -> Vec<Arc<Record>> {
         let queue = self.queue();

@@ -27,6 +27,8 @@ use super::opening::report;
 use super::progress::Progress;
 
 /// What a client may send ahead of its answer, in bytes; what is more waits in its socket.
+/// Informational answers (RFC 9110 §15.2) to one request, each of which takes the clock back.
+const MAX_INFORMATIONAL: usize = 32;
 const AHEAD: usize = 4 * 1024;
 /// Read at a time of that.
 const CHUNK: usize = 1024;
@@ -149,7 +151,7 @@ impl Request<'_> {
         sink: &mut Sink<W>,
         server: &Server<'_>,
     ) -> Result<Answer, Box<Refusal>> {
-        loop {
+        for _ in 0..=MAX_INFORMATIONAL {
             let answer = match first.take() {
                 Some(answer) => answer,
                 None => self.await_answer(answers, server).await?,
@@ -169,6 +171,7 @@ impl Request<'_> {
                 self.progress.set_torn(false);
             }
         }
+        Err(self.failed(ask::bad(server.name, "more informational answers than anybody needs"), server))
     }
 
     /// Waits for the head of an answer, for as long as the route lets a server take behind the whole request.

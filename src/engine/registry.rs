@@ -125,6 +125,11 @@ impl Record {
         self.mail().is_ending
     }
 
+    /// What it was ordered to end for lets it come to its own end: until then it can be ordered again.
+    pub(super) fn goes_on(&self) {
+        self.mail().is_ending = false;
+    }
+
     /// Whether the connection was called and has not [noticed](Self::was_called).
     pub(super) fn is_called(&self) -> bool {
         self.called.load(Ordering::Acquire)

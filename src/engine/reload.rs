@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::task::yield_now;
 
 use crate::config::units::Percent;
+use crate::endpoint::upstream::Upstream;
 use crate::gateway::{Changes, Gateway, RouteChange};
 use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
@@ -78,6 +79,8 @@ struct Concerned {
     all: Vec<Arc<Record>>,
     /// The ids of all that wait for their turn to end.
     waiting: HashSet<u64>,
+    /// Those of them that it means nothing for.
+    others: Vec<Arc<Record>>,
 }
 
 /// Why an edit does not take effect. What was in force still is.
@@ -157,7 +160,7 @@ impl Engine {
     /// What this snapshot would mean for the connections that are open. Changes nothing.
     pub async fn survey(&self, gateway: &Gateway) -> Impact {
         let now = SystemTime::now();
-        let (Concerned { all, waiting }, mut impact) = self.concerned(&self.shared.gateway.load(), gateway);
+        let (Concerned { all, waiting, .. }, mut impact) = self.concerned(&self.shared.gateway.load(), gateway);
         for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
                 let judged = judge(record, gateway, now, &mut Findings::default());
@@ -193,18 +196,22 @@ impl Engine {
         self.shared.observer.metrics().retain(&scrape::names(&gateway));
         let impact = self.judge_all(&before, &gateway).await;
         self.shared.ages.put_aside(&before, &gateway);
+        let stays = |upstream: &Arc<Upstream>| gateway.upstreams.values().any(|other| Arc::ptr_eq(other, upstream));
+        before.upstreams.values().filter(|upstream| !stays(upstream)).for_each(|upstream| upstream.close_idle());
         let (changes, routes) = (gateway.changes_since(&before), gateway.routes_since(&before));
         Ok(Reloaded { changes, routes, impact, took: begun.elapsed() })
     }
 
     async fn judge_all(&self, before: &Gateway, gateway: &Gateway) -> Impact {
-        let (Concerned { all, waiting }, mut impact) = self.concerned(before, gateway);
-        let (mut soon, mut leaving) = (Vec::new(), Vec::new());
+        let (Concerned { all, waiting, others }, mut impact) = self.concerned(before, gateway);
+        // How turns are spread may be all that has changed.
+        let (mut soon, mut leaving) = (Vec::new(), if before.reload == gateway.reload { Vec::new() } else { others });
         for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
                 let judged = settle(record, gateway, Haste::AtOnce, &self.shared.observer);
                 impact.count(record, &judged, waiting.contains(&record.client.id));
                 match judged {
+                    Judged::Same | Judged::Adopts(_) if waiting.contains(&record.client.id) => self.shared.pacer.call_off(record),
                     Judged::Leaves(_, Haste::Soon) => soon.push(record.clone()),
                     Judged::Leaves(_, Haste::InTurn) => leaving.push(record.clone()),
                     _ => {}
@@ -234,11 +241,11 @@ impl Engine {
             all.extend(wanted);
             impact.keep(others);
         }
-        let waiting = self.shared.pacer.waiting();
-        for record in waiting.iter().filter(|record| stays(&record.client.peer.listener, &record.client.route)) {
-            impact.leaves_already(&record.client.route);
-        }
-        (Concerned { all, waiting: waiting.iter().map(|record| record.client.id).collect() }, impact)
+        let others = self.shared.pacer.waiting();
+        let waiting = others.iter().map(|record| record.client.id).collect();
+        let others: Vec<_> = others.into_iter().filter(|record| stays(&record.client.peer.listener, &record.client.route)).collect();
+        others.iter().for_each(|record| impact.leaves_already(&record.client.route));
+        (Concerned { all, waiting, others }, impact)
     }
 }
 

@@ -8,13 +8,14 @@ use tokio::time::timeout;
 use crate::gateway::admission::Against;
 use crate::observe::event::Event;
 use crate::stage::Refusal;
+use crate::stage::refusal::OVERLOADED;
 use crate::wire::linger::linger;
 use crate::wire::stream::Socket;
 
 use super::connection::Admitted;
 use super::door::{Door, LINGER};
 use super::exchange::Over;
-use super::visit::{Stop, Visit};
+use super::visit::{Stop, Visit, refused};
 
 /// How long a client may wait between two requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -37,7 +38,7 @@ impl Visit {
             };
             self.report_findings();
             match admitted {
-                Ok(Admitted::Plain) => {}
+                Ok(Admitted::Plain) => self.handshake = None,
                 Ok(Admitted::Live(backend)) => return self.go_live(backend),
                 Err(stop) => return self.turn_away(stop).await,
             }
@@ -63,6 +64,10 @@ impl Visit {
         self.began = Instant::now();
         self.gateway = self.worker.shared.gateway.load_full();
         self.listener = self.gateway.listeners.get(&self.peer.listener).cloned().ok_or(Stop::Gone)?;
+        if self.listener.tls.is_some() != self.peer.tls.is_some() {
+            return Err(Stop::Gone);
+        }
+        self.handshake = Some(self.gateway.handshakes.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED).rule("max_handshakes")))?);
         let parts = self.read_request(early).await?;
         self.believe(&parts.headers)?;
         let unwelcome = self.greet(&parts).unwrap_or_else(Some);

@@ -64,6 +64,7 @@ impl Vigil<'_> {
                 return refusal;
             }
             self.progress.make_last();
+            self.record.goes_on();
         }
     }
 

@@ -129,6 +129,9 @@ impl Reader {
     pub async fn read<IO: AsyncRead + Unpin>(&mut self, io: &mut IO) -> Result<Head, Unread> {
         loop {
             if let Some(end) = self.scan.advance(&self.buffer, self.limits.max_headers)? {
+                if end > self.limits.max_head {
+                    return Err(self.scan.overflow().into());
+                }
                 let mut bytes = mem::take(&mut self.buffer);
                 let surplus = bytes.split_off(end);
                 let framing = strict::check(&bytes).map_err(|flaw| refused(flaw, &bytes))?;

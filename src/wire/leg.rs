@@ -40,7 +40,7 @@ pub struct Leg<S> {
     /// Whether it was not read when it last could have been.
     is_held: bool,
     /// When the frame that waits goes on, while the flow is held.
-    due: Option<Instant>,
+    due: Option<Box<Instant>>,
     /// Whether the next frame's head has been judged: it has only waited since.
     pub(super) is_judged: bool,
     received: Tick,
@@ -133,13 +133,13 @@ impl<S> Leg<S> {
     pub(super) fn wait(&mut self, until: Instant, rest: &[u8]) {
         self.keep_fresh(rest);
         self.flow = self.flow.after(Turning::Held);
-        (self.due, self.is_judged) = (Some(until), true);
+        (self.due, self.is_judged) = (Some(Box::new(until)), true);
         self.hold();
     }
 
     /// When the frame that waits is due.
     pub(super) fn held_until(&self) -> Option<Instant> {
-        self.due.filter(|_| self.flow == Flow::Held)
+        self.due.as_deref().copied().filter(|_| self.flow == Flow::Held)
     }
 
     /// Lets what waits go on if it is due, whether or not the other side takes it now: an owner that waits for a moment must not find

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
@@ -35,8 +35,8 @@ impl Stream for DuplexStream {}
 
 /// A connection to a peer, on either side of the gateway: one type for all there are, so that what is done with it is compiled once.
 ///
-/// What reads and writes it is not told how it is carried. Over TLS a peer's `close_notify` is the end of what it says, as a FIN is; so
-/// is a FIN without one, as everywhere: WebSocket has a Close of its own to tell whether anything is missing.
+/// What reads and writes it is not told how it is carried. Over TLS a peer's `close_notify` is the end of what it says, as a FIN is
+/// otherwise; a FIN without one is an error, as anybody can send it (RFC 9112 §9.8).
 #[derive(Debug)]
 pub enum Socket {
     /// Bare TCP.
@@ -65,10 +65,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Tls(tls) => Poll::Ready(match ready!(Pin::new(tls).poll_read(cx, buffer)) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
-                read => read,
-            }),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
         }
     }
 }

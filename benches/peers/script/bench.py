@@ -111,7 +111,7 @@ class Bench:
         with ExitStack() as stack:
             proxy = self.start(stack, "reads", wsgate(reads=True))
             for name, path in (("forward", "/"), ("read", "/read")):
-                self.open(stack, name, proxy, FEW, path=path)
+                self.open(stack, name, proxy, FEW, path=path, text=measure.text)
             return {"read": self.take([(measure, {"forward": proxy, "read": proxy})])["read"]}
 
     def take(self, asked):

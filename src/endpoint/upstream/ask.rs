@@ -235,6 +235,11 @@ impl Upstream {
         }
     }
 
+    /// An edit has put another upstream in its place: connections that wait for an ordinary request wait in vain.
+    pub fn close_idle(&self) {
+        self.pools.iter().for_each(pool::Pool::close);
+    }
+
     /// Lets go of connections that have waited for too long. Asked every few seconds.
     pub fn tidy(&self) {
         let now = Instant::now();

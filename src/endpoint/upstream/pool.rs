@@ -1,6 +1,8 @@
 //! Connections to servers that have answered and wait for the next request.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use crate::wire::fields::elements;
@@ -23,6 +26,7 @@ pub(super) const MAX_IDLE: usize = 256;
 #[derive(Debug)]
 pub(super) struct Pool<S> {
     idle: Mutex<Vec<Idle<S>>>,
+    is_closed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -35,7 +39,7 @@ struct Idle<S> {
 
 impl<S> Default for Pool<S> {
     fn default() -> Self {
-        Self { idle: Mutex::default() }
+        Self { idle: Mutex::default(), is_closed: AtomicBool::new(false) }
     }
 }
 
@@ -60,9 +64,16 @@ impl<S: AsyncRead + Unpin> Pool<S> {
     /// Keeps one that has nothing more to read and whose server waits for as long.
     pub(super) fn keep(&self, stream: S, lasts: Duration) {
         let mut idle = self.idle();
-        if idle.len() < MAX_IDLE {
+        if idle.len() < MAX_IDLE && !self.is_closed.load(Ordering::Relaxed) {
             idle.push(Idle { stream, thread: thread::current().id(), until: Instant::now() + lasts });
         }
+    }
+
+    /// Nobody asks for one any more.
+    pub(super) fn close(&self) {
+        let mut idle = self.idle();
+        self.is_closed.store(true, Ordering::Relaxed);
+        idle.clear();
     }
 
     /// Lets go of those that have waited for too long or were hung up on.
@@ -75,7 +86,9 @@ impl<S: AsyncRead + Unpin> Pool<S> {
 /// it cannot be used.
 fn is_open<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
     let mut byte = [0];
-    matches!(Pin::new(stream).poll_read(&mut Context::from_waker(Waker::noop()), &mut ReadBuf::new(&mut byte)), Poll::Pending)
+    let look = poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()));
+    // A task that has used up its time would find everything silent.
+    matches!(pin!(unconstrained(look)).poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(true))
 }
 
 /// How long a server that answers so waits for the next request: `Keep-Alive: timeout=5`, or as long as we do.
