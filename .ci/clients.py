@@ -8,7 +8,7 @@ import pathlib
 import sys
 
 import websockets
-from gateway import PATIENCE, Gateway
+from gateway import Gateway, take
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -108,13 +108,7 @@ async def main(binary):
             closed_with_a_bad_first_message,
             relayed,
         ]
-        try:
-            for step in steps:
-                await asyncio.wait_for(step(gateway), PATIENCE)
-                print(f"ok: {step.__name__.replace('_', ' ')}")
-        finally:
-            gateway.stop()
-    print(f"clients: {len(steps)} passed, 0 failed")
+        await take("clients", steps, gateway)
 
 
 asyncio.run(main(sys.argv[1]))

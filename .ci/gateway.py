@@ -49,3 +49,14 @@ class Gateway:
         self.process.send_signal(signal.SIGTERM)
         rest = self.process.stderr.read()
         assert self.process.wait(PATIENCE) == 0, rest
+
+
+async def take(name, steps, gateway):
+    """Takes each step against the gateway, in bounded time, and stops it."""
+    try:
+        for step in steps:
+            await asyncio.wait_for(step(gateway), PATIENCE)
+            print(f"ok: {step.__name__.replace('_', ' ')}")
+    finally:
+        gateway.stop()
+    print(f"{name}: {len(steps)} passed, 0 failed")

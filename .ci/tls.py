@@ -8,7 +8,7 @@ import pathlib
 import ssl
 import sys
 
-from gateway import PATIENCE, Gateway
+from gateway import Gateway, take
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
@@ -117,13 +117,7 @@ async def main(binary):
             a_client_without_one_is_not_let_in,
             relayed_to_a_backend_over_tls,
         ]
-        try:
-            for step in steps:
-                await asyncio.wait_for(step(gateway), PATIENCE)
-                print(f"ok: {step.__name__.replace('_', ' ')}")
-        finally:
-            gateway.stop()
-    print(f"tls: {len(steps)} passed, 0 failed")
+        await take("tls", steps, gateway)
 
 
 asyncio.run(main(sys.argv[1]))

@@ -130,20 +130,20 @@ impl Visit {
     /// The socket is accepted: is there room for it? One too many may be a probe, which is answered all the same: a supervisor would
     /// end a gateway that is merely full. So it is read in one of few spare places before it is refused.
     fn take_slots(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
+        let Err((limit, unready)) = self.take_places() else { return Ok(None) };
         let full = |limit: &str| Refusal::new(OVERLOADED).rule(limit);
-        self.handshake = self.gateway.handshakes.enter();
-        let mut over = self.handshake.is_none().then_some(("max_handshakes", "no room: at max_handshakes"));
-        for slots in [&self.gateway.slots, &self.listener.slots] {
-            if over.is_none() {
-                let permit = slots.enter();
-                over = permit.is_none().then_some(("max_connections", "no room: at max_connections"));
-                self.holdings.permits.extend(permit);
-            }
-        }
-        let Some((limit, unready)) = over else { return Ok(None) };
         self.holdings.permits.push(self.worker.spare.enter().ok_or_else(|| refused(full(limit)))?);
         self.spare = Some(unready);
         Ok(Some(Box::new(full(limit))))
+    }
+
+    /// Takes its places; where one is not free, the limit that it meets, and what a probe is told then.
+    fn take_places(&mut self) -> Result<(), (&'static str, &'static str)> {
+        self.handshake = Some(self.gateway.handshakes.enter().ok_or(("max_handshakes", "no room: at max_handshakes"))?);
+        for slots in [&self.gateway.slots, &self.listener.slots] {
+            self.holdings.permits.push(slots.enter().ok_or(("max_connections", "no room: at max_connections"))?);
+        }
+        Ok(())
     }
 
     /// The head, of which `early` is read already, is read, bounded and under its deadline, checked raw, and parsed.

@@ -33,6 +33,31 @@ macro_rules! line {
     };
 }
 
+/// What a rule says of a connection that goes on.
+macro_rules! said_of {
+    ($name:literal, $attempt:expr, $refusal:expr) => {{
+        let (attempt, refusal): (&Attempt<'_>, &Refusal) = ($attempt, $refusal);
+        let (port, peer) = other_end(attempt.peer);
+        line!(
+            ACCESS,
+            INFO,
+            $name,
+            connection = %Id(attempt.connection),
+            listener = &*attempt.peer.listener,
+            route = attempt.route,
+            outcome = refusal.outcome.id,
+            stage = refusal.stage.as_deref(),
+            rule = refusal.rule.as_deref(),
+            ip = %attempt.peer.ip,
+            port,
+            peer = shown(peer),
+            host = attempt.host,
+            path = attempt.path,
+            user = attempt.user
+        );
+    }};
+}
+
 impl Event<'_> {
     /// Reports it, on the calling thread, without waiting for any disk.
     pub fn emit(&self) {
@@ -42,8 +67,8 @@ impl Event<'_> {
             Self::Close { client, ending, subprotocol, upstream, duration } => close(client, ending, (subprotocol, upstream), duration),
             Self::Request { client, method, status, cut, upstream, duration } => request(client, (method, status), cut, upstream, duration),
             Self::Refused { attempt, refusal, told, duration } => refused(&attempt, refusal, told, duration),
-            Self::WouldRefuse { attempt, refusal } => would_refuse(&attempt, refusal),
-            Self::LeftOut { attempt, why, is_first: true, .. } => left_out(&attempt, why),
+            Self::WouldRefuse { attempt, refusal } => said_of!("would_refuse", &attempt, refusal),
+            Self::LeftOut { attempt, why, is_first: true, .. } => said_of!("left_out", &attempt, why),
             _ => self.emit_of_gateway(),
         }
     }
@@ -247,39 +272,6 @@ fn refused(attempt: &Attempt<'_>, refusal: &Refusal, told: Told, duration: Durat
         user = attempt.user,
         duration = seconds(duration)
     );
-}
-
-/// What a rule says of a connection that goes on.
-macro_rules! said_of {
-    ($name:literal, $attempt:expr, $refusal:expr) => {{
-        let (attempt, refusal): (&Attempt<'_>, &Refusal) = ($attempt, $refusal);
-        let (port, peer) = other_end(attempt.peer);
-        line!(
-            ACCESS,
-            INFO,
-            $name,
-            connection = %Id(attempt.connection),
-            listener = &*attempt.peer.listener,
-            route = attempt.route,
-            outcome = refusal.outcome.id,
-            stage = refusal.stage.as_deref(),
-            rule = refusal.rule.as_deref(),
-            ip = %attempt.peer.ip,
-            port,
-            peer = shown(peer),
-            host = attempt.host,
-            path = attempt.path,
-            user = attempt.user
-        );
-    }};
-}
-
-fn would_refuse(attempt: &Attempt<'_>, refusal: &Refusal) {
-    said_of!("would_refuse", attempt, refusal);
-}
-
-fn left_out(attempt: &Attempt<'_>, why: &Refusal) {
-    said_of!("left_out", attempt, why);
 }
 
 /// The client's port where the socket's other end is the client, or that other end where it is a proxy that speaks for the client.

@@ -36,13 +36,22 @@ impl Budget {
     }
 }
 
+/// Has a leg charged for so many bytes in `slot`, which is empty where it holds none. Says whether it may hold them.
+pub(super) fn charge(slot: &mut Option<Box<Charge>>, budget: &Arc<Budget>, bytes: usize) -> bool {
+    if bytes == 0 {
+        *slot = None;
+        return true;
+    }
+    slot.get_or_insert_with(|| Box::new(Charge::of(budget.clone()))).set(bytes)
+}
+
 impl Charge {
-    pub(super) fn of(budget: Arc<Budget>) -> Self {
+    fn of(budget: Arc<Budget>) -> Self {
         Self { budget, bytes: 0 }
     }
 
     /// So many bytes are held from now on. Says whether they may be: what is no more than before always may.
-    pub(super) fn set(&mut self, bytes: usize) -> bool {
+    fn set(&mut self, bytes: usize) -> bool {
         let before = std::mem::replace(&mut self.bytes, bytes);
         // Relaxed does: the number itself is the whole message, no other memory hangs on it.
         if bytes <= before {

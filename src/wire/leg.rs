@@ -10,7 +10,7 @@ use tokio::io::{AsyncWrite, ReadBuf};
 use crate::stage::Side;
 
 use super::backlog::Backlog;
-use super::budget::{Budget, Charge};
+use super::budget::{Budget, Charge, charge};
 use super::flow::{Flow, Outlet, Turning};
 use super::frame::Cursor;
 use super::own;
@@ -176,14 +176,7 @@ impl<S> Leg<S> {
     pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
         let fresh = if self.is_fresh { self.carry.capacity() } else { 0 };
         let held = self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + fresh;
-        match (&mut self.charge, held) {
-            (None, 0) => true,
-            (charge, 0) => {
-                *charge = None;
-                true
-            }
-            (charge, held) => charge.get_or_insert_with(|| Box::new(Charge::of(budget.clone()))).set(held),
-        }
+        charge(&mut self.charge, budget, held)
     }
 
     /// The gateway is ending the connection.

@@ -67,12 +67,11 @@ impl Inspector {
         let Inner::Frames(inner) = &mut self.inner else { return Ok(Pace::Go) };
         let refusal = match inner.begin(from, head) {
             Ok(Pace::Go) => return Ok(Pace::Go),
-            Ok(pace) if self.step.mode == Mode::Enforce => {
-                return Ok(match pace {
-                    Pace::Skip(why) => Pace::Skip(Some(self.left_out(why, RATE_LIMITED))),
-                    Pace::SkipAndTell(text, why) => Pace::SkipAndTell(text, Some(self.left_out(why, RATE_LIMITED))),
-                    Pace::Go | Pace::HoldUntil(_) => pace,
-                });
+            Ok(mut pace) if self.step.mode == Mode::Enforce => {
+                if let Pace::Skip(why) | Pace::SkipAndTell(_, why) = &mut pace {
+                    *why = Some(self.left_out(why.take(), RATE_LIMITED));
+                }
+                return Ok(pace);
             }
             Ok(Pace::HoldUntil(_)) => unsaid(RATE_LIMITED, "would be held"),
             Ok(Pace::Skip(why) | Pace::SkipAndTell(_, why)) => why.unwrap_or_else(|| unsaid(RATE_LIMITED, "would be left out")),
@@ -89,12 +88,11 @@ impl Inspector {
         let Inner::Messages { inner, .. } = &mut self.inner else { return Ok(Fate::Pass) };
         let refusal = match inner.message(from, message) {
             Ok(Fate::Pass) => return Ok(Fate::Pass),
-            Ok(fate) if self.step.mode == Mode::Enforce => {
-                return Ok(match fate {
-                    Fate::Drop(why) => Fate::Drop(Some(self.left_out(why, FORBIDDEN))),
-                    Fate::Reply(reply, why) => Fate::Reply(reply, Some(self.left_out(why, FORBIDDEN))),
-                    Fate::Pass | Fate::Replace(_) => fate,
-                });
+            Ok(mut fate) if self.step.mode == Mode::Enforce => {
+                if let Fate::Drop(why) | Fate::Reply(_, why) = &mut fate {
+                    *why = Some(self.left_out(why.take(), FORBIDDEN));
+                }
+                return Ok(fate);
             }
             Ok(Fate::Drop(why) | Fate::Reply(_, why)) => why.unwrap_or_else(|| unsaid(FORBIDDEN, "would be left out")),
             Ok(Fate::Replace(_)) => unsaid(FORBIDDEN, "would be replaced"),
