@@ -10,5 +10,6 @@ mod generations;
 mod inputs;
 mod parts;
 mod ruined;
+mod saves;
 mod schemas;
 mod storm;
