@@ -26,9 +26,9 @@ use crate::wire::http::source::Source;
 use super::opening::report;
 use super::progress::Progress;
 
-/// What a client may send ahead of its answer, in bytes; what is more waits in its socket.
 /// Informational answers (RFC 9110 §15.2) to one request, each of which takes the clock back.
 const MAX_INFORMATIONAL: usize = 32;
+/// What a client may send ahead of its answer, in bytes; what is more waits in its socket.
 const AHEAD: usize = 4 * 1024;
 /// Read at a time of that.
 const CHUNK: usize = 1024;

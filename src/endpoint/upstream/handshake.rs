@@ -12,8 +12,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::wire::extensions::{Deflate, Offer};
 use crate::wire::fields::{elements, has_token, only, strip_hop_by_hop, write};
+use crate::wire::http::source::Source;
 
-use super::answer::{self, Answered};
+use super::answer;
 use super::failure::Failure;
 
 /// What a backend answered.
@@ -50,24 +51,20 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let sent = Sent::new(request.headers(), offer);
-    let exchange = async {
-        match send(&mut io, &request).await {
-            Ok(()) => answer::read(&mut io).await,
-            // Who refuses our certificate says so and closes, which may be before the request is out.
-            Err(error) => {
-                Err(answer::read(&mut io).await.err().filter(Failure::is_insecure).unwrap_or_else(|| Failure::from_exchange(&error)))
-            }
-        }
-    };
-    let answered = timeout_at(deadline, exchange).await.map_err(|_| Failure::Silent("handshake_timeout"))??;
-    if answered.parts.status != StatusCode::SWITCHING_PROTOCOLS {
-        let parts = answered.parts.clone();
-        let whole = timeout_at(deadline, answer::declined(io, answered)).await;
+    let silent = |_| Failure::Silent("handshake_timeout");
+    let out = timeout_at(deadline, send(&mut io, &request)).await.map_err(silent)?;
+    let mut source = Source::new(&mut io, &[]);
+    let answered = timeout_at(deadline, answer::read(&mut source)).await.map_err(silent)?;
+    if let Err(error) = out {
+        // Who refuses our certificate says so and closes, which may be before the request is out.
+        return Err(answered.err().filter(Failure::is_insecure).unwrap_or_else(|| Failure::from_exchange(&error)));
+    }
+    let parts = answered?;
+    if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+        let whole = timeout_at(deadline, answer::declined(&mut source, parts.clone())).await;
         return Ok(Answer::Declined(whole.unwrap_or_else(|_| answer::refusal(parts, None))));
     }
-    // Copied, because a slice would keep the head's memory alive.
-    let early = answered.early().to_vec();
-    let Answered { parts, .. } = answered;
+    let early = source.into_rest();
     let agreed = sent.judge(parts).map_err(Failure::Bad)?;
     Ok(Answer::Switched(Switched { io, early, agreed }))
 }
