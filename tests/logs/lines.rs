@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use wsgate::observe::Event;
-use wsgate::observe::event::{Attempt, Owner, Told};
+use wsgate::observe::event::{Attempt, Concerned, Owner, Told};
 use wsgate::observe::select::{Only, Selection};
 use wsgate::observe::sink::Format;
 use wsgate::stage::refusal::{CLOSED, HANDSHAKE_TIMEOUT, NO_ROUTE, PROTOCOL_ERROR, Party, UPSTREAM_LOST, UPSTREAM_REFUSED};
@@ -71,6 +71,7 @@ fn report_everything() {
     Event::LogLinesLost { sink: "errors", lines: 7, error: Some("no space left on device") }.emit();
     Event::LogLinesLost { sink: "errors", lines: 1, error: None }.emit();
     Event::LogFileStuck { sink: "errors", error: "permission denied" }.emit();
+    reloads();
     Event::WatchLimited { error: "fs.inotify.max_user_watches is reached", every: 1_000 * MS }.emit();
     Event::Command { verb: "kick", by: "uid 0", what: "3 connections" }.emit();
     Event::InternalError { what: "a worker panicked" }.emit();
@@ -78,6 +79,20 @@ fn report_everything() {
     Event::Draining { connections: 3, over: 30_000 * MS }.emit();
     Event::Drained { closed: 2, cut: 1, duration: 30_001 * MS }.emit();
     Event::Stopped.emit();
+}
+
+/// What becomes of edits.
+fn reloads() {
+    let tables = ["firewall.office".to_owned(), "route.chat".to_owned()];
+    let (compiled, applied, is_saved) = (12 * MS, 3 * MS, true);
+    let reloaded = |generation, [added, changed, removed]: [&[String]; 3], connections| {
+        Event::Reloaded { generation, added, changed, removed, kept: 7, connections, compiled, applied, is_saved }.emit();
+    };
+    let causes = "2 of route.chat: ip_denied firewall.office";
+    reloaded(2, [&[], &tables, &[]], Concerned { kept: 5, adopted: 4, closed: 2, leaving: 1, causes });
+    reloaded(3, [&tables, &[], &tables], Concerned { kept: 5, adopted: 0, closed: 0, leaving: 0, causes: "" });
+    Event::ReloadUnchanged { is_saved }.emit();
+    Event::ReloadRefused { faults: "gateway.toml:1:1: one\ngateway.toml:2:1: other", is_saved: false }.emit();
 }
 
 #[test]
