@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
+mod support;
+
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -24,6 +26,8 @@ use rustls::{ClientConfig, HandshakeKind, RootCertStore, crypto::aws_lc_rs};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use support::figures::{cpu, quartiles};
 
 /// Handshakes of one round.
 const HANDSHAKES: usize = 400;
@@ -243,16 +247,6 @@ impl Busy {
     }
 }
 
-/// CPU of all of a process's threads so far, in µs.
-fn cpu(process: u32) -> f64 {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-    let nanos = tasks.map(|task| {
-        let text = fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
-        text.split(' ').next().unwrap().parse::<f64>().unwrap()
-    });
-    nanos.sum::<f64>() / 1000.0
-}
-
 /// The gateway, and what its clients trust.
 struct Gateway {
     child: Child,
@@ -352,10 +346,4 @@ fn write(folder: &tempfile::TempDir, name: &str, key: &KeyPair) {
     let cert = params.self_signed(key).unwrap();
     fs::write(folder.path().join(name).with_extension("pem"), cert.pem()).unwrap();
     fs::write(folder.path().join(name).with_extension("key"), key.serialize_pem()).unwrap();
-}
-
-fn quartiles(mut values: Vec<f64>) -> String {
-    values.sort_by(f64::total_cmp);
-    let at = |quarter: usize| values[(values.len() - 1) * quarter / 4];
-    format!("{:.2} ({:.2} … {:.2})", at(2), at(1), at(3))
 }
