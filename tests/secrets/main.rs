@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod rotation;
+
 use std::fmt::Write;
 use std::fs;
 
