@@ -56,9 +56,9 @@ async fn rotate(steps: &[Step]) {
     let old = signed(OLD);
     let mut open = vec![enter(&gateway, &old).await];
     let (last, between) = steps[1..].split_last().unwrap();
-    for step in 1..=between.len() {
-        write(gateway.folder.path(), step);
-        let outcome = gateway.reload(&config(steps[step].secrets));
+    for (step, edit) in between.iter().enumerate() {
+        write(gateway.folder.path(), step + 1);
+        let outcome = gateway.reload(&config(edit.secrets));
         assert_eq!((&outcome["event"], &outcome["connections_closed"]), (&json!("reloaded"), &json!(0)), "{outcome}");
         open.push(enter(&gateway, &old).await);
         open.push(enter(&gateway, &minted(&gateway)).await);
