@@ -64,6 +64,7 @@ fn stages_never_import_each_other() {
         "certificate",
         "client",
         "cookies",
+        "credentials",
         "fields",
         "fingerprint",
         "holders",

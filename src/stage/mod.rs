@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod client;
 pub mod client_cert;
 pub mod cookies;
+pub mod credentials;
 pub mod errors;
 pub mod fields;
 pub mod fingerprint;

@@ -1,4 +1,4 @@
-//! Where a client that is made up shows its token: what `take` takes, put there.
+//! Where a client that is made up shows its credential: what `take` takes, put there.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::stage::supposed::Shown;
 
-use super::source::Source;
+use super::Source;
 
 impl Source {
     /// A token as it stands here; `field` is where in a first message.

@@ -14,7 +14,7 @@ use crate::stage::query::{decoded, parameter};
 use crate::stage::refusal::{Refusal, TOKEN_INVALID, TOKEN_MISSING};
 use crate::stage::traffic::Message;
 
-use super::source::Source;
+use super::Source;
 
 /// A token where one is there, or why what is there cannot be one.
 type Taken = Result<Option<String>, Box<Refusal>>;
@@ -35,7 +35,7 @@ impl Source {
     }
 }
 
-pub(super) fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
+fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
     Box::new(Refusal::new(TOKEN_INVALID).rule(rule))
 }
 
