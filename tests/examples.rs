@@ -586,3 +586,23 @@ async fn behind_a_proxy_each_client_has_its_own_share() {
         assert_eq!(head.split(' ').nth(1), Some(status), "{line} through {edge}: {head}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_lets_in_programs_by_keys_and_people_by_tokens() {
+    let gateway = example("api_key");
+    let says = |path: &str, header: &str| {
+        let mut connecting = command(gateway.folder.path());
+        connecting.args(["connect", &gateway.url("public", path), "--quiet", "--header", header]).stdin(Stdio::piped());
+        let mut running = connecting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        running.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+        let done = running.wait_with_output().unwrap();
+        String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
+    };
+    for key in ["for-local-trials-only-ci", "for-local-trials-only-reader", "wsg_backup_for-local-trials-only"] {
+        assert_eq!(says("/", &format!("X-API-Key: {key}")), "Authenticated!\nhello\n", "{key}");
+    }
+    let refused = says("/", "X-API-Key: wsg_backup_for-local-trials-onlY");
+    assert!(refused.contains("401 Unauthorized: Invalid token (token_invalid)"), "{refused}");
+    let token = minted(&gateway, "jwt.users", &[]);
+    assert_eq!(says("/either/x", &format!("Authorization: Bearer {token}")), "Authenticated!\nhello\n");
+}

@@ -77,6 +77,7 @@ fn stages_never_import_each_other() {
         "rates",
         "refusal",
         "sample",
+        "sha256",
         "slots",
         "supposed",
         "template",

@@ -2,6 +2,7 @@
 //!
 //! A stage sees facts and answers pass or a [`Refusal`]. It writes no log line and touches no socket.
 
+pub mod api_key;
 pub mod build;
 pub mod cells;
 pub mod certificate;
@@ -29,6 +30,7 @@ pub mod rates;
 pub mod refusal;
 pub mod revoked;
 pub mod sample;
+pub mod sha256;
 pub mod slots;
 pub mod supposed;
 pub mod template;
@@ -169,6 +171,7 @@ pub trait Configure: Stage + Sized {
 
 /// Every stage that is built in. To add one: write its file, its `mod` line above, and its entry here.
 pub const STAGES: &[StageKind] = &[
+    StageKind::of::<api_key::ApiKey>(),
     StageKind::of::<client_cert::ClientCert>(),
     StageKind::of::<errors::Errors>(),
     StageKind::of::<firewall::Firewall>(),

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::units::{Many, written_as_string};
-use crate::stage::certificate::{Certificate, Sha256};
+use crate::stage::certificate::Certificate;
+use crate::stage::sha256::Sha256;
 
 /// `[client_cert.NAME]`: who a client is, proven by the certificate that it has shown in its TLS handshake.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

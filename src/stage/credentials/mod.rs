@@ -56,7 +56,7 @@ impl Sources {
             match source {
                 Source::Cookie(_) => build.needs.push(Need::Origins(at)),
                 Source::FirstMessage => build.needs.push(Need::FirstMessage(at)),
-                Source::Header | Source::Query(_) | Source::Subprotocol(_) => {}
+                Source::Header | Source::Field(_) | Source::Query(_) | Source::Subprotocol(_) => {}
             }
         }
         let first = first.unwrap_or_default();

@@ -37,7 +37,7 @@ pub struct Table {
     /// How far the issuer's clock may differ from ours; 10 minutes at most.
     #[serde(default = "leeway")]
     pub leeway: Switch<Interval>,
-    /// Where a token may stand: `"header"` as `Authorization: Bearer`, `"query:NAME"`, `"cookie:NAME"`, `"subprotocol:MARKER"` as what
+    /// Where a token may stand: `"header"` as `Authorization: Bearer`, `"header:NAME"`, `"query:NAME"`, `"cookie:NAME"`, `"subprotocol:MARKER"` as what
     /// the client offers behind that one, `"first_message"` as the first text after the upgrade. The first that is there decides, and
     /// none of them goes on to a backend or into a log.
     #[serde(default = "sources")]
