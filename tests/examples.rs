@@ -606,3 +606,26 @@ async fn api_key_lets_in_programs_by_keys_and_people_by_tokens() {
     let token = minted(&gateway, "jwt.users", &[]);
     assert_eq!(says("/either/x", &format!("Authorization: Bearer {token}")), "Authenticated!\nhello\n");
 }
+
+#[tokio::test]
+async fn authorize_lets_in_who_belongs_there() {
+    let gateway = example("authorize");
+    for (path, claims, status) in [
+        ("/t/other/chat", vec!["org={\"id\":\"acme\"}"], 403),
+        ("/t/acme/admin", vec!["org={\"id\":\"acme\"}"], 403),
+        ("/chat", vec!["scope=chat:read"], 403),
+    ] {
+        let claims: Vec<&str> = claims.iter().flat_map(|claim| ["--claim", claim]).collect();
+        let bearer = format!("Authorization: Bearer {}\r\n", minted(&gateway, "jwt.users", &claims));
+        let answer = raw::exchange(gateway.address("public"), raw::upgrade(path, &bearer).as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {claims:?}: {answer}");
+    }
+    for (path, claims) in [
+        ("/t/acme/chat", &["--claim", "org={\"id\":\"acme\"}"][..]),
+        ("/t/acme/admin/x", &["--claim", "org={\"id\":\"acme\"}", "--claim", "role=ops"]),
+        ("/chat", &["--claim", "scope=chat:read chat:write"]),
+    ] {
+        let mut socket = greeted(&gateway, "public", path, &minted(&gateway, "jwt.users", claims)).await;
+        assert_eq!(next_text(&mut socket).await, "Authenticated!", "{path}");
+    }
+}

@@ -72,6 +72,8 @@ fn stages_never_import_each_other() {
         "inputs",
         "lines",
         "networks",
+        "path",
+        "pattern",
         "pipeline",
         "query",
         "rates",

@@ -1,5 +1,7 @@
 //! What a certificate says (RFC 5280), as far as anybody here goes by it.
 
+mod allow;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
@@ -8,6 +10,8 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
 
 use super::sha256::Sha256;
+
+pub use allow::{Allow, Fingerprint, Host};
 
 /// What a certificate says: copies, small and owned. Only [`read`](Self::read) makes one; that it was verified is its owner's to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
