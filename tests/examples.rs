@@ -586,3 +586,46 @@ async fn behind_a_proxy_each_client_has_its_own_share() {
         assert_eq!(head.split(' ').nth(1), Some(status), "{line} through {edge}: {head}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_lets_in_programs_by_keys_and_people_by_tokens() {
+    let gateway = example("api_key");
+    let says = |path: &str, header: &str| {
+        let mut connecting = command(gateway.folder.path());
+        connecting.args(["connect", &gateway.url("public", path), "--quiet", "--header", header]).stdin(Stdio::piped());
+        let mut running = connecting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        running.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+        let done = running.wait_with_output().unwrap();
+        String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
+    };
+    for key in ["for-local-trials-only-ci", "for-local-trials-only-reader", "wsg_backup_for-local-trials-only"] {
+        assert_eq!(says("/", &format!("X-API-Key: {key}")), "Authenticated!\nhello\n", "{key}");
+    }
+    let refused = says("/", "X-API-Key: wsg_backup_for-local-trials-onlY");
+    assert!(refused.contains("401 Unauthorized: Invalid token (token_invalid)"), "{refused}");
+    let token = minted(&gateway, "jwt.users", &[]);
+    assert_eq!(says("/either/x", &format!("Authorization: Bearer {token}")), "Authenticated!\nhello\n");
+}
+
+#[tokio::test]
+async fn authorize_lets_in_who_belongs_there() {
+    let gateway = example("authorize");
+    for (path, claims, status) in [
+        ("/t/other/chat", vec!["org={\"id\":\"acme\"}"], 403),
+        ("/t/acme/admin", vec!["org={\"id\":\"acme\"}"], 403),
+        ("/chat", vec!["scope=chat:read"], 403),
+    ] {
+        let claims: Vec<&str> = claims.iter().flat_map(|claim| ["--claim", claim]).collect();
+        let bearer = format!("Authorization: Bearer {}\r\n", minted(&gateway, "jwt.users", &claims));
+        let answer = raw::exchange(gateway.address("public"), raw::upgrade(path, &bearer).as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path} {claims:?}: {answer}");
+    }
+    for (path, claims) in [
+        ("/t/acme/chat", &["--claim", "org={\"id\":\"acme\"}"][..]),
+        ("/t/acme/admin/x", &["--claim", "org={\"id\":\"acme\"}", "--claim", "role=ops"]),
+        ("/chat", &["--claim", "scope=chat:read chat:write"]),
+    ] {
+        let mut socket = greeted(&gateway, "public", path, &minted(&gateway, "jwt.users", claims)).await;
+        assert_eq!(next_text(&mut socket).await, "Authenticated!", "{path}");
+    }
+}

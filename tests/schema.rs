@@ -16,7 +16,7 @@ use wsgate::config::units::{Address, ByteRate, Cidr, Interval, Rate, ServerUrl, 
 use wsgate::config::{Document, FRAME, FRAME_KINDS};
 use wsgate::gateway::{Catalog, Gateway, schema};
 use wsgate::stage::cells::Cells;
-use wsgate::stage::{jwt, message, origin, rate_limit};
+use wsgate::stage::{api_key, credentials, message, origin, rate_limit};
 
 /// The committed schema, within the package.
 const COMMITTED: &str = "gateway.schema.json";
@@ -300,9 +300,15 @@ const TEXTS: &[(Judge, &str, (bool, bool))] = &[
     (judged::<PartRef>, "firewall.", NEITHER),
     (judged::<PartRef>, "route.api.v2", NEITHER),
     (judged::<EndpointRef>, "upstream.chat", BOTH),
-    (judged::<jwt::Source>, "cookie:__Host-token", BOTH),
-    (judged::<jwt::Source>, "cookie", NEITHER),
-    (judged::<jwt::Source>, "header:X-Token", NEITHER),
+    (judged::<credentials::Source>, "cookie:__Host-token", BOTH),
+    (judged::<credentials::Source>, "cookie", NEITHER),
+    (judged::<credentials::Source>, "header:X-Token", BOTH),
+    (judged::<credentials::Source>, "header:Cookie", ONLY_THE_PATTERN),
+    (judged::<credentials::Source>, "header:", NEITHER),
+    (judged::<api_key::Scope>, "chat:write", BOTH),
+    (judged::<api_key::Scope>, "chat write", NEITHER),
+    (judged::<api_key::Id>, "k7f3wq2p", BOTH),
+    (judged::<api_key::Id>, "a_b", NEITHER),
     (judged::<origin::Allowed>, "https://*.example.com:8443", BOTH),
     (judged::<origin::Allowed>, "http://[::1]", BOTH),
     (judged::<origin::Allowed>, "app+x://host_1", BOTH),

@@ -6,6 +6,7 @@ mod connect;
 mod control;
 mod errors;
 mod explain;
+mod key;
 mod proxy;
 mod run;
 mod schema;
@@ -94,6 +95,8 @@ enum Command {
     Connect(connect::Arguments),
     /// Make a token signed with the secret of a jwt stage, to try things out with.
     Token(token::Arguments),
+    /// Make an API key, or hash one, and print the line that stands for it in the file.
+    Key(key::Arguments),
     /// Print every outcome: its id, the HTTP status or close code clients get, how it is logged.
     Errors(errors::Arguments),
     /// Print the JSON Schema of the file, for editors that complete and explain it while it is typed.
@@ -147,6 +150,7 @@ pub fn main(catalog: &Catalog) -> ExitCode {
         Command::Show(arguments) => show::run(&arguments, catalog),
         Command::Explain(arguments) => explain::run(&arguments, catalog),
         Command::Token(arguments) => token::run(&arguments, catalog),
+        Command::Key(arguments) => key::run(&arguments),
         Command::Connect(arguments) => connect::run(&arguments),
         Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Status(arguments) => control::status::run(&arguments),

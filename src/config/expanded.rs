@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::mask::{is_count, is_key_file, is_private, is_secret};
+use super::mask::{API_KEYS, OF_API_KEYS, is_count, is_key_file, is_private, is_secret};
 use super::secret::MASK;
 
 /// The table as its type writes it. Its secrets are masked, also those that its type takes for plain values: by the names of their
@@ -29,7 +29,18 @@ fn hide_within(within: &str, table: &mut Table) {
     for (key, value) in table {
         let names_file = matches!(value, Value::String(text) if is_key_file(within, text));
         let is_harmless = key == "key" && (is_counted_by(value) || names_file);
-        hide_value(key, value, is_secret(key) && !is_harmless);
+        match value {
+            Value::Array(lines) if key == API_KEYS => lines.iter_mut().for_each(hide_api_key),
+            value => hide_value(key, value, is_secret(key) && !is_harmless),
+        }
+    }
+}
+
+/// Masks what a line of an API key holds, but for what it says besides its hash.
+fn hide_api_key(line: &mut Value) {
+    match line {
+        Value::Table(line) => line.iter_mut().for_each(|(key, value)| hide_value(key, value, !OF_API_KEYS.contains(&key.as_str()))),
+        line => hide_value(API_KEYS, line, true),
     }
 }
 
@@ -77,6 +88,7 @@ mod tests {
             ("tls = { cert = \"a.pem\", key = \"a.key\" }", "tls = { cert = \"a.pem\", key = \"a.key\" }"),
             ("certificates = [{ key = \"a.key\" }]", "certificates = [{ key = \"a.key\" }]"),
             ("tls = { key = \"MIGH\\nMIGH\" }", "tls = { key = \"********\" }"),
+            ("keys = [{ name = \"a\", sha256 = \"f\" }, \"hunter2\"]", "keys = [{ name = \"a\", sha256 = \"********\" }, \"********\"]"),
             ("keep = 5", "keep = 5"),
         ] {
             let table: Table = written.parse().unwrap();

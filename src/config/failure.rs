@@ -107,7 +107,9 @@ impl Reading<'_> {
         let kind = self.at.steps().first().and_then(|step| if let Step::Key(kind) = step { Some(kind.as_str()) } else { None });
         let named = steps.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key.as_str()) } else { None });
         let is_harmless = named == Some("key") && mask::is_counted_by(kind, self.follow(path).0);
-        !is_harmless && steps.iter().any(|step| matches!(step, Step::Key(key) if mask::is_secret(key)))
+        let is_of_api_key =
+            kind == Some("api_key") && steps.iter().any(|step| matches!(step, Step::Key(key) if mask::OF_API_KEYS.contains(&key.as_str())));
+        !is_harmless && !is_of_api_key && steps.iter().any(|step| matches!(step, Step::Key(key) if mask::is_secret(key)))
     }
 
     /// Another type or range; an expectation is written as `what: how it looks`.

@@ -30,8 +30,11 @@ pub(super) fn is_secret(key: &str) -> bool {
 
 /// Whether a text gives itself away as a secret.
 pub(super) fn is_private(text: &str) -> bool {
-    text.contains(PRIVATE)
+    text.contains(PRIVATE) || (text.starts_with(API_KEY) && text.len() > SHORTEST_KEY)
 }
+
+/// What the API keys of our own making begin with.
+const API_KEY: &str = "wsg_";
 
 /// The text with every literal secret masked, each character by one as long, so that places stay true.
 ///
@@ -61,7 +64,9 @@ fn keys<'a>(node: &'a Node, at: &mut Vec<&'a str>, spans: &mut Vec<Range<usize>>
         Value::Table(table) => {
             for (key, entry) in table {
                 let is_harmless = key == "key" && (is_counted_by(at.first().copied(), &entry.node) || is_named(at, &entry.node));
-                if is_secret(key) && !is_harmless && (at.len() > 1 || entry.form() == Form::Assigned) {
+                if is_api_keys(at, key) {
+                    api_keys(&entry.node, spans);
+                } else if is_secret(key) && !is_harmless && (at.len() > 1 || entry.form() == Form::Assigned) {
                     values(&entry.node, spans);
                 } else {
                     at.push(key);
@@ -73,6 +78,34 @@ fn keys<'a>(node: &'a Node, at: &mut Vec<&'a str>, spans: &mut Vec<Range<usize>>
         Value::List(list) => list.iter().for_each(|node| keys(node, at, spans)),
         Value::String(text) if is_private(text) => spans.push(node.span.clone()),
         _ => {}
+    }
+}
+
+/// The key that holds lines of API keys.
+pub(super) const API_KEYS: &str = "keys";
+
+/// What the line of an API key says besides its hash. Whatever stands in the place of that may be the key.
+pub(super) const OF_API_KEYS: [&str; 5] = ["name", "id", "scopes", "expires", "note"];
+
+/// Whether the key `keys` of a table at this path holds lines of API keys.
+fn is_api_keys(at: &[&str], key: &str) -> bool {
+    key == API_KEYS && matches!(at, ["api_key", _])
+}
+
+/// All that lines of API keys hold, but for what they say besides their hashes.
+fn api_keys(node: &Node, spans: &mut Vec<Range<usize>>) {
+    match &node.value {
+        Value::List(list) => list.iter().for_each(|node| api_keys(node, spans)),
+        Value::Table(table) => {
+            for (key, entry) in table {
+                if OF_API_KEYS.contains(&key.as_str()) {
+                    keys(&entry.node, &mut Vec::new(), spans);
+                } else {
+                    values(&entry.node, spans);
+                }
+            }
+        }
+        _ => spans.push(node.span.clone()),
     }
 }
 
@@ -206,6 +239,14 @@ mod tests {
             ("[plugin.a]\nkeys = [{ secret = \"x\" }]", "[plugin.a]\nkeys = [{ secret = \"*\" }]"),
             ("secret = \"a\"\n[jwt]\nsecret = { default = \"b\" }", "secret = \"*\"\n[jwt]\nsecret = { default = \"*\" }"),
             ("[[jwt]]\nsecret = \"a\"", "[[jwt]]\nsecret = \"*\""),
+            (
+                "[api_key.a]\nkeys = [{ name = \"ci\", sha256 = 'x', scopes = ['a'] }, 'y']",
+                "[api_key.a]\nkeys = [{ name = \"ci\", sha256 = '*', scopes = ['a'] }, '*']",
+            ),
+            (
+                "[api_key.a]\nkeys = [{ name = 'wsg_abcdefgh_abcdefghijklmnopqrstuvwxyz234567' }]",
+                "[api_key.a]\nkeys = [{ name = '*********************************************' }]",
+            ),
             ("[jwt.secret]\nuser = \"sub\"", "[jwt.secret]\nuser = \"sub\""),
             ("[jwt.a]\nsecrets = [\"one\"]", "[jwt.a]\nsecrets = [\"***\"]"),
             ("[jwt.a]\nkey = '{\"d\":1}'", "[jwt.a]\nkey = '*\"*\"***'"),

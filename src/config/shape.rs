@@ -321,7 +321,9 @@ mod tests {
     #[test]
     fn the_language_reference_s_example_is_read_without_a_fault() {
         let kinds = [
+            "api_key",
             "authenticated",
+            "authorize",
             "client_cert",
             "echo",
             "errors",

@@ -111,7 +111,7 @@ fn fits(record: &Record, held: &Route, policy: &Policy) -> Verdict {
     {
         return Err(changed(&format!("{stage} leaves out or reads messages, and this connection's depend on one another")));
     }
-    if let (Some(agreed), Some(allowed)) = (&record.settled.subprotocol, &new.subprotocols)
+    if let (Some(agreed), Some(allowed)) = (&record.client.subprotocol, &new.subprotocols)
         && !allowed.iter().any(|name| **name == **agreed)
     {
         return Err(changed("its subprotocol is no longer among the route's"));

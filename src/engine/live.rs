@@ -196,7 +196,7 @@ impl<S> Live<S> {
             self.policy.close(client, ending);
         }
         self.holdings.release();
-        let (subprotocol, upstream) = (record.settled.subprotocol.as_deref(), record.settled.server.as_deref());
+        let (subprotocol, upstream) = (record.client.subprotocol.as_deref(), record.settled.server.as_deref());
         self.worker.observer().report(&Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() });
     }
 }

@@ -269,6 +269,8 @@ mod tests {
             path: "/".into(),
             origin: None,
             asks: Default::default(),
+            method: http::Method::GET,
+            subprotocol: None,
             params: Box::default(),
             identities: Box::default(),
             counters: Default::default(),

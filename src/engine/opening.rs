@@ -104,9 +104,9 @@ impl Visit {
         let is_needed = client.request.take().is_some_and(|request| request.extensions.get::<ForwardFirst>().is_some());
         let first = client.first_message.take().filter(|_| is_needed);
         self.holdings.slots = client.holdings.take_slots();
+        client.subprotocol = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
         let client = Arc::new(client);
         let policy = Policy { listener: self.listener.clone(), route: route.clone() };
-        let subprotocol: Option<Box<str>> = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
         let (own, codec) = terms.deflate.unzip();
         let agreed = backend.as_ref().map_or(own, |(_, agreed)| agreed.deflate);
         let settings = Settings {
@@ -119,11 +119,11 @@ impl Visit {
         let now = self.worker.wheel.now();
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
         let observer = self.worker.shared.observer.clone();
-        let settled = Settled { server, subprotocol, takeover: agreed.is_some_and(|deflate| deflate.has_takeover()) };
+        let settled = Settled { server, takeover: agreed.is_some_and(|deflate| deflate.has_takeover()) };
         let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
         // It is entered: whoever reads that it is open finds it there.
-        let Record { client, settled: Settled { server, subprotocol, .. }, .. } = &*seat.record;
-        let (subprotocol, upstream) = (subprotocol.as_deref(), server.as_deref());
+        let Record { client, settled: Settled { server, .. }, .. } = &*seat.record;
+        let (subprotocol, upstream) = (client.subprotocol.as_deref(), server.as_deref());
         self.worker.observer().report(&Event::Open { client, subprotocol, upstream, handshake: self.began.elapsed() });
         self.catch_up(&seat.record);
         if !seat.record.is_ending() {

@@ -25,8 +25,6 @@ pub(super) struct Place {
 pub(super) struct Settled {
     /// The server it is connected to, where its endpoint is an upstream.
     pub(super) server: Option<Arc<str>>,
-    /// The subprotocol that was agreed on.
-    pub(super) subprotocol: Option<Box<str>>,
     /// Whether compressed messages may depend on those before them (RFC 7692 §7.1.1), so that none can be left out or read.
     pub(super) takeover: bool,
 }

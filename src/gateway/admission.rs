@@ -125,6 +125,8 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
         path: asked.path.as_str().into(),
         origin: request::origin(&parts),
         asks,
+        method: parts.method.clone(),
+        subprotocol: None,
         params,
         identities: Box::default(),
         counters: Default::default(),

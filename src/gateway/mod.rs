@@ -17,7 +17,6 @@ mod log_file;
 pub mod metrics;
 mod needs;
 mod parts;
-pub mod path;
 pub mod proxies;
 mod references;
 pub mod request;
@@ -135,7 +134,7 @@ impl Reload {
 pub type Params = Box<[(Arc<str>, Box<str>)]>;
 
 impl Gateway {
-    /// The route for a request to this listener; `host` is lower case and without port, `path` as [`path::normalise`] gives it.
+    /// The route for a request to this listener; `host` is lower case and without port, `path` as [`normalise`](crate::stage::path::normalise) gives it.
     pub fn route(&self, listener: &str, host: &str, path: &str) -> Option<(&Arc<Route>, Params)> {
         let found = self.tables.get(listener)?.find(host, path)?;
         Some((self.routes.get(*found.route)?, found.params))

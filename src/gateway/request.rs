@@ -5,9 +5,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use crate::stage::client::Promised;
+use crate::stage::path::normalise;
 use crate::wire::fields::{elements, only};
-
-use super::path::normalise;
 
 /// Whom and what a request is for.
 #[derive(Clone, Debug)]

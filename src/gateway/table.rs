@@ -5,129 +5,8 @@ pub mod choice;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a host pattern of the file matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPattern {
-    /// Any host, or none.
-    Any,
-    /// This host.
-    Exact(String),
-    /// `*.example.com`: every host below.
-    Below(String),
-    /// `{tenant}.example.com`: every host one label below, and the label has a name.
-    Label {
-        /// The segment's name.
-        name: Arc<str>,
-        /// The rest of the host, without a leading dot.
-        suffix: String,
-    },
-}
-
-/// What a path pattern of the file matches: segments, and whether everything below belongs to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPattern {
-    segments: Vec<Segment>,
-    below: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    Named(Arc<str>),
-}
-
-impl HostPattern {
-    /// Reads a `host` of the file.
-    ///
-    /// # Errors
-    /// Says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let host = text.to_ascii_lowercase();
-        if host == "*" {
-            return Ok(Self::Any);
-        }
-        let (label, suffix) = match host.split_once('.') {
-            Some(("*", rest)) => ("*", Some(rest)),
-            Some((label, rest)) if label.starts_with('{') => (label, Some(rest)),
-            _ => ("", None),
-        };
-        let literal = suffix.unwrap_or(&host);
-        if literal.is_empty() || !literal.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte)) {
-            return Err(format!("{text:?} is not a host; write \"example.com\", \"*.example.com\" or \"{{tenant}}.example.com\""));
-        }
-        if literal.contains(':') && !literal.starts_with('[') {
-            return Err(format!("{text:?} has a port; hosts are matched without"));
-        }
-        Ok(match suffix {
-            None => Self::Exact(host),
-            Some(suffix) if label == "*" => Self::Below(suffix.to_owned()),
-            Some(suffix) => Self::Label { name: segment_name(label)?.into(), suffix: suffix.to_owned() },
-        })
-    }
-}
-
-impl HostPattern {
-    /// The name of its label, where that has one.
-    pub fn label(&self) -> Option<&Arc<str>> {
-        match self {
-            Self::Label { name, .. } => Some(name),
-            _ => None,
-        }
-    }
-}
-
-impl PathPattern {
-    /// Reads a `path` of the file: `/chat`, `/chat/*`, `/t/{tenant}/*`.
-    ///
-    /// # Errors
-    /// Says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if !text.starts_with('/') {
-            return Err(format!("the path {text:?} does not begin with a slash"));
-        }
-        if text.contains(['?', '#']) {
-            return Err(format!("{text:?} has a query or fragment; routes are chosen by the path alone"));
-        }
-        let (literal, below) = match text.strip_suffix("/*") {
-            Some(rest) => (rest, true),
-            None => (text, false),
-        };
-        if literal.contains('*') {
-            return Err(format!("in {text:?} the `*` does not stand for everything below: only a path's end may be \"/*\""));
-        }
-        // A name's braces are no part of any path; with a letter in their place the rest has to be in the one form.
-        let probe: String = literal.chars().map(|c| if matches!(c, '{' | '}') { 'x' } else { c }).collect();
-        let probe = if probe.is_empty() { "/".to_owned() } else { probe };
-        match super::path::normalise(&probe) {
-            Ok(form) if form == probe => {}
-            Ok(_) => return Err(format!("{text:?} is not in the form paths are matched in: do not encode plain characters")),
-            Err(why) => return Err(format!("{text:?} can never match: {why}")),
-        }
-        let mut segments = Vec::new();
-        for segment in literal.split('/').skip(1) {
-            segments.push(match segment.starts_with('{') {
-                true => Segment::Named(segment_name(segment)?.into()),
-                false if segment.contains(['{', '}']) => return Err(format!("in {text:?} a named segment is not the whole segment")),
-                false => Segment::Literal(segment.to_owned()),
-            });
-        }
-        Ok(Self { segments, below })
-    }
-
-    /// The names of its segments.
-    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Named(name) => Some(name),
-            Segment::Literal(_) => None,
-        })
-    }
-}
-
-fn segment_name(segment: &str) -> Result<&str, String> {
-    let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-    let good = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if good { Ok(name) } else { Err(format!("{segment:?} is not a named segment; write \"{{name}}\" and nothing beside it")) }
-}
+use crate::stage::pattern::Segment;
+pub use crate::stage::pattern::{HostPattern, PathPattern};
 
 /// A route that takes a request, and what its named segments stand for.
 #[derive(Debug, PartialEq, Eq)]
@@ -207,7 +86,7 @@ impl<R> Table<R> {
 
     /// The route for a request: exact host before a wildcard before any, exact path before the longest prefix.
     ///
-    /// `host` is lower case and without port, `path` in the form [`normalise`](super::path::normalise) gives.
+    /// `host` is lower case and without port, `path` in the form [`normalise`](crate::stage::path::normalise) gives.
     pub fn find(&self, host: &str, path: &str) -> Option<Match<'_, R>> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let whole = self.exact.get(host).and_then(|paths| paths.find(&segments, None));

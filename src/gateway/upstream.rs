@@ -7,10 +7,9 @@ use http::HeaderValue;
 use crate::config::fault::{Fault, KeyPath};
 use crate::config::table::{Balance, HostHeader, Prefix, SendProxy, UpstreamTable};
 use crate::endpoint::upstream::{self, Server, Settings};
+use crate::stage::path::normalise;
 use crate::wire::proxy_protocol::Version;
 use crate::wire::tls::connect::Connector;
-
-use super::path::normalise;
 
 /// The settings its table, at `at`, asks for; servers with TLS are spoken to with this.
 pub(super) fn settings(table: &UpstreamTable, at: &KeyPath, tls: Option<Connector>) -> Result<Settings, Fault> {

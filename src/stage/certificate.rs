@@ -1,13 +1,17 @@
 //! What a certificate says (RFC 5280), as far as anybody here goes by it.
 
-use std::fmt;
+mod allow;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::SystemTime;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
+
+use super::sha256::Sha256;
+
+pub use allow::{Allow, Fingerprint, Host};
 
 /// What a certificate says: copies, small and owned. Only [`read`](Self::read) makes one; that it was verified is its owner's to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +28,7 @@ pub struct Certificate {
     pub email: Box<[Box<str>]>,
     /// Addresses.
     pub ip: Box<[IpAddr]>,
-    /// What tells it from every other.
+    /// The SHA-256 of its DER, which is what tools print as its fingerprint.
     pub fingerprint: Sha256,
     /// The serial number, in hex.
     pub serial: Box<str>,
@@ -78,33 +82,6 @@ fn address(name: &GeneralName) -> Option<IpAddr> {
     let GeneralName::IpAddress(bytes) = name else { return None };
     let v4 = || Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes.as_bytes()).ok()?).into());
     v4().or_else(|| Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes.as_bytes()).ok()?).into()))
-}
-
-/// The SHA-256 of a certificate's DER, which is what tools print as its fingerprint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Sha256([u8; 32]);
-
-impl Sha256 {
-    fn of(der: &[u8]) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, der).as_ref());
-        Self(bytes)
-    }
-
-    /// Reads 64 digits.
-    pub(super) fn from_hex(digits: &str) -> Option<Self> {
-        let digits: Vec<u8> =
-            digits.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
-        let (pairs, []) = digits.as_chunks::<2>() else { return None };
-        let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
-        Some(Self(bytes.try_into().ok()?))
-    }
-}
-
-impl fmt::Display for Sha256 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

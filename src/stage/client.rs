@@ -48,6 +48,10 @@ pub struct Client {
     pub origin: Option<Box<str>>,
     /// What it asks for.
     pub asks: Asks,
+    /// The method of its request.
+    pub method: http::Method,
+    /// The subprotocol that was agreed on; none while its request is not answered.
+    pub subprotocol: Option<Box<str>>,
     /// The named segments of the route's host and path.
     pub params: Box<[(Arc<str>, Box<str>)]>,
     /// Who it is, by each stage that has authenticated it, in the order they did; see [`Client::prove`].

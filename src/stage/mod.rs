@@ -2,12 +2,15 @@
 //!
 //! A stage sees facts and answers pass or a [`Refusal`]. It writes no log line and touches no socket.
 
+pub mod api_key;
+pub mod authorize;
 pub mod build;
 pub mod cells;
 pub mod certificate;
 pub mod client;
 pub mod client_cert;
 pub mod cookies;
+pub mod credentials;
 pub mod errors;
 pub mod fields;
 pub mod fingerprint;
@@ -21,6 +24,8 @@ mod lines;
 pub mod message;
 mod networks;
 pub mod origin;
+pub mod path;
+pub mod pattern;
 pub mod pipeline;
 pub mod query;
 pub mod rate_limit;
@@ -28,6 +33,7 @@ pub mod rates;
 pub mod refusal;
 pub mod revoked;
 pub mod sample;
+pub mod sha256;
 pub mod slots;
 pub mod supposed;
 pub mod template;
@@ -130,6 +136,11 @@ pub trait Stage: Send + Sync + 'static {
         None
     }
 
+    /// What it asks of clients, in words, where its table takes reading; for whoever wants a request explained.
+    fn says(&self) -> Option<String> {
+        None
+    }
+
     /// Whether every compressed message has to stand alone for it (RFC 7692 §7.1.1): it may leave some out, or reads them.
     fn bars_takeover(&self) -> bool {
         false
@@ -168,6 +179,8 @@ pub trait Configure: Stage + Sized {
 
 /// Every stage that is built in. To add one: write its file, its `mod` line above, and its entry here.
 pub const STAGES: &[StageKind] = &[
+    StageKind::of::<api_key::ApiKey>(),
+    StageKind::of::<authorize::Authorize>(),
     StageKind::of::<client_cert::ClientCert>(),
     StageKind::of::<errors::Errors>(),
     StageKind::of::<firewall::Firewall>(),

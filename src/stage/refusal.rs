@@ -98,8 +98,8 @@ outcomes! {
     URI_TOO_LONG = "uri_too_long", Some(414), None, 1001, Warn, "request target too long", "the request line alone exceeds `max_head`";
     NO_ROUTE = "no_route", Some(404), None, 1001, Warn, "no such route", "no route covers this listener, host and path";
     TOKEN_MISSING = "token_missing", Some(401), Some(3000), 1001, Warn, "Authentication required", "no credential stood in any of the configured sources";
-    TOKEN_INVALID = "token_invalid", Some(401), Some(3000), 1001, Warn, "Invalid token", "the token is malformed, wrongly signed, or a claim does not hold";
-    TOKEN_EXPIRED = "token_expired", Some(401), Some(3000), 1001, Warn, "Token Expired", "the token has expired, at the handshake or under the live connection";
+    TOKEN_INVALID = "token_invalid", Some(401), Some(3000), 1001, Warn, "Invalid token", "the token is malformed, wrongly signed, or a claim does not hold; or there is no such API key";
+    TOKEN_EXPIRED = "token_expired", Some(401), Some(3000), 1001, Warn, "Token Expired", "the token or API key has expired, at the handshake or under the live connection";
     CERTIFICATE_MISSING = "certificate_missing", Some(403), Some(3003), 1001, Warn, "certificate required", "the client has shown no certificate of its own";
     CERTIFICATE_DENIED = "certificate_denied", Some(403), Some(3003), 1001, Warn, "certificate not allowed", "the client's certificate is not among those that are let in, or is trusted no more";
     CERTIFICATE_EXPIRED = "certificate_expired", Some(403), Some(3003), 1001, Warn, "certificate expired", "the client's certificate has expired, at the handshake or under the live connection";

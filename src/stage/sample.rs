@@ -41,6 +41,8 @@ pub fn client(headers: &[(&str, &str)]) -> Client {
         path: "/chat".into(),
         origin: None,
         asks: Asks::default(),
+        method: http::Method::GET,
+        subprotocol: None,
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

@@ -19,7 +19,7 @@ pub struct Shown {
     /// A parameter of the query, encoded.
     pub query: Option<String>,
     /// A header's name and value.
-    pub header: Option<(&'static str, String)>,
+    pub header: Option<(Box<str>, String)>,
     /// The first message after the upgrade.
     pub first_message: Option<String>,
 }

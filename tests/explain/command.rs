@@ -155,7 +155,7 @@ fn each_way_to_authenticate_is_told_and_where_the_token_stands() {
             "              jwt.browsers   not reached",
             "            rate_limit.slow  not reached",
             "endpoint  upstream.chat, not reached",
-            "outcome   token_invalid by jwt.services: the token is malformed, wrongly signed, or a claim does not hold",
+            "outcome   token_invalid by jwt.services: the token is malformed, wrongly signed, or a claim does not hold; or there is no such API key",
             "          the client is answered 401, and reads",
             "            401 Invalid token (token_invalid)",
         ],

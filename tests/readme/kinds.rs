@@ -18,7 +18,7 @@ use super::{edit, is_update, package, pages, reload};
 const SECTIONS: [&str; 6] = ["What a client sees", "Keys", "When the file changes", "Limits and traps", "Outcomes", "Events and metrics"];
 
 /// Outcomes that nothing makes yet: their stages come later.
-const LATER: [&str; 2] = ["scope_insufficient", "kicked"];
+const LATER: [&str; 1] = ["kicked"];
 
 /// Every kind: its header, its role where it is not of the frame, and its schema.
 fn kinds() -> Vec<(String, &'static str, Value)> {

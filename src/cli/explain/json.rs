@@ -69,6 +69,7 @@ fn stage(told: &Told<'_>, step: &Judged) -> Value {
         "within": &*step.within,
         "any_of": step.group,
         "stage": &*step.stage,
+        "asks": step.asks,
         "verdict": verdict,
         "user": step.user,
         "refusal": refusal.map(|refusal| decided(told, refusal)),

@@ -117,6 +117,9 @@ fn stages(told: &Told<'_>, page: &mut Page) {
         let (word, why) = said(told, step);
         let name = format!("{}{}", indent(step), step.stage);
         page.line(&format!("{name:width$}  {word}"));
+        if let Some(asks) = &step.asks {
+            page.line(&format!("{:width$}  {asks}", ""));
+        }
         if let Some(why) = why {
             page.line(&format!("{:width$}  {why}", ""));
         }

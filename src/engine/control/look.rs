@@ -77,7 +77,7 @@ pub(super) fn connection(roster: &Roster, record: &Record, now: SystemTime) -> C
         host: client.host.to_string(),
         path: client.path.to_string(),
         server: record.settled.server.as_deref().map(str::to_owned),
-        subprotocol: record.settled.subprotocol.as_deref().map(str::to_owned),
+        subprotocol: record.client.subprotocol.as_deref().map(str::to_owned),
         client_messages: from_client.messages(),
         client_bytes: from_client.bytes(),
         upstream_messages: from_upstream.messages(),

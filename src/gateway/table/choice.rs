@@ -1,7 +1,7 @@
 //! Why a route takes a request: every pattern that covers it, the one that wins first.
 
 use std::cmp::Ordering;
-use std::fmt;
+
 use std::sync::Arc;
 
 use super::{HostPattern, PathPattern, Segment};
@@ -27,7 +27,7 @@ impl Way {
 
     /// Which of two ways that cover the same request goes before the other, and by what rule.
     pub fn over(&self, other: &Self) -> (Ordering, &'static str) {
-        let by_host = self.host.rank().cmp(&other.host.rank());
+        let by_host = rank(&self.host).cmp(&rank(&other.host));
         if by_host != Ordering::Equal {
             let any = [&self.host, &other.host].contains(&&HostPattern::Any);
             let exact = [&self.host, &other.host].iter().any(|host| matches!(host, HostPattern::Exact(_)));
@@ -62,60 +62,13 @@ pub fn covering<'a>(ways: &'a [Way], listener: &str, host: &str, path: &str) -> 
     covering
 }
 
-impl HostPattern {
-    fn covers(&self, host: &str) -> bool {
-        let label = |suffix: &str| host.strip_suffix(suffix).and_then(|label| label.strip_suffix('.')).map(str::to_owned);
-        match self {
-            Self::Any => true,
-            Self::Exact(exact) => host == exact,
-            Self::Below(suffix) => label(suffix).is_some(),
-            Self::Label { suffix, .. } => label(suffix).is_some_and(|label| !label.is_empty() && !label.contains('.')),
-        }
-    }
-
-    /// The more specific, the higher: exact, then by the length of what is written, a label before a wildcard, then any.
-    fn rank(&self) -> (u8, usize, bool) {
-        match self {
-            Self::Exact(_) => (2, 0, false),
-            Self::Label { suffix, .. } => (1, suffix.len(), true),
-            Self::Below(suffix) => (1, suffix.len(), false),
-            Self::Any => (0, 0, false),
-        }
-    }
-}
-
-impl PathPattern {
-    fn covers(&self, path: &str) -> bool {
-        let mut asked = path.split('/').skip(1);
-        let is_covered = self.segments.iter().all(|segment| match (segment, asked.next()) {
-            (Segment::Literal(text), Some(asked)) => text == asked,
-            (Segment::Named(_), Some(asked)) => !asked.is_empty(),
-            (_, None) => false,
-        });
-        is_covered && (self.below || asked.next().is_none())
-    }
-}
-
-impl fmt::Display for HostPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("*"),
-            Self::Exact(host) => f.write_str(host),
-            Self::Below(suffix) => write!(f, "*.{suffix}"),
-            Self::Label { name, suffix } => write!(f, "{{{name}}}.{suffix}"),
-        }
-    }
-}
-
-impl fmt::Display for PathPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for segment in &self.segments {
-            match segment {
-                Segment::Literal(text) => write!(f, "/{text}")?,
-                Segment::Named(name) => write!(f, "/{{{name}}}")?,
-            }
-        }
-        f.write_str(if self.below { "/*" } else { "" })
+/// The more specific, the higher: exact, then by the length of what is written, a label before a wildcard, then any.
+fn rank(host: &HostPattern) -> (u8, usize, bool) {
+    match host {
+        HostPattern::Exact(_) => (2, 0, false),
+        HostPattern::Label { suffix, .. } => (1, suffix.len(), true),
+        HostPattern::Below(suffix) => (1, suffix.len(), false),
+        HostPattern::Any => (0, 0, false),
     }
 }
 

@@ -151,7 +151,7 @@ impl Ask {
         }
         let is_given = |name: &str| self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         let own = HANDSHAKE.iter().filter(|(name, _)| !is_given(name)).map(|(name, value)| (*name, *value));
-        let shown = shown.header.iter().map(|(name, value)| (*name, value.as_str()));
+        let shown = shown.header.iter().map(|(name, value)| (&**name, value.as_str()));
         let is_own = |name: &str| HANDSHAKE.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
         let given = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let given = given.filter(|(name, value)| !value.is_empty() || !is_own(name));

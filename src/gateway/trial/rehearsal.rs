@@ -136,9 +136,10 @@ impl<'a> Rehearsal<'a> {
         let shown = able.find_map(|step| Some((step.name.clone(), step.stage.show(token)?)));
         self.bearing = Some(match shown {
             Some((stage, shown)) => Bearing { stage: Some(stage), shown },
-            None => {
-                Bearing { stage: None, shown: Shown { header: Some(("Authorization", format!("Bearer {token}"))), ..Shown::default() } }
-            }
+            None => Bearing {
+                stage: None,
+                shown: Shown { header: Some(("Authorization".into(), format!("Bearer {token}"))), ..Shown::default() },
+            },
         });
     }
 

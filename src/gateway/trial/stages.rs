@@ -17,6 +17,8 @@ pub struct Judged {
     pub stage: Arc<str>,
     /// Whether its refusals hold.
     pub mode: Mode,
+    /// What it asks of clients, in words, where its table takes reading.
+    pub asks: Option<String>,
     /// What it said.
     pub word: Word,
     /// Whom it found the client to be.
@@ -110,6 +112,14 @@ impl Stages {
 
 impl Judged {
     fn unasked(within: &Arc<str>, group: Option<usize>, step: &Step) -> Self {
-        Self { within: within.clone(), group, stage: step.name.clone(), mode: step.mode, word: Word::Unasked, user: None }
+        Self {
+            within: within.clone(),
+            group,
+            stage: step.name.clone(),
+            mode: step.mode,
+            asks: step.stage.says(),
+            word: Word::Unasked,
+            user: None,
+        }
     }
 }

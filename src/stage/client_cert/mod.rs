@@ -10,11 +10,10 @@ use serde_json::{Map, Value};
 use crate::config::fault::{Fault, Faults};
 
 use super::build::Need;
-use super::certificate::Certificate;
+use super::certificate::{Allow, Certificate};
 use super::refusal::{CERTIFICATE_DENIED, CERTIFICATE_EXPIRED, CERTIFICATE_MISSING, Refusal, Verdict};
 use super::{Build, Client, Configure, Identity, Judgement, Stage};
 
-use table::Allow;
 pub use table::{Naming, Table};
 
 /// The largest claims that are kept for a connection, as JSON text in bytes.

@@ -4,32 +4,27 @@ mod algorithm;
 mod claims;
 mod keys;
 mod mint;
-mod show;
-mod source;
 mod table;
-mod take;
 mod verify;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::request::Parts;
 use serde_json::Value;
 
 use crate::config::fault::{Fault, Faults};
-use crate::config::units::{Interval, Size};
+use crate::config::units::Interval;
 
-use super::build::Need;
-use super::client::{ForwardFirst, claim};
+use super::client::claim;
+use super::credentials::{Credential, Sources};
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
 use super::supposed::{Shown, Supposed};
-use super::{Asks, Build, Client, Configure, FirstMessage, Identity, Judgement, Stage};
+use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage};
 
 pub use algorithm::Signature;
 use claims::{Claims, Expected, date};
 use keys::Keys;
-pub use source::Source;
-pub use table::{FirstMessageTable, Table};
+pub use table::Table;
 use verify::Verified;
 
 /// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
@@ -38,8 +33,6 @@ const MAX_CLAIMS: usize = 4096;
 const MAX_KID: usize = 256;
 /// The largest leeway: it is for clocks that differ, `grace` is for clients that are slow to renew.
 const MAX_LEEWAY: Duration = Duration::from_mins(10);
-/// The largest first message, in bytes: it is held for a client nobody knows yet.
-const MAX_FIRST_MESSAGE: u64 = 64 << 10;
 
 /// Authenticates clients by their tokens, and ends connections whose tokens no longer hold.
 pub struct Jwt {
@@ -47,49 +40,11 @@ pub struct Jwt {
     keys: Keys,
     expected: Expected,
     user: Vec<String>,
-    sources: Vec<Source>,
-    first_message: FirstMessage,
-    /// Where the token stands in a first message; none where it is all of it.
-    field: Option<Box<str>>,
-    /// Whether the backend needs the first message too.
-    forward: bool,
+    sources: Sources,
     grace: Duration,
 }
 
-/// Where a handshake stands: the token, or that it is still to come.
-enum Credential {
-    Token(String),
-    /// The same, out of the first message.
-    First(String),
-    Awaited,
-}
-
 impl Jwt {
-    /// The first credential that is present; a first message comes after everything a request can bear. A bad one is never rescued by
-    /// a later source. All of them are taken out of the request, whichever decides.
-    fn credential(&self, client: &mut Client) -> Result<Credential, Box<Refusal>> {
-        if let Some(token) = client.request.as_mut().and_then(|request| self.take(request)) {
-            return token.map(Credential::Token);
-        }
-        if !self.sources.contains(&Source::FirstMessage) {
-            return Err(Box::new(Refusal::new(TOKEN_MISSING).at("sources")));
-        }
-        match &client.first_message {
-            None => Ok(Credential::Awaited),
-            Some(message) => take::first_message(message, self.field.as_deref()).map(Credential::First),
-        }
-    }
-
-    /// Takes every credential out of a request, and gives the first.
-    fn take(&self, request: &mut Parts) -> Option<Result<String, Box<Refusal>>> {
-        let mut found = None;
-        for source in &self.sources {
-            let taken = source.take(request).transpose();
-            found = found.or(taken);
-        }
-        found
-    }
-
     /// The identity that a token proves at this time.
     fn identify(&self, token: &str, now: SystemTime) -> Result<Identity, Box<Refusal>> {
         self.admit(self.keys.verify(token)?, now)
@@ -154,9 +109,9 @@ impl Stage for Jwt {
         if client.asks == Asks::Leave {
             return Judgement::Now(Ok(()));
         }
-        let (token, is_first) = match self.credential(client) {
-            Ok(Credential::Awaited) => return Judgement::FirstMessage(self.first_message),
-            Ok(Credential::Token(token)) => (token, false),
+        let (token, is_first) = match self.sources.find(client) {
+            Ok(Credential::Awaited(first)) => return Judgement::FirstMessage(first),
+            Ok(Credential::Shown(token)) => (token, false),
             Ok(Credential::First(token)) => (token, true),
             Err(refusal) => return Judgement::Now(Err(refusal)),
         };
@@ -168,20 +123,18 @@ impl Stage for Jwt {
         };
         Judgement::Now(identified.map(|identity| {
             client.prove(identity);
-            if let Some(request) = client.request.as_mut().filter(|_| is_first && self.forward) {
-                request.extensions.insert(ForwardFirst);
+            if is_first {
+                self.sources.forward(client);
             }
         }))
     }
 
     fn show(&self, token: &str) -> Option<Shown> {
-        self.sources.first().map(|source| source.show(token, self.field.as_deref()))
+        self.sources.show(token)
     }
 
     fn withhold(&self, client: &mut Client) {
-        if let Some(request) = &mut client.request {
-            self.take(request);
-        }
+        self.sources.withhold(client);
     }
 
     /// Judges what is kept of the token this stage was shown. Where it was shown none, as under a name it has not had for long,
@@ -221,48 +174,16 @@ impl Configure for Jwt {
     fn configure(table: Table, build: &mut Build<'_>) -> Result<Self, Faults> {
         let at = build.at().clone();
         let mut faults = Faults::default();
-        for (key, is_empty, why) in [
-            ("algorithms", table.algorithms.is_empty(), "no token could be verified"),
-            ("sources", table.sources.is_empty(), "no token could be read"),
-        ] {
-            if is_empty {
-                faults.push(Fault::new(at.key(key), format!("`{key}` is empty: {why}")));
-            }
+        if table.algorithms.is_empty() {
+            faults.push(Fault::new(at.key("algorithms"), "`algorithms` is empty: no token could be verified"));
         }
         let leeway = table.leeway.on().map_or(Duration::ZERO, Interval::get);
         if leeway > MAX_LEEWAY {
             let hint = "leeway is for clocks that differ; to let connections outlive their tokens, set `grace`";
             faults.push(Fault::new(at.key("leeway"), "leeway is 10m at most").hint(hint));
         }
-        if table.first_message.is_some() && !table.sources.contains(&Source::FirstMessage) {
-            let fault = Fault::warning(at.key("first_message"), "no token is read from the first message");
-            build.warnings.push(fault.hint("add \"first_message\" to `sources`"));
-        }
-        let first = table.first_message.clone().unwrap_or_default();
-        if first.max.get() > MAX_FIRST_MESSAGE {
-            faults.push(Fault::new(
-                at.key("first_message").key("max"),
-                format!("a first message is {} at most", Size::bytes(MAX_FIRST_MESSAGE)),
-            ));
-        }
-        if first.field.as_deref() == Some("") {
-            faults.push(Fault::new(
-                at.key("first_message").key("field"),
-                "an empty name is no field; leave it out where the token is all of the message",
-            ));
-        }
-        for (index, source) in table.sources.iter().enumerate() {
-            let at = at.key("sources").index(index);
-            match source {
-                Source::Cookie(_) => build.needs.push(Need::Origins(at)),
-                Source::FirstMessage => build.needs.push(Need::FirstMessage(at)),
-                Source::Header | Source::Query(_) | Source::Subprotocol(_) => {}
-            }
-        }
-        if table.first_message.as_ref().is_some_and(|first| first.forward) {
-            build.needs.push(Need::Backend(at.key("first_message").key("forward")));
-        }
         let keys = Keys::read(&table, build, &mut faults);
+        let sources = Sources::read(table.sources.0, table.first_message, build, &mut faults);
         if faults.refuse() {
             return Err(faults);
         }
@@ -271,10 +192,7 @@ impl Configure for Jwt {
             keys,
             expected: Expected { issuers: table.issuer.0, audiences: table.audience.0, require: table.require.0, leeway },
             user: table.user.0,
-            sources: table.sources.0,
-            first_message: FirstMessage { timeout: first.timeout.get(), max: first.max.get() },
-            field: first.field.map(Into::into),
-            forward: first.forward,
+            sources,
             grace: table.grace.on().map_or(Duration::ZERO, Interval::get),
         })
     }

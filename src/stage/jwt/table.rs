@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::secret::SecretSource;
-use crate::config::units::{Interval, Many, Size, Switch};
+use crate::config::units::{Interval, Many, Switch};
+use crate::stage::credentials::{FirstMessageTable, Source};
 
 use super::algorithm::Signature;
-use super::source::Source;
 
 /// `[jwt.NAME]`: who a client is, proven by a JSON Web Token (RFC 7519).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -37,7 +37,7 @@ pub struct Table {
     /// How far the issuer's clock may differ from ours; 10 minutes at most.
     #[serde(default = "leeway")]
     pub leeway: Switch<Interval>,
-    /// Where a token may stand: `"header"` as `Authorization: Bearer`, `"query:NAME"`, `"cookie:NAME"`, `"subprotocol:MARKER"` as what
+    /// Where a token may stand: `"header"` as `Authorization: Bearer`, `"header:NAME"`, `"query:NAME"`, `"cookie:NAME"`, `"subprotocol:MARKER"` as what
     /// the client offers behind that one, `"first_message"` as the first text after the upgrade. The first that is there decides, and
     /// none of them goes on to a backend or into a log.
     #[serde(default = "sources")]
@@ -49,27 +49,6 @@ pub struct Table {
     /// What is known of the first message, where it is a source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_message: Option<FirstMessageTable>,
-}
-
-/// The keys of `first_message`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FirstMessageTable {
-    /// How long the client may take to send it, from the 101 on.
-    pub timeout: Interval,
-    /// Its largest size.
-    pub max: Size,
-    /// Where the token stands in a message that is a JSON object: `"payload.token"`. Left out, the token is all of the message.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-    /// Whether the backend is sent the message too, as its first and byte by byte.
-    pub forward: bool,
-}
-
-impl Default for FirstMessageTable {
-    fn default() -> Self {
-        Self { timeout: Interval::seconds(10), max: Size::bytes(16 << 10), field: None, forward: false }
-    }
 }
 
 fn require() -> Many<String> {

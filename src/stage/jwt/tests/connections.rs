@@ -1,6 +1,7 @@
 //! Tokens as clients bring them, and as live connections keep them.
 
 use super::*;
+use crate::stage::FirstMessage;
 
 #[test]
 fn the_bearer_token_is_taken_out_of_the_one_authorization_header() {

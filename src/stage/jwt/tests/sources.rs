@@ -1,6 +1,7 @@
 //! Where tokens stand, what is left of a request without them, and every way for them to be wrong.
 
 use super::*;
+use crate::stage::build::Need;
 use crate::stage::client::{ForwardFirst, Promised};
 
 /// What a stage of these sources says of a client, and what is left of its request: target, cookies, subprotocols.

@@ -1,4 +1,4 @@
-//! Where a client that is made up shows its token: what `take` takes, put there.
+//! Where a client that is made up shows its credential: what `take` takes, put there.
 
 use std::fmt::Write;
 
@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 
 use crate::stage::supposed::Shown;
 
-use super::source::Source;
+use super::Source;
 
 impl Source {
     /// A token as it stands here; `field` is where in a first message.
     pub(super) fn show(&self, token: &str, field: Option<&str>) -> Shown {
-        let header = |name, value| Shown { header: Some((name, value)), ..Shown::default() };
+        let header = |name: &str, value| Shown { header: Some((name.into(), value)), ..Shown::default() };
         match self {
+            Self::Field(name) => header(name.as_str(), token.to_owned()),
             Self::Header => header("Authorization", format!("Bearer {token}")),
             Self::Query(name) => Shown { query: Some(format!("{name}={}", encoded(token))), ..Shown::default() },
             Self::Cookie(name) => header("Cookie", format!("{name}={token}")),
@@ -50,11 +51,11 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_what_is_taken() {
-        for source in ["header", "query:access_token", "cookie:session", "subprotocol:bearer"] {
+        for source in ["header", "header:x-api-key", "query:access_token", "cookie:session", "subprotocol:bearer"] {
             let source: Source = source.parse().unwrap();
             let shown = source.show("to.ken-1_", None);
             let request = http::Request::get(format!("/?a=b&{}", shown.query.unwrap_or_default()));
-            let request = shown.header.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+            let request = shown.header.into_iter().fold(request, |request, (name, value)| request.header(&*name, value));
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
             assert_eq!(source.take(&mut parts).unwrap().as_deref(), Some("to.ken-1_"), "{source}");
         }

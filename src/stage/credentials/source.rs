@@ -1,4 +1,4 @@
-//! Where a token may stand, as the file writes it.
+//! Where a credential may stand, as the file writes it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::config::nearest::nearest;
+use crate::config::table::ClaimHeader;
 use crate::config::units::text_schema;
+use crate::stage::fields::is_spoofable;
 
 /// A place where a token may stand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,8 @@ use crate::config::units::text_schema;
 pub enum Source {
     /// `Authorization: Bearer TOKEN` (RFC 6750 §2.1).
     Header,
+    /// The header of this name, all of its value.
+    Field(HeaderName),
     /// The parameter of this name in the query.
     Query(Box<str>),
     /// The cookie of this name.
@@ -27,7 +31,7 @@ pub enum Source {
     FirstMessage,
 }
 
-const FORMS: [&str; 5] = ["header", "query:NAME", "cookie:NAME", "subprotocol:MARKER", "first_message"];
+const FORMS: [&str; 6] = ["header", "header:NAME", "query:NAME", "cookie:NAME", "subprotocol:MARKER", "first_message"];
 
 impl FromStr for Source {
     type Err = String;
@@ -46,7 +50,10 @@ impl FromStr for Source {
                 Err(format!("{written:?} names no {kind}; a name is letters, digits and dashes, as \"{kind}:token\""))
             }
             ("query" | "cookie" | "subprotocol", None) => Err(format!("{written:?} does not say which; write \"{kind}:token\"")),
-            ("header", Some(_)) => Err(format!("a token in a header is `Authorization: Bearer`; write \"header\" instead of {written:?}")),
+            ("header", Some(name)) if name.eq_ignore_ascii_case("authorization") => {
+                Err(format!("what stands in Authorization is a Bearer token; write \"header\" instead of {written:?}"))
+            }
+            ("header", Some(name)) => field(name),
             _ => {
                 let forms = FORMS.map(|form| format!("\"{form}\"")).join(", ");
                 let hint = match nearest(kind, ["header", "query", "cookie", "subprotocol", "first_message"]) {
@@ -56,6 +63,16 @@ impl FromStr for Source {
                 Err(format!("{written:?} is no place a token is read from; {hint}"))
             }
         }
+    }
+}
+
+/// A header that is a client's own to send: not of the handshake, and not one that others read credentials from.
+fn field(written: &str) -> Result<Source, String> {
+    let name: ClaimHeader = written.parse()?;
+    match name.as_str() {
+        "cookie" => Err("a cookie is taken by its own name; write \"cookie:NAME\"".to_owned()),
+        name if is_spoofable(name) => Err(format!("the header {written} is a proxy's to write; choose a name of its own, as X-API-Key")),
+        name => HeaderName::from_bytes(name.as_bytes()).map(Source::Field).map_err(|_| format!("{written:?} is not the name of a header")),
     }
 }
 
@@ -77,6 +94,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header => f.write_str("header"),
+            Self::Field(name) => write!(f, "header:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Cookie(name) => write!(f, "cookie:{name}"),
             Self::Subprotocol(marker) => write!(f, "subprotocol:{marker}"),
@@ -98,8 +116,8 @@ impl JsonSchema for Source {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         text_schema(
-            "a place: \"header\", \"query:NAME\", \"cookie:NAME\", \"subprotocol:MARKER\", \"first_message\"",
-            Some("^(header|first_message|(query|cookie|subprotocol):.+)$"),
+            "a place: \"header\", \"header:NAME\", \"query:NAME\", \"cookie:NAME\", \"subprotocol:MARKER\", \"first_message\"",
+            Some("^(header|first_message|(header|query|cookie|subprotocol):.+)$"),
         )
     }
 }

@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::stage::query::{decoded, parameter};
 use crate::stage::refusal::{Refusal, TOKEN_INVALID, TOKEN_MISSING};
 use crate::stage::traffic::Message;
 
-use super::source::Source;
+use super::Source;
 
 /// A token where one is there, or why what is there cannot be one.
 type Taken = Result<Option<String>, Box<Refusal>>;
@@ -27,6 +27,7 @@ impl Source {
     pub(super) fn take(&self, request: &mut Parts) -> Taken {
         match self {
             Self::Header => bearer(&mut request.headers),
+            Self::Field(name) => field(&mut request.headers, name),
             Self::Query(name) => query(request, name),
             Self::Cookie(name) => cookie(&mut request.headers, name),
             Self::Subprotocol(marker) => subprotocol(request, marker),
@@ -35,7 +36,7 @@ impl Source {
     }
 }
 
-pub(super) fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
+fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
     Box::new(Refusal::new(TOKEN_INVALID).rule(rule))
 }
 
@@ -67,6 +68,20 @@ fn bearer(headers: &mut HeaderMap) -> Taken {
     let [line] = &*lines else { return Err(invalid("more than one Authorization header")) };
     let token = str::from_utf8(scheme(line.as_bytes()).1).map_err(|_| invalid("the Authorization header is not text"))?;
     Ok(Some(token.trim().to_owned()))
+}
+
+/// All of a header's value.
+fn field(headers: &mut HeaderMap, name: &HeaderName) -> Taken {
+    let lines: Vec<HeaderValue> = headers.get_all(name).iter().cloned().collect();
+    headers.remove(name);
+    match &*lines {
+        [] => Ok(None),
+        [line] => match str::from_utf8(line.as_bytes()) {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(_) => Err(invalid(format!("the header {name} is not text"))),
+        },
+        _ => Err(invalid(format!("more than one header {name}"))),
+    }
 }
 
 /// What stands before the first blank, and the rest.

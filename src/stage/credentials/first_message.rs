@@ -1,0 +1,42 @@
+//! The keys of `first_message`, with their defaults.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::fault::{Fault, Faults, KeyPath};
+use crate::config::units::{Interval, Size};
+
+/// The largest first message, in bytes: it is held for a client nobody knows yet.
+const MAX: u64 = 64 << 10;
+
+/// The keys of `first_message`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirstMessageTable {
+    /// How long the client may take to send it, from the 101 on.
+    pub timeout: Interval,
+    /// Its largest size.
+    pub max: Size,
+    /// Where the token stands in a message that is a JSON object: `"payload.token"`. Left out, the token is all of the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Whether the backend is sent the message too, as its first and byte by byte.
+    pub forward: bool,
+}
+
+impl Default for FirstMessageTable {
+    fn default() -> Self {
+        Self { timeout: Interval::seconds(10), max: Size::bytes(16 << 10), field: None, forward: false }
+    }
+}
+
+impl FirstMessageTable {
+    pub(super) fn check(&self, at: &KeyPath, faults: &mut Faults) {
+        if self.max.get() > MAX {
+            faults.push(Fault::new(at.key("max"), format!("a first message is {} at most", Size::bytes(MAX))));
+        }
+        if self.field.as_deref() == Some("") {
+            faults.push(Fault::new(at.key("field"), "an empty name is no field; leave it out where the token is all of the message"));
+        }
+    }
+}
