@@ -13,6 +13,7 @@ mod live;
 mod liveness;
 pub mod logs;
 mod opening;
+mod outside;
 mod pacer;
 mod pages;
 mod passing;
@@ -137,6 +138,7 @@ impl Engine {
         let mut chores = JoinSet::new();
         chores.spawn(tidy::tidy(shared.clone()));
         chores.spawn(expiry::tell(shared.clone()));
+        chores.spawn(outside::attend(shared.gateway.load().outside.attend()));
         let closing = shared.clone();
         chores.spawn(async move { closing.pacer.run(&closing).await });
         Ok(Self { shared, workers, team, sockets, scraper, chores, stop, is_drained: false })

@@ -39,6 +39,7 @@ use std::time::Duration;
 use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
 use crate::config::units::{Percent, Switch};
 use crate::endpoint::upstream::Upstream;
+use crate::stage::outside::Outside;
 use crate::stage::slots::Slots;
 use crate::wire::budget::Budget;
 
@@ -74,6 +75,8 @@ pub struct Gateway {
     pub budget: Arc<Budget>,
     /// How many they may; `None` is no limit.
     pub max_buffered: Option<usize>,
+    /// What its stages have asked of services; it outlives a snapshot.
+    pub outside: Arc<Outside>,
     /// Where its control socket is to be, unless in the runtime folder.
     pub control: Option<Switch<PathBuf>>,
     /// The listeners, by name.

@@ -2,6 +2,7 @@
 //!
 //! A stage sees facts and answers pass or a [`Refusal`]. It writes no log line and touches no socket.
 
+pub mod authorities;
 pub mod build;
 pub mod cells;
 pub mod certificate;
@@ -21,6 +22,8 @@ mod lines;
 pub mod message;
 mod networks;
 pub mod origin;
+pub mod outside;
+pub mod pem;
 pub mod pipeline;
 pub mod query;
 pub mod rate_limit;
