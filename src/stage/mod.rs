@@ -138,6 +138,9 @@ pub trait Stage: Send + Sync + 'static {
         false
     }
 
+    /// It is in force from now on, and may have been before: what it has done beside all traffic begins.
+    fn take_effect(&self) {}
+
     /// Gives back what nobody uses. Asked every few seconds, away from all traffic, where it may take a while.
     fn tidy(&self) {}
 

@@ -3,11 +3,12 @@
 //! A stage touches no socket. It gets this from [`Build::outside`](super::Build::outside), which is the same for all stages and outlives
 //! a snapshot. While nobody attends to it, as when a file is only checked or a request only rehearsed, nothing is asked.
 
+mod news;
 mod question;
 mod trust;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
@@ -16,8 +17,9 @@ use super::BoxFuture;
 use super::cells::Cells;
 
 pub use crate::config::units::HttpUrl;
+pub use news::{News, Source, SourceFacts};
 pub use question::{Answer, Failed, Question, Reply};
-pub use trust::Trust;
+pub use trust::{ServiceTls, Trust};
 
 /// The most questions that wait to be taken up; one beyond fails at once.
 pub const MAX_WAITING: usize = 4096;
@@ -33,6 +35,7 @@ pub struct Outside {
 struct Desk {
     is_attended: bool,
     jobs: VecDeque<Job>,
+    sources: Vec<Weak<dyn Source>>,
 }
 
 /// Something to be done outside.
@@ -41,6 +44,8 @@ pub enum Job {
     Ask(Box<Question>, oneshot::Sender<Answer>),
     /// Work of a stage's own that goes on beside all traffic. There are as many as the file asks for.
     Run(BoxFuture<'static, ()>),
+    /// Something to be reported.
+    Tell(News),
 }
 
 impl Outside {
@@ -89,6 +94,29 @@ impl Outside {
     pub fn run(&self, work: BoxFuture<'static, ()>) {
         self.desk().jobs.push_back(Job::Run(work));
         self.has_more.notify_one();
+    }
+
+    /// Has this reported; while nobody attends, or nobody comes after what is handed in, it is not.
+    pub fn tell(&self, news: News) {
+        let mut desk = self.desk();
+        if desk.is_attended && desk.jobs.len() < MAX_WAITING {
+            desk.jobs.push_back(Job::Tell(news));
+            self.has_more.notify_one();
+        }
+    }
+
+    /// Lists something that is fetched, for as long as there is somebody who needs it.
+    pub fn list(&self, source: Weak<dyn Source>) {
+        self.desk().sources.push(source);
+    }
+
+    /// How things stand with all that is fetched.
+    pub fn sources(&self) -> Vec<SourceFacts> {
+        let mut desk = self.desk();
+        desk.sources.retain(|source| source.strong_count() > 0);
+        let sources = desk.sources.clone();
+        drop(desk);
+        sources.iter().filter_map(Weak::upgrade).map(|source| source.facts()).collect()
     }
 
     /// Attends to what is handed in; there is one who does.

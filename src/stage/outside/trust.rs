@@ -1,15 +1,25 @@
 //! Who may say that a service is who it is.
 
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::config::fault::{Fault, KeyPath};
 use crate::stage::Build;
 use crate::stage::authorities::{of_file, of_system};
 use crate::stage::fingerprint::Fingerprint;
+
+/// The keys of `tls`, of a table that has services asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceTls {
+    /// Authorities that are trusted to say who the service is, in PEM, in the place of this machine's.
+    pub ca: PathBuf,
+}
 
 /// Authorities, and what tells them from any others.
 #[derive(Clone)]
@@ -21,14 +31,14 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Those of a file that the table names at `at`, or this machine's where none is named: `at` is what asks for them then.
+    /// Those of the table at `at`, or this machine's where it names none: `asks` is what asks for them then.
     ///
     /// # Errors
     /// A fault there.
-    pub fn read(ca: Option<&Path>, at: &KeyPath, build: &mut Build<'_>) -> Result<Self, Fault> {
-        let roots = match ca {
-            Some(file) => of_file(file, at, build)?.0,
-            None => of_system(at, build)?,
+    pub fn read(tls: Option<&ServiceTls>, at: &KeyPath, asks: &KeyPath, build: &mut Build<'_>) -> Result<Self, Fault> {
+        let roots = match tls {
+            Some(tls) => of_file(&tls.ca, &at.key("tls").key("ca"), build)?.0,
+            None => of_system(asks, build)?,
         };
         let all: Vec<_> = roots.roots.iter().map(|root| (root.subject.as_ref(), root.subject_public_key_info.as_ref())).collect();
         let made_of = Fingerprint::of(all);
