@@ -24,7 +24,7 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 16] = [
+const FEATURES: [&str; 17] = [
     "article",
     "listener",
     "route",
@@ -32,6 +32,7 @@ const FEATURES: [&str; 16] = [
     "behind_a_proxy",
     "forward_claims",
     "token_sources",
+    "key_sets",
     "pipeline",
     "log",
     "metrics",
@@ -412,6 +413,26 @@ async fn token_sources_takes_a_token_from_each_place_and_passes_it_on_from_none(
     let first = json!({ "type": "connection_init", "payload": { "token": token } }).to_string();
     assert_eq!(ask(&mut gateway.connect("public", "/").await, &first).await, first);
     assert_eq!(gateway.refusal(request(&url, &[("cookie", &cookie), ("origin", "https://evil.example")])).await.0, 403);
+}
+
+#[tokio::test]
+async fn key_sets_keep_everybody_waiting_who_cannot_be_judged_and_call_nobody_s_token_bad() {
+    let gateway = example("key_sets");
+    let key = fs::read(package().join("tests/keys/p256.pem")).unwrap();
+    let key = jsonwebtoken::EncodingKey::from_ec_pem(&key).unwrap();
+    let header = jsonwebtoken::Header { kid: Some("2026-a".to_owned()), ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256) };
+    for (path, iss, status) in [
+        ("/", "https://login.example.com/realms/main", Some(503)),
+        ("/local/x", "https://other.example.com", Some(401)),
+        ("/local/x", "https://local.example.com", None),
+    ] {
+        let token = jsonwebtoken::encode(&header, &json!({ "iss": iss, "sub": "alice", "exp": support::now() + 60 }), &key).unwrap();
+        let asked = with_token(&gateway.url("public", path), &token);
+        match status {
+            Some(status) => assert_eq!(gateway.refusal(asked).await.0, status, "{iss}"),
+            None => assert_eq!(next_text(&mut connect(asked).await.unwrap()).await, "Authenticated!"),
+        }
+    }
 }
 
 #[tokio::test]

@@ -13,11 +13,13 @@ mod live;
 mod liveness;
 pub mod logs;
 mod opening;
+mod outside;
 mod pacer;
 mod pages;
 mod passing;
 mod policy;
 mod progress;
+mod recheck;
 mod registry;
 mod reload;
 mod request;
@@ -128,6 +130,7 @@ impl Engine {
             workers.push(thread.map_err(StartError::new("cannot start a worker thread"))?);
         }
         let team = Arc::new(accept::Team::of(&workers));
+        let attendant = shared.gateway.load().outside.attend();
         // The threads end with `stop`, should this fail.
         let mut sockets = Sockets::default();
         let bound = sockets.bind(&shared.gateway.load(), &team)?;
@@ -137,6 +140,8 @@ impl Engine {
         let mut chores = JoinSet::new();
         chores.spawn(tidy::tidy(shared.clone()));
         chores.spawn(expiry::tell(shared.clone()));
+        let roster = Roster::new(shared.clone(), workers.iter().map(|thread| thread.worker.clone()).collect());
+        chores.spawn(outside::attend(attendant, roster));
         let closing = shared.clone();
         chores.spawn(async move { closing.pacer.run(&closing).await });
         Ok(Self { shared, workers, team, sockets, scraper, chores, stop, is_drained: false })

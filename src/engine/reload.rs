@@ -14,7 +14,7 @@ use crate::observe::event::{Attempt, Event};
 use crate::stage::pipeline::Findings;
 
 use super::Shared;
-use super::judge::{Judged, judge};
+use super::judge::{Judged, judge, judge_in_turn};
 use super::registry::{Record, Split};
 use super::scrape;
 use super::{Engine, StartError};
@@ -270,7 +270,7 @@ pub(super) fn settle_as_it_stands(record: &Record, shared: &Shared) {
 pub(super) fn settle(record: &Record, gateway: &Gateway, haste: Haste, observer: &Observer) -> Judged {
     let mut findings = Findings::default();
     let now = SystemTime::now();
-    let judged = judge(record, gateway, now, &mut findings);
+    let judged = if haste == Haste::InTurn { judge_in_turn } else { judge }(record, gateway, now, &mut findings);
     for refusal in &findings.take().0 {
         observer.report(&Event::WouldRefuse { attempt: Attempt::from(&*record.client), refusal });
     }

@@ -7,6 +7,7 @@ use crate::gateway::Gateway;
 use crate::observe::Observer;
 
 use super::Shared;
+use super::judge::Haste;
 use super::registry::Record;
 use super::worker::Worker;
 
@@ -65,6 +66,11 @@ impl Roster {
     /// How many connections an edit has ended that wait for their turn.
     pub(super) fn leaving(&self) -> usize {
         self.shared.pacer.waiting().len()
+    }
+
+    /// Has these end in their turn, if they are still to go by then.
+    pub(super) fn end_in_turn(&self, leaving: Vec<Arc<Record>>, haste: Haste) {
+        self.shared.pacer.add(leaving, haste, &self.gateway().reload);
     }
 
     /// Why no clients should be sent here, if they should not.

@@ -55,6 +55,7 @@ impl Scraper {
             max_buffered: gateway.max_buffered,
             servers: servers(&gateway),
             certificates: certificates(&gateway),
+            key_sets: gateway.outside.sources(),
         };
         self.observer().metrics().page(state, format)
     }

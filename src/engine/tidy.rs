@@ -1,6 +1,5 @@
 //! Gives stages and upstreams their time to tidy up, away from all traffic.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use tokio::time::MissedTickBehavior;
 
 use crate::endpoint::Endpoint;
 use crate::gateway::Gateway;
-use crate::stage::Stage;
 
 use super::Shared;
 
@@ -36,13 +34,5 @@ fn tidy_all(gateway: &Gateway) {
             requests.tidy();
         }
     }
-    stages(gateway).iter().for_each(|stage| stage.tidy());
-}
-
-/// Each stage in force, once, however many routes it serves.
-fn stages(gateway: &Gateway) -> Vec<Arc<dyn Stage>> {
-    let listeners = gateway.listeners.values().map(|listener| &listener.pipeline);
-    let pipelines = listeners.chain(gateway.routes.iter().map(|route| &route.pipeline));
-    let by_name: BTreeMap<_, _> = pipelines.flat_map(|pipeline| pipeline.steps()).map(|step| (&*step.name, &step.stage)).collect();
-    by_name.into_values().cloned().collect()
+    gateway.stages().iter().for_each(|stage| stage.tidy());
 }

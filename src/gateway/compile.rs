@@ -14,6 +14,7 @@ use crate::config::table::{ListenerTable, Route as Shape};
 use crate::config::units::{Address, Count, Interval, Switch};
 use crate::config::world::{Machine, World};
 use crate::stage::cells::Cells;
+use crate::stage::outside::Outside;
 use crate::stage::pipeline::Pipeline;
 use crate::stage::slots::Slots;
 use crate::wire::budget::Budget;
@@ -75,6 +76,7 @@ impl Gateway {
             max_handshakes: count(config.gateway.max_handshakes),
             budget: cells.cell("gateway", "buffered", || Budget::new(None)),
             max_buffered: config.gateway.max_buffered.on().map(|size| usize::try_from(size.get()).unwrap_or(usize::MAX)),
+            outside: Outside::of(cells),
             control: config.gateway.control.as_ref().map(|control| match control {
                 Switch::On(path) => Switch::On(config.folder.join(path)),
                 Switch::Off => Switch::Off,

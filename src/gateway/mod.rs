@@ -38,6 +38,8 @@ use std::time::Duration;
 use crate::config::table::{LogTable, Reload as ReloadTable, TestTable};
 use crate::config::units::{Percent, Switch};
 use crate::endpoint::upstream::Upstream;
+use crate::stage::Stage;
+use crate::stage::outside::Outside;
 use crate::stage::slots::Slots;
 use crate::wire::budget::Budget;
 
@@ -73,6 +75,8 @@ pub struct Gateway {
     pub budget: Arc<Budget>,
     /// How many they may; `None` is no limit.
     pub max_buffered: Option<usize>,
+    /// What its stages have asked of services; it outlives a snapshot.
+    pub outside: Arc<Outside>,
     /// Where its control socket is to be, unless in the runtime folder.
     pub control: Option<Switch<PathBuf>>,
     /// The listeners, by name.
@@ -150,13 +154,22 @@ impl Gateway {
         self.routes.binary_search_by(|route| (*route.name).cmp(name)).ok()
     }
 
+    /// Each stage that judges anybody, once, however many routes it serves.
+    pub fn stages(&self) -> Vec<Arc<dyn Stage>> {
+        let listeners = self.listeners.values().map(|listener| &listener.pipeline);
+        let pipelines = listeners.chain(self.routes.iter().map(|route| &route.pipeline));
+        let by_name: BTreeMap<_, _> = pipelines.flat_map(|pipeline| pipeline.steps()).map(|step| (&*step.name, &step.stage)).collect();
+        by_name.into_values().cloned().collect()
+    }
+
     /// Whether it sends every request to the route of the same name as another does.
     pub fn routes_as(&self, other: &Self) -> bool {
         self.requests == other.requests && self.listeners.keys().eq(other.listeners.keys())
     }
 
-    /// Puts its limits in force on what it shares with the snapshot before it.
+    /// Puts its limits in force on what it shares with the snapshot before it, and has its stages begin.
     pub fn take_effect(&self) {
+        self.stages().iter().for_each(|stage| stage.take_effect());
         self.slots.set_max(self.max_connections);
         self.handshakes.set_max(self.max_handshakes);
         self.budget.set_max(self.max_buffered);

@@ -138,7 +138,7 @@ impl<'a> Parts<'a> {
     fn make_upstream(&mut self, reference: EndpointRef, at: &KeyPath, table: &UpstreamTable) {
         let states = self.cells.cell("upstream", &reference.to_string(), Default::default);
         let mut build = Build::new(at.clone(), &self.config.folder, self.cells).in_world(self.world);
-        let tls = tls::connector(table, at, &mut build, self.world);
+        let tls = tls::connector(table, at, &mut build);
         self.files.extend(build.files);
         self.faults.extend(build.warnings);
         let settings = tls.and_then(|tls| Ok(upstream::settings(table, at, tls)?)).map_err(|faults| self.faults.extend(faults)).ok();

@@ -131,15 +131,28 @@ impl Event<'_> {
                 line!(GATEWAY, INFO, "command", verb, by, what = Some(what).filter(|what| !what.is_empty()));
             }
             Self::InternalError { what } => line!(GATEWAY, ERROR, "internal_error", what),
-            Self::Open { .. } | Self::Sample { .. } | Self::Close { .. } => {}
-            Self::Request { .. } | Self::Refused { .. } | Self::WouldRefuse { .. } | Self::LeftOut { .. } => {}
+            _ => self.emit_of_services(),
+        }
+    }
+
+    fn emit_of_services(&self) {
+        match *self {
+            Self::KeySetFetched { set, keys, added, removed } => {
+                line!(GATEWAY, INFO, "key_set_fetched", set, keys, added = listed(added), removed = listed(removed));
+            }
+            Self::KeySetFailed { set, error, has_keys: true } => line!(GATEWAY, WARN, "key_set_failed", set, error),
+            Self::KeySetFailed { set, error, has_keys: false } => line!(GATEWAY, ERROR, "key_set_failed", set, error),
+            Self::KeyPassedOver { set, key } => line!(GATEWAY, WARN, "key_passed_over", set, key),
+            Self::ServiceFailed { stage, error, lets_in } => line!(GATEWAY, ERROR, "service_failed", stage, error, lets_in),
+            Self::ServiceBack { stage } => line!(GATEWAY, INFO, "service_back", stage),
+            _ => {}
         }
     }
 }
 
 /// Names, where there are any.
-fn listed(names: &[String]) -> Option<DisplayValue<String>> {
-    Some(names).filter(|names| !names.is_empty()).map(|names| display(names.join(", ")))
+fn listed<S: AsRef<str>>(names: &[S]) -> Option<DisplayValue<String>> {
+    Some(names).filter(|names| !names.is_empty()).map(|names| display(names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(", ")))
 }
 
 fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, handshake: Duration) {

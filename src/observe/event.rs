@@ -159,6 +159,47 @@ pub enum Event<'a> {
         /// Its last moment.
         at: SystemTime,
     },
+    /// A key set was fetched for the first time, again after failures, or with other keys than before.
+    KeySetFetched {
+        /// What it is called: its URL, or its issuer.
+        set: &'a str,
+        /// How many keys it has.
+        keys: usize,
+        /// The names of those that are new.
+        added: &'a [Box<str>],
+        /// The names of those that are gone.
+        removed: &'a [Box<str>],
+    },
+    /// A key set could not be fetched, and could before.
+    KeySetFailed {
+        /// What it is called.
+        set: &'a str,
+        /// Why.
+        error: &'a str,
+        /// Whether there are keys from before, which serve on.
+        has_keys: bool,
+    },
+    /// A key of a key set cannot be used here.
+    KeyPassedOver {
+        /// What the set is called.
+        set: &'a str,
+        /// Which key, and why.
+        key: &'a str,
+    },
+    /// A service that decides could not be asked, and could before.
+    ServiceFailed {
+        /// The stage that asks.
+        stage: &'a str,
+        /// Why.
+        error: &'a str,
+        /// Whether clients are let in all the same.
+        lets_in: bool,
+    },
+    /// It answers again.
+    ServiceBack {
+        /// The stage that asks.
+        stage: &'a str,
+    },
     /// A stop was asked for: the gateway is not ready from now on, as health endpoints tell it, and still takes connections.
     Stopping {
         /// For how long.

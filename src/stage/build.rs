@@ -11,6 +11,7 @@ use crate::config::world::{Machine, World};
 
 use super::cells::Cells;
 use super::inputs::Inputs;
+use super::outside::Outside;
 use super::refusal::Outcome;
 
 /// What a stage cannot do without, wherever a pipeline names it, and where its table says so. Judged of every route it stands on.
@@ -140,6 +141,21 @@ impl<'a> Build<'a> {
                 Ok(Secret::new(text))
             }
         }
+    }
+
+    /// Where files, variables and names are looked up.
+    pub(super) fn world(&self) -> &'a dyn World {
+        self.world
+    }
+
+    /// Asks services outside. The same for all parts, and kept across reloads.
+    pub fn outside(&self) -> Arc<Outside> {
+        Outside::of(self.cells)
+    }
+
+    /// A state cell of this kind, name and type that parts share, kept across reloads for as long as any part holds it.
+    pub fn shared<T: Any + Send + Sync>(&self, kind: &str, name: &str, make: impl FnOnce() -> T) -> Arc<T> {
+        self.cells.cell(kind, name, make)
     }
 
     /// The state cell of this part, kept across reloads for as long as its kind, name and type stay.

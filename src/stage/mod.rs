@@ -3,6 +3,7 @@
 //! A stage sees facts and answers pass or a [`Refusal`]. It writes no log line and touches no socket.
 
 pub mod api_key;
+pub mod authorities;
 pub mod authorize;
 pub mod build;
 pub mod cells;
@@ -24,8 +25,10 @@ mod lines;
 pub mod message;
 mod networks;
 pub mod origin;
+pub mod outside;
 pub mod path;
 pub mod pattern;
+pub mod pem;
 pub mod pipeline;
 pub mod query;
 pub mod rate_limit;
@@ -145,6 +148,9 @@ pub trait Stage: Send + Sync + 'static {
     fn bars_takeover(&self) -> bool {
         false
     }
+
+    /// It is in force from now on, and may have been before: what it has done beside all traffic begins.
+    fn take_effect(&self) {}
 
     /// Gives back what nobody uses. Asked every few seconds, away from all traffic, where it may take a while.
     fn tidy(&self) {}

@@ -2,14 +2,16 @@
 //!
 //! Before the 101: [`proxy_protocol`], [`tls`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads,
 //! [`deflate`] inflates, [`relay`] and [`terminal`] move, [`session`] is what both are to the engine.
-//! Instead of it: [`http`].
+//! Instead of it: [`http`]. Towards servers: [`dial`]; towards services that are asked something: [`asking`].
 
 pub mod answers;
+pub mod asking;
 mod backlog;
 pub mod budget;
 pub mod close;
 mod closing;
 pub mod deflate;
+pub mod dial;
 pub mod extensions;
 pub mod fields;
 pub mod first_message;

@@ -68,6 +68,7 @@ fn report_everything() {
     Event::AcceptPaused { listener: "public", error: &io::Error::other("too many open files") }.emit();
     Event::AcceptResumed { listener: "public" }.emit();
     Event::CertificateEnds { listener: "public", certificate: "chat.example.com", at: noon() }.emit();
+    services();
     Event::LogLinesLost { sink: "errors", lines: 7, error: Some("no space left on device") }.emit();
     Event::LogLinesLost { sink: "errors", lines: 1, error: None }.emit();
     Event::LogFileStuck { sink: "errors", error: "permission denied" }.emit();
@@ -79,6 +80,19 @@ fn report_everything() {
     Event::Draining { connections: 3, over: 30_000 * MS }.emit();
     Event::Drained { closed: 2, cut: 1, duration: 30_001 * MS }.emit();
     Event::Stopped.emit();
+}
+
+fn services() {
+    let (set, stage) = ("https://login.example.com/keys", "forward_auth.login");
+    let (added, removed) = (["a:1".into(), "b:2".into()], ["c:3".into()]);
+    Event::KeySetFetched { set, keys: 2, added: &added, removed: &removed }.emit();
+    Event::KeySetFetched { set, keys: 2, added: &[], removed: &[] }.emit();
+    for has_keys in [true, false] {
+        Event::KeySetFailed { set, error: "no answer within 5s", has_keys }.emit();
+    }
+    Event::KeyPassedOver { set, key: "key 0 (a): it is a shared secret" }.emit();
+    Event::ServiceFailed { stage, error: "no answer within 2s", lets_in: false }.emit();
+    Event::ServiceBack { stage }.emit();
 }
 
 /// What becomes of edits.

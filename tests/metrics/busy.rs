@@ -22,7 +22,7 @@ pub(crate) struct Busy {
 
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 
-fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr) -> String {
+fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr, keys: SocketAddr) -> String {
     format!(
         r#"
         [listener.public]
@@ -40,6 +40,8 @@ fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr) -> String
         deny = ["127.0.0.50", "127.0.0.66", {{ cidr = "127.0.0.77", mode = "report", note = "a token-like note" }}]
         [origin.pages]
         allow = ["https://example.com"]
+        [jwt.users]
+        jwks = "http://{keys}/keys"
         [rate_limit.slow]
         key = "connection"
         messages = {{ rate = "1/h", burst = 2 }}
@@ -74,6 +76,10 @@ fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr) -> String
         [route.quiet]
         path     = "/quiet"
         endpoint = "echo"
+        [route.users]
+        path     = "/users"
+        pipeline = ["jwt.users"]
+        endpoint = "authenticated"
         "#
     )
 }
@@ -93,7 +99,12 @@ pub(crate) async fn busy() -> Busy {
         backend::read_head(&mut stream).await;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
     });
-    let mut gateway = Gateway::run(&config(backend, polled.await, nobody));
+    let keys = backend::scripted(|mut stream| async move {
+        backend::read_head(&mut stream).await;
+        let set = format!("{{\"keys\":[{}]}}", std::fs::read_to_string(format!("{KEYS}/p256.jwk.json")).unwrap());
+        stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{set}", set.len()).as_bytes()).await.unwrap();
+    });
+    let mut gateway = Gateway::run(&config(backend, polled.await, nobody, keys.await));
     let public = gateway.address("public");
 
     let mut open = gateway.connect("public", "/open").await;

@@ -10,6 +10,7 @@
 )]
 
 pub mod backend;
+pub mod provider;
 pub mod raw;
 
 use std::collections::HashMap;

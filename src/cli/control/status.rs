@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::engine::control::facts::{RouteStatus, Status};
+use crate::config::units::Interval;
+use crate::engine::control::facts::{KeySetStatus, RouteStatus, Status};
 use crate::engine::control::protocol::Verb;
 use clap::Args;
 
@@ -50,10 +51,23 @@ fn tell(out: &mut impl Write, status: &Status) -> io::Result<()> {
     writeln!(out, "{}{leaving}, {}", count(*connections, "connection"), count(*handshakes, "handshake"))?;
     let rows: Vec<Vec<String>> = status.routes.iter().map(|route| row(route, *generation)).collect();
     write!(out, "{}", super::table(&rows))?;
+    status.key_sets.iter().try_for_each(|set| tell_key_set(out, set))?;
     if !status.reporting.is_empty() {
         writeln!(out, "in report mode, refusing nobody: {}", status.reporting.join(", "))?;
     }
     Ok(())
+}
+
+fn tell_key_set(out: &mut impl Write, set: &KeySetStatus) -> io::Result<()> {
+    let KeySetStatus { set, keys, age, error, .. } = set;
+    // It comes from a provider, or speaks of what does.
+    let set = super::plain(set);
+    match age {
+        Some(age) => write!(out, "key set {set}: {}, fetched {} ago", count(*keys, "key"), Interval::seconds(*age))?,
+        None => write!(out, "key set {set}: NEVER FETCHED, nobody it is for can be let in")?,
+    }
+    error.iter().try_for_each(|error| write!(out, "; it FAILS now: {}", super::plain(error)))?;
+    writeln!(out)
 }
 
 /// A route's connections; those that go by an earlier config are told apart.

@@ -40,16 +40,16 @@ impl Address {
             Self::Name { port, .. } => *port,
         }
     }
+}
 
-    /// A host, with a port or else this one.
-    fn with_default_port(text: &str, port: u16) -> Result<Self, String> {
-        let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        match (bracketed.unwrap_or(text).parse::<IpAddr>(), bracketed.is_some()) {
-            (Ok(ip @ IpAddr::V6(_)), true) | (Ok(ip @ IpAddr::V4(_)), false) => Ok(Self::Ip(SocketAddr::new(ip, port))),
-            (Ok(IpAddr::V6(ip)), false) => Err(format!("the IPv6 address {ip} needs brackets; write [{ip}]")),
-            _ if is_host(text) => Ok(Self::Name { host: text.to_ascii_lowercase(), port }),
-            _ => text.parse(),
-        }
+/// A host, with a port or else this one.
+pub(super) fn with_default_port(text: &str, port: u16) -> Result<Address, String> {
+    let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    match (bracketed.unwrap_or(text).parse::<IpAddr>(), bracketed.is_some()) {
+        (Ok(ip @ IpAddr::V6(_)), true) | (Ok(ip @ IpAddr::V4(_)), false) => Ok(Address::Ip(SocketAddr::new(ip, port))),
+        (Ok(IpAddr::V6(ip)), false) => Err(format!("the IPv6 address {ip} needs brackets; write [{ip}]")),
+        _ if is_host(text) => Ok(Address::Name { host: text.to_ascii_lowercase(), port }),
+        _ => text.parse(),
     }
 }
 
@@ -128,7 +128,7 @@ impl FromStr for ServerUrl {
             return Err(format!("{path:?} is not a path of a URL; percent-encode what is not ASCII"));
         }
         let port = if is_tls { WSS_PORT } else { WS_PORT };
-        Ok(Self { is_tls, address: Address::with_default_port(authority, port)?, path: path.to_owned() })
+        Ok(Self { is_tls, address: with_default_port(authority, port)?, path: path.to_owned() })
     }
 }
 

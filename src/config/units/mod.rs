@@ -9,6 +9,7 @@ mod moment;
 mod percent;
 mod quantity;
 mod rate;
+mod url;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,6 +27,7 @@ pub(crate) use moment::missing_part;
 pub use percent::Percent;
 pub use quantity::{Interval, Size};
 pub use rate::{Amount, ByteRate, Frequency, Rate, RateOf};
+pub use url::HttpUrl;
 
 /// Reads and writes a type through its `FromStr` and `Display`, as a string of the file.
 ///

@@ -3,7 +3,6 @@
 mod answer;
 pub mod ask;
 mod balance;
-mod dial;
 mod failure;
 mod forward;
 mod handshake;
@@ -29,6 +28,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use crate::config::table::Sticky;
 use crate::stage::Refusal;
 use crate::stage::refusal::INTERNAL;
+use crate::wire::dial::dial;
 use crate::wire::extensions::Deflate;
 use crate::wire::proxy_protocol::Version;
 use crate::wire::stream::Socket;
@@ -232,7 +232,7 @@ impl Upstream {
     }
 
     async fn prepare(&self, server: &Server, facts: &Facts<'_>) -> Result<Socket, Failure> {
-        let mut tcp = dial::dial(server).await.map_err(Failure::from_dial)?;
+        let mut tcp = dial(server.host(), server.port()).await.map_err(Failure::from_dial)?;
         if let Some(version) = self.settings.proxy_protocol {
             tcp.write_all(&version.header(facts.ends)).await.map_err(|error| Failure::Unsent(error.to_string()))?;
         }

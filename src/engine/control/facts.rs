@@ -43,6 +43,26 @@ pub struct Status {
     pub parts_aside: usize,
     /// The stages and rules that refuse nobody.
     pub reporting: Vec<String>,
+    /// The key sets that are fetched.
+    #[serde(default)]
+    pub key_sets: Vec<KeySetStatus>,
+}
+
+/// A key set that is fetched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeySetStatus {
+    /// Its URL, or its issuer.
+    pub set: String,
+    /// How many keys it has.
+    pub keys: usize,
+    /// When it was fetched last; none where it never was.
+    pub fetched: Option<String>,
+    /// How many seconds ago that was.
+    pub age: Option<u64>,
+    /// How often it could not be fetched.
+    pub failures: u64,
+    /// Why it could not be fetched the last time, where it could not.
+    pub error: Option<String>,
 }
 
 /// A text of before is in force.

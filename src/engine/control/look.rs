@@ -7,13 +7,14 @@ use tokio::task::yield_now;
 
 use crate::observe::event::Event;
 use crate::stage::Refusal;
+use crate::stage::outside::SourceFacts;
 use crate::stage::refusal::{KICKED, MAX_REASON, is_close_code};
 use crate::stage::traffic::Side;
 
 use super::super::keeper::{Facts, Standing};
 use super::super::registry::Record;
 use super::super::roster::{Roster, age};
-use super::facts::{Connection, Kicked, RefusedEdit, RolledBack, RouteStatus, Status, told};
+use super::facts::{Connection, KeySetStatus, Kicked, RefusedEdit, RolledBack, RouteStatus, Status, told};
 use super::protocol::Kick;
 use super::selector::Chosen;
 
@@ -50,7 +51,14 @@ pub(super) async fn status(roster: &Roster, standing: &Standing, config: &str) -
         routes: routes.collect(),
         parts_aside: roster.parts_aside(),
         reporting: gateway.reporting.clone(),
+        key_sets: gateway.outside.sources().into_iter().map(key_set).collect(),
     }
+}
+
+fn key_set(facts: SourceFacts) -> KeySetStatus {
+    let SourceFacts { name, keys, fetched, failures, error } = facts;
+    let age = fetched.and_then(|at| SystemTime::now().duration_since(at).ok()).map(|age| age.as_secs());
+    KeySetStatus { set: name.to_string(), keys, fetched: fetched.map(told), age, failures, error }
 }
 
 /// Which text is in force in the place of the file's.

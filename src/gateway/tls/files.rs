@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
-use rustls::{Error, InconsistentKeys, RootCertStore};
+use rustls::{Error, InconsistentKeys};
 
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::table::CertificateFiles;
 use crate::stage::build::Build;
 use crate::stage::certificate::Certificate;
+use crate::stage::pem;
 use crate::wire::tls::provider;
 
-use super::{pem, warnings};
+use super::warnings;
 
 /// A certificate that can be shown, and what it says.
 pub(super) struct Certified {
@@ -50,19 +50,4 @@ pub(super) fn certified(files: &CertificateFiles, at: &KeyPath, is_server: bool,
 fn unusable(error: &Error, files: &CertificateFiles, at: &KeyPath) -> Fault {
     let fault = Fault::new(at.clone(), format!("the key in {} cannot be used: {error}", files.key.display()));
     fault.hint("keys are P-256, P-384, P-521, Ed25519, or RSA of 2048 to 8192 bits")
-}
-
-/// The authorities of a file that the table names at `at`, and their certificates.
-pub(super) fn authorities(
-    file: &std::path::Path,
-    at: &KeyPath,
-    build: &mut Build<'_>,
-) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), Fault> {
-    let found = pem::certificates(&build.read(at.clone(), file)?, file, at)?;
-    let mut roots = RootCertStore::empty();
-    for (index, authority) in found.iter().enumerate() {
-        let wrong = |error| Fault::new(at.clone(), format!("certificate {} of {} is no authority's: {error}", index + 1, file.display()));
-        roots.add(authority.clone()).map_err(wrong)?;
-    }
-    Ok((roots, found))
 }

@@ -10,6 +10,7 @@ use rustls::server::danger::ClientCertVerifier;
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::table::{ClientAuth, ListenerTls, TlsVersion};
 use crate::gateway::compile::Compiler;
+use crate::stage::authorities::of_file;
 use crate::stage::build::Build;
 use crate::stage::certificate::Certificate;
 use crate::stage::fingerprint::Fingerprint;
@@ -18,7 +19,7 @@ use crate::wire::tls::names::Certificates;
 use crate::wire::tls::provider;
 use crate::wire::tls::resumption::Resumption;
 
-use super::files::{Certified, authorities, certified};
+use super::files::{Certified, certified};
 use super::{Clients, Shown, Termination};
 
 /// What certificates say of themselves whose keys come with the examples.
@@ -109,7 +110,7 @@ fn by_name(all: &[(KeyPath, Certified)], faults: &mut Faults) -> Option<Certific
 }
 
 fn clients(file: &std::path::Path, is_required: bool, at: &KeyPath, build: &mut Build<'_>) -> Result<Clients, Fault> {
-    let (roots, found) = authorities(file, at, build)?;
+    let (roots, found) = of_file(file, at, build)?;
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider().clone());
     let builder = if is_required { builder } else { builder.allow_unauthenticated() };
     let wrong = |error| Fault::new(at.clone(), format!("{} cannot verify anybody: {error}", file.display()));

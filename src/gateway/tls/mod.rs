@@ -2,7 +2,6 @@
 
 mod files;
 mod listener;
-mod pem;
 mod upstream;
 mod warnings;
 
@@ -20,6 +19,7 @@ use crate::gateway::Gateway;
 use crate::stage::certificate::Certificate;
 use crate::stage::fingerprint::Fingerprint;
 use crate::stage::inputs::Inputs;
+use crate::stage::pem;
 use crate::stage::refusal::{CERTIFICATE_DENIED, CERTIFICATE_MISSING, Verdict};
 use crate::stage::tls::Tls;
 use crate::stage::{Client, Refusal};

@@ -1,24 +1,18 @@
 //! From an upstream's `tls` to what its servers are spoken to with.
 
-use rustls::RootCertStore;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::table::{CertificateFiles, UpstreamTable, UpstreamTls};
 use crate::config::units::Address;
-use crate::config::world::World;
+use crate::stage::authorities::{of_file, of_system};
 use crate::stage::build::Build;
 use crate::wire::tls::connect::{Connector, server_name};
 
-use super::files::{authorities, certified};
+use super::files::certified;
 
 /// What the servers of an upstream are spoken to with over TLS; none where no server is.
-pub(in crate::gateway) fn connector(
-    table: &UpstreamTable,
-    at: &KeyPath,
-    build: &mut Build<'_>,
-    world: &dyn World,
-) -> Result<Option<Connector>, Faults> {
+pub(in crate::gateway) fn connector(table: &UpstreamTable, at: &KeyPath, build: &mut Build<'_>) -> Result<Option<Connector>, Faults> {
     if !table.servers.iter().any(|server| server.url.is_tls) {
         return Ok(None);
     }
@@ -33,8 +27,8 @@ pub(in crate::gateway) fn connector(
         }
     };
     let roots = match &tls.ca {
-        Some(file) => authorities(file, &at_tls.key("ca"), build).map(|(roots, _)| roots),
-        None => system(world, &first_of_tls(table, at)),
+        Some(file) => of_file(file, &at_tls.key("ca"), build).map(|(roots, _)| roots),
+        None => of_system(&first_of_tls(table, at), build),
     };
     let own = tls.cert.clone().zip(tls.key.clone()).map(|(cert, key)| certified(&CertificateFiles { cert, key }, &at_tls, false, build));
     let own = own.transpose().map_err(|found| faults.extend(found)).ok().flatten();
@@ -72,18 +66,4 @@ fn unnamed(table: &UpstreamTable, at: &KeyPath, faults: &mut Faults) {
 fn first_of_tls(table: &UpstreamTable, at: &KeyPath) -> KeyPath {
     let first = table.servers.iter().position(|server| server.url.is_tls);
     first.map_or_else(|| at.clone(), |index| at.key("servers").index(index))
-}
-
-/// The authorities that this machine trusts.
-fn system(world: &dyn World, at: &KeyPath) -> Result<RootCertStore, Fault> {
-    let found = world.authorities().ok_or_else(|| Fault::unknown(at.clone(), "the authorities that this machine trusts"))?;
-    let mut roots = RootCertStore::empty();
-    let found: Vec<CertificateDer<'_>> = found.into_iter().map(CertificateDer::from).collect();
-    // Among those of a system there may be some that nobody can read any more.
-    let (added, _) = roots.add_parsable_certificates(found);
-    if added == 0 {
-        let fault = Fault::new(at.clone(), "this machine trusts no authority to say who servers are");
-        return Err(fault.hint("install its `ca-certificates`, or name an authority of your own with `tls = { ca = \"ca.pem\" }`"));
-    }
-    Ok(roots)
 }

@@ -6,7 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::stage::outside::SourceFacts;
 
 use super::write::{BYTES, Family, SECONDS, put};
 
@@ -25,6 +28,11 @@ static SERVER_STATE: Family = Family::gauge("upstream_server_state", "1 for the 
 static CERTIFICATE_EXPIRES: Family =
     Family::gauge("certificate_expires_timestamp", "When a certificate that a listener shows ends, in seconds since 1970.")
         .in_unit(&SECONDS);
+static KEY_SET_FETCHED: Family =
+    Family::gauge("key_set_fetched_timestamp", "When a key set was fetched last, in seconds since 1970; 0 where it never was.")
+        .in_unit(&SECONDS);
+static KEY_SET_KEYS: Family = Family::gauge("key_set_keys", "How many keys a key set has that can be used.");
+static KEY_SET_FAILURES: Family = Family::counter("key_set_failures", "How often a key set could not be fetched, or was none.");
 
 /// What an engine knows of itself when it is asked.
 #[derive(Debug, Default)]
@@ -43,6 +51,8 @@ pub struct State {
     pub servers: Vec<Server>,
     /// Every certificate that a listener shows.
     pub certificates: Vec<Certificate>,
+    /// Every key set that is fetched.
+    pub key_sets: Vec<SourceFacts>,
 }
 
 /// A certificate that a listener shows.
@@ -105,7 +115,8 @@ pub(super) struct Told {
 
 impl Collector for Told {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (encoder, State { load, slots, max_handshakes, buffered, max_buffered, servers, certificates }) = (&mut encoder, &self.state);
+        let (encoder, State { load, slots, max_handshakes, buffered, max_buffered, servers, certificates, key_sets }) =
+            (&mut encoder, &self.state);
         let open = usize::try_from(self.open).unwrap_or_default();
         IN_PROGRESS.only(encoder, &ConstGauge::new(load.saturating_sub(open)))?;
         let mut metric = SLOTS_TAKEN.begin(encoder)?;
@@ -133,6 +144,18 @@ impl Collector for Told {
             let ends = not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
             put(&mut metric, &[("listener", listener), ("name", name)], &ConstGauge::new(ends.as_secs_f64()))?;
         }
-        Ok(())
+        tell_key_sets(encoder, key_sets)
     }
+}
+
+fn tell_key_sets(encoder: &mut DescriptorEncoder<'_>, sets: &[SourceFacts]) -> fmt::Result {
+    let mut metric = KEY_SET_FETCHED.begin(encoder)?;
+    for set in sets {
+        let at = set.fetched.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+        put(&mut metric, &[("set", &set.name)], &ConstGauge::new(at.as_secs_f64()))?;
+    }
+    let mut metric = KEY_SET_KEYS.begin(encoder)?;
+    sets.iter().try_for_each(|set| put(&mut metric, &[("set", &set.name)], &ConstGauge::new(set.keys)))?;
+    let mut metric = KEY_SET_FAILURES.begin(encoder)?;
+    sets.iter().try_for_each(|set| put(&mut metric, &[("set", &set.name)], &ConstCounter::new(set.failures)))
 }

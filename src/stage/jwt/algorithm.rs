@@ -27,6 +27,11 @@ const NAMES: [(&str, Algorithm); 12] = [
 ];
 
 impl Signature {
+    /// Every one that is made with a key pair.
+    pub(super) fn paired() -> impl Iterator<Item = Self> {
+        NAMES.into_iter().map(|(_, algorithm)| Self(algorithm)).filter(|signature| !signature.is_hmac())
+    }
+
     /// As the library names it.
     pub(super) fn get(self) -> Algorithm {
         self.0

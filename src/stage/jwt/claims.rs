@@ -1,5 +1,6 @@
 //! What a token's claims must say, at the handshake and again at every review.
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ pub(super) struct Expected {
     pub(super) issuers: Vec<String>,
     /// Audiences, of which `aud` must name one; where none is configured a token must name none (RFC 7519 §4.1.3).
     pub(super) audiences: Vec<String>,
+    /// The same of issuers that have others.
+    pub(super) own_audiences: HashMap<String, Vec<String>>,
     /// Claims that must be there, by their names or by dotted paths to them.
     pub(super) require: Vec<String>,
     /// How far the clocks may differ.
@@ -61,14 +64,14 @@ impl Expected {
                 Some(_) => return Err(unmet("issuer", "iss is none of `issuer`")),
             }
         }
+        let own = claims.get("iss").and_then(Value::as_str).and_then(|issuer| self.own_audiences.get(issuer));
+        let audiences = own.unwrap_or(&self.audiences);
         match claims.get("aud") {
-            None if self.audiences.is_empty() => Ok(()),
+            None if audiences.is_empty() => Ok(()),
             None => Err(unmet("audience", "aud is missing")),
-            Some(_) if self.audiences.is_empty() => Err(unmet("audience", "aud is there, and no `audience` is configured")),
-            Some(Value::String(audience)) if self.audiences.contains(audience) => Ok(()),
-            Some(Value::Array(list))
-                if list.iter().any(|one| one.as_str().is_some_and(|one| self.audiences.iter().any(|ours| ours == one))) =>
-            {
+            Some(_) if audiences.is_empty() => Err(unmet("audience", "aud is there, and no `audience` is configured")),
+            Some(Value::String(audience)) if audiences.contains(audience) => Ok(()),
+            Some(Value::Array(list)) if list.iter().any(|one| one.as_str().is_some_and(|one| audiences.iter().any(|ours| ours == one))) => {
                 Ok(())
             }
             Some(_) => Err(unmet("audience", "aud names none of `audience`")),

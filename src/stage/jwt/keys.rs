@@ -2,15 +2,17 @@
 
 use std::sync::LazyLock;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, crypto};
 
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::secret::{Secret, SecretSource};
 use crate::stage::Build;
 
-use super::Table;
 use super::algorithm::{Signature, name};
+use super::set::read::is_for_signatures;
+use super::sets::Sets;
+use super::table::{OnKeyRemoved, Table, algorithms};
 
 /// Keys of one stage: a token that names no key is tried against each.
 const MAX_KEYS: usize = 32;
@@ -41,6 +43,12 @@ pub(super) struct Signer {
 /// The keys of one stage.
 pub(super) struct Keys {
     pub(super) all: Box<[Key]>,
+    /// The key sets, whose keys may change at any time.
+    pub(super) sets: Sets,
+    /// The algorithms that keys of a set may verify.
+    pub(super) paired: Box<[Algorithm]>,
+    /// Whether a key that has gone from its set is good for those it has let in.
+    pub(super) keeps: bool,
     /// The first secret, with the first algorithm that goes with one.
     pub(super) signer: Option<Signer>,
 }
@@ -53,6 +61,7 @@ impl Keys {
         for (key, is_there, algorithms, kind) in [
             ("secret", !table.secret.is_empty(), &shared, "an HS algorithm"),
             ("key", !table.key.is_empty(), &paired, "an RS, PS, ES or EdDSA algorithm"),
+            ("jwks", table.jwks.is_some(), &paired, "an RS, PS, ES or EdDSA algorithm"),
         ] {
             if is_there && algorithms.is_empty() {
                 faults.push(Fault::new(at.key(key), format!("`{key}` goes with {kind}, and `algorithms` has none")));
@@ -83,16 +92,20 @@ impl Keys {
         if table.secret.len().max(table.key.len()) > MAX_KEYS {
             faults.push(Fault::new(at.clone(), format!("more than {MAX_KEYS} keys: a token may have to be tried against each")));
         }
-        if !faults.refuse() {
+        let sets = Sets::read(table, build, faults);
+        // Left out, they are all that any key verifies.
+        if !faults.refuse() && (all.is_empty() && sets.is_empty() || *table.algorithms != *algorithms()) {
             for (index, signature) in table.algorithms.iter().enumerate() {
-                if !all.iter().any(|key: &Key| key.algorithms.contains(&signature.get())) {
+                let is_a_sets = !sets.is_empty() && !signature.is_hmac();
+                if !is_a_sets && !all.iter().any(|key: &Key| key.algorithms.contains(&signature.get())) {
                     let source = if signature.is_hmac() { "secret" } else { "key" };
                     let message = format!("no `{source}` can verify {}", name(signature.get()));
                     faults.push(Fault::new(at.key("algorithms").index(index), message));
                 }
             }
         }
-        Self { all: all.into(), signer }
+        let paired = paired.iter().map(|signature| signature.get()).collect();
+        Self { all: all.into(), sets, paired, keeps: table.on_key_removed == OnKeyRemoved::Keep, signer }
     }
 }
 
@@ -151,7 +164,7 @@ fn from_text(text: &str, algorithms: &[Signature], at: &KeyPath) -> Result<Key, 
     } else {
         return Err(Fault::new(at.clone(), NO_KEY));
     };
-    let can = abilities(&decoding, at)?;
+    let can = abilities(&decoding).map_err(|why| Fault::new(at.clone(), why))?;
     let may: Vec<Algorithm> =
         can.iter().copied().filter(|able| only.is_none_or(|only| Algorithm::try_from(only).is_ok_and(|only| only == *able))).collect();
     let able: Box<[_]> = algorithms.iter().map(|signature| signature.get()).filter(|wanted| may.contains(wanted)).collect();
@@ -166,11 +179,16 @@ fn from_text(text: &str, algorithms: &[Signature], at: &KeyPath) -> Result<Key, 
             },
         ));
     }
-    let thumbprint = Jwk::from_decoding_key(&decoding, None).and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256));
-    let thumbprint = thumbprint.map_err(|error| Fault::new(at.clone(), format!("this key cannot be used: {error}")))?;
+    let id = named(kid.as_deref(), &decoding).map_err(|why| Fault::new(at.clone(), why))?;
+    Ok(Key { id, kid: kid.map(Into::into), decoding, algorithms: able })
+}
+
+/// What a key is called: its `kid`, where it has one, and what tells it from any other of the same.
+pub(super) fn named(kid: Option<&str>, decoding: &DecodingKey) -> Result<Box<str>, String> {
+    let thumbprint = Jwk::from_decoding_key(decoding, None).and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256));
+    let thumbprint = thumbprint.map_err(|error| format!("this key cannot be used: {error}"))?;
     let short: String = thumbprint.chars().take(FINGERPRINT).collect();
-    let id = kid.as_ref().map_or_else(|| short.clone(), |kid| format!("{kid}:{short}"));
-    Ok(Key { id: id.into(), kid: kid.map(Into::into), decoding, algorithms: able })
+    Ok(kid.map_or_else(|| short.clone(), |kid| format!("{kid}:{short}")).into())
 }
 
 fn parse_pem(text: &str, at: &KeyPath) -> Result<DecodingKey, Fault> {
@@ -205,28 +223,24 @@ fn parse_jwk(text: &str, at: &KeyPath) -> Result<Jwk, Fault> {
     if matches!(jwk.algorithm, AlgorithmParameters::OctetKey(_)) {
         return Err(fault("this JWK is a shared secret".into()).hint("what its `k` decodes to stands in `secret`"));
     }
-    let is_for_signatures = jwk.common.public_key_use.as_ref().is_none_or(|purpose| *purpose == PublicKeyUse::Signature);
-    let may_verify = jwk.common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
-    if !is_for_signatures || !may_verify {
+    if !is_for_signatures(&jwk) {
         return Err(fault("this JWK is not for verifying signatures: see its `use` and `key_ops`".into()));
     }
     Ok(jwk)
 }
 
 /// What a key can verify by its type and size.
-fn abilities(decoding: &DecodingKey, at: &KeyPath) -> Result<&'static [Algorithm], Fault> {
-    let fault = |message: &str| Fault::new(at.clone(), message);
-    let jwk =
-        Jwk::from_decoding_key(decoding, None).map_err(|error| Fault::new(at.clone(), format!("this key cannot be used: {error}")))?;
+pub(super) fn abilities(decoding: &DecodingKey) -> Result<&'static [Algorithm], String> {
+    let jwk = Jwk::from_decoding_key(decoding, None).map_err(|error| format!("this key cannot be used: {error}"))?;
     match &jwk.algorithm {
         // Base64 carries three bytes in four characters.
-        AlgorithmParameters::RSA(rsa) if !RSA_BYTES.contains(&(rsa.n.len() * 3 / 4)) => Err(fault("an RSA key has 2048 to 8192 bits")),
+        AlgorithmParameters::RSA(rsa) if !RSA_BYTES.contains(&(rsa.n.len() * 3 / 4)) => Err("an RSA key has 2048 to 8192 bits".to_owned()),
         AlgorithmParameters::RSA(_) => {
             Ok(&[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256, Algorithm::PS384, Algorithm::PS512])
         }
         AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => Ok(&[Algorithm::ES256]),
         AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P384 => Ok(&[Algorithm::ES384]),
         AlgorithmParameters::OctetKeyPair(_) if decoding.family() == AlgorithmFamily::Ed => Ok(&[Algorithm::EdDSA]),
-        _ => Err(fault("this is no RSA, P-256, P-384 or Ed25519 key")),
+        _ => Err("this is no RSA, P-256, P-384 or Ed25519 key".to_owned()),
     }
 }

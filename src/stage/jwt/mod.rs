@@ -2,8 +2,11 @@
 
 mod algorithm;
 mod claims;
+mod issuer;
 mod keys;
 mod mint;
+mod set;
+mod sets;
 mod table;
 mod verify;
 
@@ -23,9 +26,11 @@ use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage};
 
 pub use algorithm::Signature;
 use claims::{Claims, Expected, date};
+pub use issuer::{Issuer, KeySetPlace};
 use keys::Keys;
-pub use table::Table;
-use verify::Verified;
+use set::KeySet;
+pub use table::{OnKeyRemoved, Table};
+use verify::{Standing, Tried, Verified};
 
 /// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
 const MAX_CLAIMS: usize = 4096;
@@ -44,14 +49,30 @@ pub struct Jwt {
     grace: Duration,
 }
 
+/// What a token is worth.
+enum Identified<'a> {
+    Now(Result<Identity, Box<Refusal>>),
+    /// It may be signed with a key that this set has by now.
+    ByMore(&'a Arc<KeySet>),
+}
+
 impl Jwt {
-    /// The identity that a token proves at this time.
-    fn identify(&self, token: &str, now: SystemTime) -> Result<Identity, Box<Refusal>> {
-        self.admit(self.keys.verify(token)?, now)
+    /// The identity that a token proves at this time, by the keys that there are.
+    fn try_identify(&self, token: &str, now: SystemTime) -> Identified<'_> {
+        match self.keys.try_verify(token) {
+            Tried::Settled(verified) => Identified::Now(verified.and_then(|verified| self.admit(verified, now))),
+            Tried::Unsettled(set) => Identified::ByMore(set),
+        }
+    }
+
+    /// The same once a set that may have its key has been fetched.
+    async fn identify_by_more(&self, token: &str, unsettled: &Arc<KeySet>) -> Result<Identity, Box<Refusal>> {
+        let verified = self.keys.verify_by_more(token, unsettled).await?;
+        self.admit(verified, SystemTime::now())
     }
 
     /// The same of a token whose signature is verified, or is supposed to be.
-    fn admit(&self, verified: Verified<'_>, now: SystemTime) -> Result<Identity, Box<Refusal>> {
+    fn admit(&self, verified: Verified, now: SystemTime) -> Result<Identity, Box<Refusal>> {
         self.expected.admit(&verified.claims, now)?;
         let text =
             serde_json::to_string(&verified.claims).map_err(|_| Box::new(Refusal::new(TOKEN_INVALID).rule("claims that are no JSON")))?;
@@ -66,7 +87,7 @@ impl Jwt {
             user: self.user(&verified.claims),
             claims: text.into(),
             expires: self.expiry(&verified.claims, now)?,
-            key: verified.key.id.clone(),
+            key: verified.key,
             kid: verified.kid,
             algorithm: algorithm::name(verified.algorithm),
         })
@@ -75,15 +96,21 @@ impl Jwt {
     /// Judges all of an identity that does not change with time.
     fn hold(&self, identity: &Identity) -> Verdict {
         let invalid = |rule: &str| Err(Box::new(Refusal::new(TOKEN_INVALID).rule(rule)));
-        let by_its_key = || self.keys.all.iter().filter(|key| key.id == identity.key);
-        if by_its_key().next().is_none() {
-            return invalid("its key is no longer configured");
-        }
-        if !by_its_key().flat_map(|key| &key.algorithms).any(|able| algorithm::name(*able) == identity.algorithm) {
-            return invalid("its algorithm is no longer configured");
-        }
         let Ok(claims) = serde_json::from_str::<Claims>(&identity.claims) else { return invalid("its claims are not an object") };
+        match self.keys.still_verify(&identity.key, identity.algorithm, claims.get("iss").and_then(Value::as_str)) {
+            Standing::Good => {}
+            Standing::NoKey => return invalid("its key is no longer configured"),
+            Standing::NoAlgorithm => return invalid("its algorithm is no longer configured"),
+        }
         self.expected.hold(&claims)
+    }
+
+    /// Keeps who the client is; where the first message has said so, it may have to go on.
+    fn prove(&self, client: &mut Client, identity: Identity, is_first: bool) {
+        client.prove(identity);
+        if is_first {
+            self.sources.forward(client);
+        }
     }
 
     fn user(&self, claims: &Claims) -> Option<Box<str>> {
@@ -118,15 +145,21 @@ impl Stage for Jwt {
         let now = SystemTime::now();
         let supposed = client.request.as_ref().and_then(|request| request.extensions.get::<Supposed>());
         let identified = match supposed.filter(|supposed| *supposed.token == *token) {
-            Some(supposed) => self.keys.suppose(&supposed.claims).and_then(|verified| self.admit(verified, now)),
-            None => self.identify(&token, now),
+            Some(supposed) => Identified::Now(self.keys.suppose(&supposed.claims).and_then(|verified| self.admit(verified, now))),
+            None => self.try_identify(&token, now),
         };
-        Judgement::Now(identified.map(|identity| {
-            client.prove(identity);
-            if is_first {
-                self.sources.forward(client);
-            }
-        }))
+        match identified {
+            Identified::Now(identity) => Judgement::Now(identity.map(|identity| self.prove(client, identity, is_first))),
+            Identified::ByMore(set) => Judgement::Later(Box::pin(async move {
+                let identity = self.identify_by_more(&token, set).await?;
+                self.prove(client, identity, is_first);
+                Ok(())
+            })),
+        }
+    }
+
+    fn take_effect(&self) {
+        self.keys.sets.begin();
     }
 
     fn show(&self, token: &str) -> Option<Shown> {
@@ -156,6 +189,12 @@ impl Stage for Jwt {
         }
         others.try_for_each(|other| unexpired(other, now))
     }
+}
+
+fn expected(issuers: Vec<Issuer>, audiences: Vec<String>, require: Vec<String>, leeway: Duration) -> Expected {
+    let own = issuers.iter().filter(|issuer| !issuer.audience.is_empty());
+    let own_audiences = own.map(|issuer| (issuer.iss.clone(), issuer.audience.0.clone())).collect();
+    Expected { issuers: issuers.into_iter().map(|issuer| issuer.iss).collect(), audiences, own_audiences, require, leeway }
 }
 
 /// Judges an identity's time.
@@ -190,7 +229,7 @@ impl Configure for Jwt {
         Ok(Self {
             name: build.name().into(),
             keys,
-            expected: Expected { issuers: table.issuer.0, audiences: table.audience.0, require: table.require.0, leeway },
+            expected: expected(table.issuer.0, table.audience.0, table.require.0, leeway),
             user: table.user.0,
             sources,
             grace: table.grace.on().map_or(Duration::ZERO, Interval::get),

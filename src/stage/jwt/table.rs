@@ -6,14 +6,18 @@ use serde::{Deserialize, Serialize};
 use crate::config::secret::SecretSource;
 use crate::config::units::{Interval, Many, Switch};
 use crate::stage::credentials::{FirstMessageTable, Source};
+use crate::stage::outside::ServiceTls;
 
 use super::algorithm::Signature;
+use super::issuer::{Issuer, KeySetPlace};
 
 /// `[jwt.NAME]`: who a client is, proven by a JSON Web Token (RFC 7519).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
-    /// Algorithms that tokens may be signed with: HS256, HS384, HS512, RS and PS of the same lengths, ES256, ES384, EdDSA.
+    /// Algorithms that tokens may be signed with: HS256, HS384, HS512, RS and PS of the same lengths, ES256, ES384, EdDSA. Left out, all
+    /// for which there are public keys.
+    #[serde(default = "algorithms")]
     #[schemars(extend("minItems" = 1))]
     pub algorithms: Many<Signature>,
     /// Shared secrets, for HS algorithms: the first signs what `wsgate token` mints, all verify.
@@ -22,9 +26,13 @@ pub struct Table {
     /// Public keys in PEM or as JWKs, for all other algorithms.
     #[serde(default)]
     pub key: Many<SecretSource>,
-    /// Issuers, of which `iss` must be one.
+    /// A set of public keys: its URL, which is fetched again whenever it has been gone by for long enough, or `{ file }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<KeySetPlace>,
+    /// Issuers, of which `iss` must be one, each with a set of keys and an `audience` of its own where it is written as a table. Where
+    /// there is no `secret`, `key` or `jwks`, an issuer is asked where its keys are (OpenID Connect Discovery).
     #[serde(default)]
-    pub issuer: Many<String>,
+    pub issuer: Many<Issuer>,
     /// Audiences, of which `aud` must name one.
     #[serde(default)]
     pub audience: Many<String>,
@@ -43,12 +51,34 @@ pub struct Table {
     #[serde(default = "sources")]
     #[schemars(extend("minItems" = 1))]
     pub sources: Many<Source>,
+    /// What becomes of live connections whose key has gone from its set: `"recheck"` closes them, in turn, `"keep"` leaves them.
+    #[serde(default)]
+    pub on_key_removed: OnKeyRemoved,
+    /// Who may say that providers of key sets are who they are, where not the authorities that this machine trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServiceTls>,
     /// How long a live connection outlives its token.
     #[serde(default = "grace")]
     pub grace: Switch<Interval>,
     /// What is known of the first message, where it is a source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_message: Option<FirstMessageTable>,
+}
+
+/// What becomes of live connections whose key has gone from its set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnKeyRemoved {
+    /// They are judged again, and closed in turn.
+    #[default]
+    Recheck,
+    /// They go on until their tokens end.
+    Keep,
+}
+
+/// All that public keys verify.
+pub(super) fn algorithms() -> Many<Signature> {
+    Many(Signature::paired().collect())
 }
 
 fn require() -> Many<String> {

@@ -1,63 +1,216 @@
 //! Verification: which key a token may be tried against, and what its signature is worth.
 
+use std::sync::Arc;
+
 use jsonwebtoken::dangerous::insecure_decode_claims;
-use jsonwebtoken::{Algorithm, crypto, decode_header};
+use jsonwebtoken::{Algorithm, Header, crypto, decode_header};
+use serde_json::Value;
 
 use crate::stage::refusal::{Refusal, TOKEN_INVALID};
 
 use super::claims::Claims;
 use super::keys::{Key, Keys};
+use super::set::{KeySet, More};
+use super::sets::{Bound, Found, find, may};
 
 /// What a signature proves: these claims are from whoever holds this key.
-pub(super) struct Verified<'a> {
+pub(super) struct Verified {
     pub(super) claims: Claims,
-    pub(super) key: &'a Key,
+    /// The key's [`Key::id`].
+    pub(super) key: Box<str>,
     /// The key's own `kid`, or the token's where the key has none.
     pub(super) kid: Option<Box<str>>,
     pub(super) algorithm: Algorithm,
 }
 
+/// What the keys that there are have to say of a token.
+pub(super) enum Tried<'a> {
+    Settled(Result<Verified, Box<Refusal>>),
+    /// It may be signed with a key that this set has by now.
+    Unsettled(&'a Arc<KeySet>),
+}
+
+fn invalid(rule: &str) -> Box<Refusal> {
+    Box::new(Refusal::new(TOKEN_INVALID).rule(rule))
+}
+
 impl Keys {
-    /// Verifies a token's signature (RFC 7515 §5.2). The token picks among the configured keys and algorithms, never beyond them.
+    /// Verifies a token's signature (RFC 7515 §5.2) by the keys that there are. The token picks among the configured keys and algorithms,
+    /// never beyond them.
+    ///
+    /// A refusal is `TOKEN_INVALID`, with the kind of failure as its rule and nothing of the token.
+    pub(super) fn try_verify(&self, token: &str) -> Tried<'_> {
+        self.attempt(token).unwrap_or_else(|refusal| Tried::Settled(Err(refusal)))
+    }
+
+    /// The same where a set is unsettled: it is waited for what it has by now.
     ///
     /// # Errors
-    /// `TOKEN_INVALID`, with the kind of failure as its rule and nothing of the token.
-    pub(super) fn verify(&self, token: &str) -> Result<Verified<'_>, Box<Refusal>> {
-        let invalid = |rule: &str| Box::new(Refusal::new(TOKEN_INVALID).rule(rule));
+    /// `TOKEN_INVALID`; `AUTH_UNAVAILABLE` where the set cannot be fetched.
+    pub(super) async fn verify_by_more(&self, token: &str, mut unsettled: &Arc<KeySet>) -> Result<Verified, Box<Refusal>> {
+        // Once for each set, and for the first keys of a set that are not the one either.
+        for _ in 0..=self.sets.of_all() {
+            if unsettled.more().await? == More::Not {
+                break;
+            }
+            match self.try_verify(token) {
+                Tried::Settled(verdict) => return verdict,
+                Tried::Unsettled(set) => unsettled = set,
+            }
+        }
+        Err(invalid("no key with this kid"))
+    }
+
+    fn attempt(&self, token: &str) -> Result<Tried<'_>, Box<Refusal>> {
         let header = decode_header(token).map_err(|_| invalid("malformed token"))?;
         if header.crit.is_some() {
             // RFC 7515 §4.1.11: an extension that must be understood, and we understand none.
             return Err(invalid("critical header"));
         }
-        let able = || self.all.iter().filter(|key| key.algorithms.contains(&header.alg));
-        if able().next().is_none() {
+        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| invalid("malformed token"))?;
+        let token = Token { whole: token, signed: signed.as_bytes(), signature, header };
+        let by_sets = !self.sets.is_empty() && self.paired.contains(&token.header.alg);
+        let able = || self.all.iter().filter(|key| key.algorithms.contains(&token.header.alg));
+        if able().next().is_none() && !by_sets {
             return Err(Box::new(invalid("algorithm not allowed").at("algorithms")));
         }
-        let (signed, signature) = token.rsplit_once('.').ok_or_else(|| invalid("malformed token"))?;
-        let is_named = |key: &&Key| header.kid.is_none() || key.kid.is_none() || key.kid.as_deref() == header.kid.as_deref();
+        let kid = token.header.kid.as_deref();
         let mut failure = "no key with this kid";
-        for key in able().filter(is_named) {
-            match crypto::verify(signature, signed.as_bytes(), &key.decoding, header.alg) {
-                Ok(true) => {
-                    // Read once, and not before it is known who wrote them.
-                    let claims = insecure_decode_claims(token).map_err(|_| invalid("malformed token"))?;
-                    let kid = key.kid.clone().or_else(|| header.kid.as_deref().map(Into::into));
-                    return Ok(Verified { claims, key, kid, algorithm: header.alg });
-                }
-                Ok(false) => failure = "bad signature",
-                Err(_) => failure = "malformed token",
+        for key in able().filter(|key| kid.is_none() || key.kid.is_none() || key.kid.as_deref() == kid) {
+            match token.try_key(key)? {
+                Ok(verified) => return Ok(Tried::Settled(Ok(verified))),
+                Err(why) => failure = why,
             }
         }
-        Err(invalid(failure))
+        if by_sets { self.by_sets(&token, failure) } else { Err(invalid(failure)) }
+    }
+
+    fn by_sets(&self, token: &Token<'_>, mut failure: &'static str) -> Result<Tried<'_>, Box<Refusal>> {
+        let issuer = if self.sets.has_bound() { token.issuer()? } else { None };
+        let (mut unsettled, mut is_any) = (None, false);
+        for bound in self.sets.of(issuer.as_deref()) {
+            is_any = true;
+            match token.try_set(bound)? {
+                BySet::Good(verified) => return Ok(Tried::Settled(Ok(verified))),
+                BySet::Bad(why) => failure = why,
+                BySet::Unknown(set) => unsettled = unsettled.or(Some(set)),
+            }
+        }
+        match unsettled {
+            Some(set) => Ok(Tried::Unsettled(set)),
+            None if !is_any && self.all.is_empty() => {
+                let why = if issuer.is_none() { "iss is missing" } else { "iss is none of `issuer`" };
+                Err(Box::new(invalid(why).at("issuer")))
+            }
+            None => Err(invalid(failure)),
+        }
+    }
+
+    /// Whether a key of this name may have verified an identity of this issuer with this algorithm: of a set that was never fetched
+    /// nothing is known, and nobody is closed for it.
+    pub(super) fn still_verify(&self, key: &str, algorithm: &str, issuer: Option<&str>) -> Standing {
+        let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == algorithm);
+        let mut standing = Standing::NoKey;
+        for own in self.all.iter().filter(|own| *own.id == *key) {
+            if has_it(&own.algorithms) {
+                return Standing::Good;
+            }
+            standing = Standing::NoAlgorithm;
+        }
+        for bound in self.sets.of(issuer) {
+            let Ok(keys) = bound.keys() else { return Standing::Good };
+            for own in keys.iter().filter(|own| *own.id == *key) {
+                if self.paired.iter().any(|allowed| may(own, *allowed, &self.paired) && super::algorithm::name(*allowed) == algorithm) {
+                    return Standing::Good;
+                }
+                standing = Standing::NoAlgorithm;
+            }
+            if standing == Standing::NoKey && self.keeps && has_it(&self.paired) {
+                return Standing::Good;
+            }
+        }
+        standing
     }
 
     /// As if the first key had signed these claims.
     ///
     /// # Errors
     /// `TOKEN_INVALID` where there is no key.
-    pub(super) fn suppose(&self, claims: &Claims) -> Result<Verified<'_>, Box<Refusal>> {
-        let first = self.all.first().and_then(|key| Some((key, *key.algorithms.first()?)));
-        let (key, algorithm) = first.ok_or_else(|| Box::new(Refusal::new(TOKEN_INVALID).rule("no key")))?;
-        Ok(Verified { claims: claims.clone(), key, kid: key.kid.clone(), algorithm })
+    pub(super) fn suppose(&self, claims: &Claims) -> Result<Verified, Box<Refusal>> {
+        let claims = claims.clone();
+        if let Some((key, algorithm)) = self.all.first().and_then(|key| Some((key, *key.algorithms.first()?))) {
+            return Ok(Verified { claims, key: key.id.clone(), kid: key.kid.clone(), algorithm });
+        }
+        let algorithm = self.paired.first().filter(|_| !self.sets.is_empty()).ok_or_else(|| invalid("no key"))?;
+        Ok(Verified { claims, key: "supposed".into(), kid: None, algorithm: *algorithm })
+    }
+}
+
+/// Whether what has verified an identity would still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Good,
+    NoKey,
+    NoAlgorithm,
+}
+
+/// A token that is being verified.
+struct Token<'a> {
+    whole: &'a str,
+    signed: &'a [u8],
+    signature: &'a str,
+    header: Header,
+}
+
+/// A token verified by a key, or why not.
+type ByKey = Result<Verified, &'static str>;
+
+/// What a set makes of a token.
+enum BySet<'a> {
+    Good(Verified),
+    Bad(&'static str),
+    /// It may have a key by now that is not known yet.
+    Unknown(&'a Arc<KeySet>),
+}
+
+impl Token<'_> {
+    /// Who it says has issued it, which is not verified.
+    fn issuer(&self) -> Result<Option<String>, Box<Refusal>> {
+        let claims: Claims = insecure_decode_claims(self.whole).map_err(|_| invalid("malformed token"))?;
+        Ok(claims.get("iss").and_then(Value::as_str).map(str::to_owned))
+    }
+
+    fn try_key(&self, key: &Key) -> Result<ByKey, Box<Refusal>> {
+        match crypto::verify(self.signature, self.signed, &key.decoding, self.header.alg) {
+            Ok(true) => {
+                // Read once, and not before it is known who wrote them.
+                let claims = insecure_decode_claims(self.whole).map_err(|_| invalid("malformed token"))?;
+                let kid = key.kid.clone().or_else(|| self.header.kid.as_deref().map(Into::into));
+                Ok(Ok(Verified { claims, key: key.id.clone(), kid, algorithm: self.header.alg }))
+            }
+            Ok(false) => Ok(Err("bad signature")),
+            Err(_) => Ok(Err("malformed token")),
+        }
+    }
+
+    fn try_set<'b>(&self, bound: &'b Bound) -> Result<BySet<'b>, Box<Refusal>> {
+        let keys = match bound.keys() {
+            Ok(keys) => keys,
+            Err(set) => return Ok(BySet::Unknown(set)),
+        };
+        let mut failure = "bad signature";
+        match find(&keys, &self.header) {
+            Found::Unknown => return Ok(bound.fetched().map_or(BySet::Bad("no key with this kid"), BySet::Unknown)),
+            Found::None(why) => failure = why,
+            Found::Keys(found) => {
+                for key in found.into_iter().filter_map(|index| keys.get(index)) {
+                    match self.try_key(key)? {
+                        Ok(verified) => return Ok(BySet::Good(verified)),
+                        Err(why) => failure = why,
+                    }
+                }
+            }
+        }
+        Ok(BySet::Bad(failure))
     }
 }

@@ -22,6 +22,16 @@ const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 /// A table for HS256 that further keys may be added to.
 const SHARED: &str = "algorithms = \"HS256\"\nsecret = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"\n";
 
+impl Jwt {
+    /// The identity that a token proves by the keys that there are.
+    fn identify(&self, token: &str, now: SystemTime) -> Result<Identity, Box<Refusal>> {
+        match self.try_identify(token, now) {
+            Identified::Now(identity) => identity,
+            Identified::ByMore(_) => panic!("it waits for keys"),
+        }
+    }
+}
+
 fn build(name: &str, text: &str) -> (Result<Jwt, Faults>, Faults) {
     let cells = Cells::default();
     let mut build = Build::new(KeyPath::table("jwt", name), Path::new(KEYS), &cells);

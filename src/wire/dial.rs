@@ -1,4 +1,4 @@
-//! Resolves a server's name and connects to whichever of its addresses answers first.
+//! Resolves a host's name and connects to whichever of its addresses answers first.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -9,23 +9,21 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::sleep;
 
-use crate::wire::socket::tune;
-
-use super::server::Server;
+use super::socket::tune;
 
 /// How long one address is waited for before the next is tried beside it (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// Of a name's addresses at most so many are tried.
 const MAX_ADDRESSES: usize = 16;
 
-/// A connection to the server, its socket set up. The name is resolved each time; the deadline is the caller's.
+/// A connection to this host, a name or an address without brackets, its socket set up. The name is resolved each time; the deadline is the caller's.
 ///
 /// # Errors
 /// The resolver's, or the last address's.
-pub(super) async fn dial(server: &Server) -> io::Result<TcpStream> {
-    let stream = match server.host().parse::<IpAddr>() {
-        Ok(ip) => connect(SocketAddr::new(ip, server.port())).await?,
-        Err(_) => first(lookup_host((server.host(), server.port())).await?.take(MAX_ADDRESSES).collect(), connect).await?,
+pub async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = match host.parse::<IpAddr>() {
+        Ok(ip) => connect(SocketAddr::new(ip, port)).await?,
+        Err(_) => first(lookup_host((host, port)).await?.take(MAX_ADDRESSES).collect(), connect).await?,
     };
     tune(&stream)?;
     Ok(stream)

@@ -8,7 +8,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::config::fault::{Fault, KeyPath};
 
 /// Every certificate in a file, in its order: at least one.
-pub(super) fn certificates(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<Vec<CertificateDer<'static>>, Fault> {
+///
+/// # Errors
+/// A fault at `at` that says what the file holds instead.
+pub fn certificates(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let found: Result<Vec<_>, Error> = CertificateDer::pem_slice_iter(bytes).collect();
     let found = found.map_err(|error| unreadable(&error, file, at))?;
     if !found.is_empty() {
@@ -26,7 +29,10 @@ pub(super) fn certificates(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<Ve
 }
 
 /// The first private key in a file.
-pub(super) fn key(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<PrivateKeyDer<'static>, Fault> {
+///
+/// # Errors
+/// A fault at `at` that says what the file holds instead.
+pub fn key(bytes: &[u8], file: &Path, at: &KeyPath) -> Result<PrivateKeyDer<'static>, Fault> {
     if has(bytes, "BEGIN ENCRYPTED PRIVATE KEY-----") || has(bytes, "Proc-Type: 4,ENCRYPTED") {
         let fault =
             Fault::new(at.clone(), format!("the key in {} is encrypted, and nobody is there to ask for its passphrase", file.display()));

@@ -1,0 +1,63 @@
+//! Attends to what stages have done outside: asks their questions, runs their work beside all traffic, and reports what comes of it.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::observe::Observer;
+use crate::observe::event::Event;
+use crate::stage::outside::{Attendant, Job, News};
+use crate::wire::asking::Asker;
+
+use super::recheck::recheck;
+use super::roster::Roster;
+
+/// The most questions that are asked at once.
+const MAX_AT_ONCE: usize = 512;
+
+/// Attends, on the runtime it is called on: a connection to a service belongs to no worker, and ends with none. Never returns.
+pub(super) async fn attend(attendant: Attendant, roster: Roster) {
+    let (asker, places) = (Arc::new(Asker::default()), Arc::new(Semaphore::new(MAX_AT_ONCE)));
+    let mut work = JoinSet::new();
+    loop {
+        tokio::select! {
+            job = attendant.next() => match job {
+                Job::Run(job) => drop(work.spawn(job)),
+                Job::Tell(news) => {
+                    report(&news, roster.observer());
+                    if let News::KeySetFetched { removed, .. } = news
+                        && !removed.is_empty()
+                    {
+                        work.spawn(recheck(roster.clone(), removed));
+                    }
+                }
+                Job::Ask(question, mut answer) => {
+                    let (asker, places) = (asker.clone(), places.clone());
+                    work.spawn(async move {
+                        let ask = async {
+                            // It is never closed.
+                            let _place = places.acquire().await;
+                            asker.ask(&question).await
+                        };
+                        tokio::select! {
+                            answered = ask => drop(answer.send(answered)),
+                            () = answer.closed() => {}
+                        }
+                    });
+                }
+            },
+            Some(_) = work.join_next() => {}
+        }
+    }
+}
+
+fn report(news: &News, observer: &Observer) {
+    observer.report(&match news {
+        News::KeySetFetched { set, keys, added, removed } => Event::KeySetFetched { set, keys: *keys, added, removed },
+        News::KeySetFailed { set, error, has_keys } => Event::KeySetFailed { set, error, has_keys: *has_keys },
+        News::KeyPassedOver { set, key } => Event::KeyPassedOver { set, key },
+        News::ServiceFailed { stage, error, lets_in } => Event::ServiceFailed { stage, error, lets_in: *lets_in },
+        News::ServiceBack { stage } => Event::ServiceBack { stage },
+    });
+}

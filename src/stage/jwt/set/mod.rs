@@ -1,0 +1,194 @@
+//! A key set that is fetched: shared by all stages that name it, and kept across reloads.
+//!
+//! One fetches, and whoever needs more than there is waits for that one. What was fetched once serves on while its provider is down.
+
+mod fetch;
+pub(super) mod read;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, timeout};
+
+use crate::stage::Build;
+use crate::stage::outside::{News, Outside, Source, SourceFacts, Trust};
+use crate::stage::refusal::{AUTH_UNAVAILABLE, Refusal};
+
+use super::keys::Key;
+use fetch::Fetch;
+pub(super) use fetch::Place;
+use read::Read;
+
+/// The least time between two fetches for keys that are not in the set: anybody can name such a key.
+const BETWEEN: Duration = Duration::from_secs(30);
+/// How long a fetch is waited for: it is two questions at most.
+const PATIENCE: Duration = fetch::WITHIN.saturating_mul(2).saturating_add(Duration::from_secs(1));
+
+/// A key set that is fetched.
+pub(super) struct KeySet {
+    name: Arc<str>,
+    fetch: Fetch,
+    state: watch::Sender<State>,
+    wanted: Arc<Notify>,
+    has_begun: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    keys: Option<Arc<[Key]>>,
+    passed_over: Vec<String>,
+    /// When these keys were fetched, or last found to be the same.
+    fetched: Option<SystemTime>,
+    /// What has failed since.
+    error: Option<String>,
+    failures: u64,
+    /// Fetches that have come to an end.
+    rounds: u64,
+    is_fetching: bool,
+    /// When it was last fetched for a key that was not there.
+    missed: Option<Instant>,
+}
+
+/// What waiting for a set has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum More {
+    /// It has been fetched: look again.
+    Fetched,
+    /// It was fetched for such a key a moment ago.
+    Not,
+}
+
+impl KeySet {
+    /// The set at this place, whose provider is vouched for by these.
+    pub(super) fn of(place: Place, trust: Option<Trust>, build: &Build<'_>) -> Arc<Self> {
+        let name = match &place {
+            Place::Set(url) => url.to_string(),
+            Place::Issuer(name, _) => name.clone(),
+        };
+        let outside = build.outside();
+        let key = format!("{place:?} {:?}", trust.as_ref().map(|trust| trust.made_of));
+        build.shared("key_set", &key, || Self::new(name.into(), Fetch { place, trust, outside }))
+    }
+
+    fn new(name: Arc<str>, fetch: Fetch) -> Self {
+        Self { name, fetch, state: watch::Sender::new(State::default()), wanted: Arc::default(), has_begun: AtomicBool::new(false) }
+    }
+
+    fn outside(&self) -> &Arc<Outside> {
+        &self.fetch.outside
+    }
+
+    /// Has it fetched from now on, once for all who want it.
+    pub(super) fn begin(self: &Arc<Self>) {
+        if !self.has_begun.swap(true, Ordering::Relaxed) {
+            let source: Arc<dyn Source> = self.clone();
+            self.outside().list(Arc::downgrade(&source));
+            self.outside().run(Box::pin(fetch::keep_fresh(Arc::downgrade(self), self.fetch.clone(), self.wanted.clone())));
+        }
+    }
+
+    /// The keys that there are; none before the first were fetched.
+    pub(super) fn now(&self) -> Option<Arc<[Key]>> {
+        self.state.borrow().keys.clone()
+    }
+
+    /// Waits for more than there is: for the first keys, or for a fetch on account of a key that is not among them. There is one fetch
+    /// for all who wait, and one every 30 s.
+    ///
+    /// # Errors
+    /// `auth_unavailable` where it cannot be known which keys there are.
+    pub(super) async fn more(&self) -> Result<More, Box<Refusal>> {
+        if !self.outside().is_attended() {
+            return Err(self.unavailable("key sets are not fetched here"));
+        }
+        let mut seen = self.state.subscribe();
+        let (mut settled, mut before) = (None, 0);
+        self.state.send_if_modified(|state| {
+            before = state.rounds;
+            if !state.is_fetching && (state.keys.is_some() || state.error.is_some()) {
+                let was_just_fetched = state.missed.is_some_and(|at| at.elapsed() < BETWEEN);
+                if state.keys.is_none() || was_just_fetched {
+                    settled = Some(state.error.clone().map_or(Ok(More::Not), Err));
+                    return false;
+                }
+                (state.missed, state.is_fetching) = (Some(Instant::now()), true);
+                self.wanted.notify_one();
+            }
+            false
+        });
+        if let Some(settled) = settled {
+            return settled.map_err(|why| self.unavailable(&why));
+        }
+        let waited = timeout(PATIENCE, seen.wait_for(|state| state.rounds > before)).await;
+        match waited.map(|state| state.map(|state| state.error.clone())) {
+            Ok(Ok(None)) => Ok(More::Fetched),
+            Ok(Ok(Some(why))) => Err(self.unavailable(&why)),
+            Ok(Err(_)) | Err(_) => Err(self.unavailable("it was not fetched in time")),
+        }
+    }
+
+    fn unavailable(&self, why: &str) -> Box<Refusal> {
+        Box::new(Refusal::new(AUTH_UNAVAILABLE).rule(format!("key set {}: {why}", self.name)))
+    }
+
+    fn begins(&self) {
+        self.state.send_modify(|state| state.is_fetching = true);
+    }
+
+    /// It was fetched.
+    fn take(&self, Read { keys, passed_over }: Read) {
+        let ids = |keys: &[Key]| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
+        let (mut before, mut was_passed_over, mut has_failed) = (None, Vec::new(), false);
+        let after = ids(&keys);
+        self.state.send_modify(|state| {
+            before = state.keys.replace(keys.into()).map(|keys| ids(&keys));
+            was_passed_over = std::mem::replace(&mut state.passed_over, passed_over.clone());
+            has_failed = state.error.take().is_some();
+            state.fetched = Some(SystemTime::now());
+            state.rounds += 1;
+            state.is_fetching = false;
+        });
+        for key in passed_over.into_iter().filter(|key| !was_passed_over.contains(key)) {
+            self.outside().tell(News::KeyPassedOver { set: self.name.clone(), key });
+        }
+        let known = before.as_deref().unwrap_or_default();
+        let added: Vec<_> = after.iter().filter(|id| !known.contains(id)).cloned().collect();
+        let removed: Vec<_> = known.iter().filter(|id| !after.contains(id)).cloned().collect();
+        if before.is_none() || has_failed || !added.is_empty() || !removed.is_empty() {
+            self.outside().tell(News::KeySetFetched { set: self.name.clone(), keys: after.len(), added, removed });
+        }
+    }
+
+    /// It could not be fetched, or is none: what there was is gone by.
+    fn fails(&self, why: String) {
+        let (mut is_first, mut has_keys) = (false, false);
+        self.state.send_modify(|state| {
+            is_first = state.error.replace(why.clone()).is_none();
+            has_keys = state.keys.is_some();
+            state.failures += 1;
+            state.rounds += 1;
+            state.is_fetching = false;
+        });
+        if is_first {
+            self.outside().tell(News::KeySetFailed { set: self.name.clone(), error: why, has_keys });
+        }
+    }
+}
+
+impl Source for KeySet {
+    fn facts(&self) -> SourceFacts {
+        let state = self.state.borrow();
+        SourceFacts {
+            name: self.name.clone(),
+            keys: state.keys.as_ref().map_or(0, |keys| keys.len()),
+            fetched: state.fetched,
+            failures: state.failures,
+            error: state.error.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! Asks HTTP services what stages want to know of them: on connections that are kept, within bounds of time, size and redirects.
+
+mod idle;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::header::{HOST, LOCATION};
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use crate::stage::fingerprint::Fingerprint;
+use crate::stage::outside::{Answer, Failed, HttpUrl, Question, Reply, Trust};
+
+use super::dial::dial;
+use super::stream::Socket;
+use super::tls::connect::Connector;
+use idle::{Idle, Origin};
+
+/// The largest head of an answer, in bytes.
+const MAX_HEAD: usize = 32 << 10;
+/// The most headers of an answer.
+const MAX_HEADERS: usize = 100;
+/// As many sets of authorities are remembered; there are as many as the file names.
+const MAX_TRUSTS: usize = 64;
+
+type Sender = SendRequest<Empty<Bytes>>;
+
+/// Asks, and keeps connections for the next question.
+#[derive(Default)]
+pub struct Asker {
+    idle: Idle<Sender>,
+    connectors: Mutex<HashMap<Fingerprint, Connector>>,
+}
+
+impl Asker {
+    /// Asks one question, within its time.
+    ///
+    /// Cancel-safe: dropped, it hangs up.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn ask(&self, question: &Question) -> Answer {
+        timeout(question.within, self.follow(question)).await.unwrap_or_else(|_| Err(Failed::timed_out(question.within)))
+    }
+
+    async fn follow(&self, question: &Question) -> Answer {
+        let (mut url, mut headers) = (question.url.clone(), question.headers.clone());
+        let mut left = question.redirects;
+        loop {
+            let reply = self.ask_once(&url, &headers, question).await?;
+            let location = reply.headers.get(LOCATION).filter(|_| reply.status.is_redirection() && question.redirects > 0);
+            let Some(location) = location else { return Ok(reply) };
+            left = left.checked_sub(1).ok_or_else(|| Failed::new("redirect", format!("more than {} redirects", question.redirects)))?;
+            let bad = |why| Failed::new("redirect", format!("a redirect that is not followed: {why}"));
+            let next = url.follow(location.to_str().map_err(|_| bad("it is not text".to_owned()))?).map_err(bad)?;
+            if Origin::of(&next, None) != Origin::of(&url, None) {
+                // What one service may know is not told to another.
+                headers = HeaderMap::new();
+            }
+            url = next;
+        }
+    }
+
+    async fn ask_once(&self, url: &HttpUrl, headers: &HeaderMap, question: &Question) -> Answer {
+        let origin = Origin::of(url, question.trust.as_ref());
+        let (mut sender, response) = loop {
+            let Some(mut sender) = self.idle.take(&origin) else {
+                let mut sender = self.connect(url, question.trust.as_ref()).await?;
+                let response = sender.send_request(request(url, headers)?).await.map_err(|error| broken(&error))?;
+                break (sender, response);
+            };
+            // It may be hung up on at any moment; asking twice is asking once.
+            if sender.ready().await.is_ok()
+                && let Ok(response) = sender.send_request(request(url, headers)?).await
+            {
+                break (sender, response);
+            }
+        };
+        let reply = read(response, question.max_body).await?;
+        if sender.ready().await.is_ok() {
+            self.idle.keep(origin, sender);
+        }
+        Ok(reply)
+    }
+
+    async fn connect(&self, url: &HttpUrl, trust: Option<&Trust>) -> Result<Sender, Failed> {
+        let host = url.host();
+        let tcp = dial(&host, url.address.port()).await.map_err(|error| Failed::new("unreachable", error.to_string()))?;
+        let socket = match (url.is_tls, trust) {
+            (false, _) => Socket::Plain(tcp),
+            (true, Some(trust)) => {
+                self.connector(trust)?.connect(tcp, &host).await.map_err(|failure| Failed::new("tls", failure.to_string()))?
+            }
+            (true, None) => return Err(Failed::new("tls", "nobody is trusted to say who it is")),
+        };
+        let mut builder = Builder::new();
+        builder.max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+        let (sender, connection) = builder.handshake(TokioIo::new(socket)).await.map_err(|error| broken(&error))?;
+        // It ends with its sender, and what is wrong with it is told there.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    fn connector(&self, trust: &Trust) -> Result<Connector, Failed> {
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = connectors.get(&trust.made_of) {
+            return Ok(known.clone());
+        }
+        let made = Connector::new((*trust.roots).clone(), None, None).map_err(|error| Failed::new("tls", error.to_string()))?;
+        if connectors.len() >= MAX_TRUSTS {
+            connectors.clear();
+        }
+        connectors.insert(trust.made_of, made.clone());
+        Ok(made)
+    }
+}
+
+fn request(url: &HttpUrl, headers: &HeaderMap) -> Result<Request<Empty<Bytes>>, Failed> {
+    let unsayable = |what: &str| Failed::new("malformed", format!("{what} cannot be asked for"));
+    let mut request = Request::get(&url.target).body(Empty::new()).map_err(|_| unsayable(&url.target))?;
+    *request.headers_mut() = headers.clone();
+    if !headers.contains_key(HOST) {
+        request.headers_mut().insert(HOST, HeaderValue::try_from(url.authority()).map_err(|_| unsayable("its host"))?);
+    }
+    Ok(request)
+}
+
+async fn read(response: Response<Incoming>, max: usize) -> Answer {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, max).collect().await.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+        Some(_) => Failed::new("too_large", format!("its answer is larger than {max} bytes")),
+        None => Failed::new("lost", format!("its answer broke off: {}", innermost(&*error))),
+    })?;
+    Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
+}
+
+fn broken(error: &hyper::Error) -> Failed {
+    let word = if error.is_parse() { "malformed" } else { "lost" };
+    Failed::new(word, format!("no answer of HTTP/1.1: {}", innermost(error)))
+}
+
+/// The cause of an error that has one.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
