@@ -103,8 +103,20 @@ await take("mqtt", {
     await closed;
     large.end(true);
   },
+  async "a hundred packets at once are delayed, and all of them come"() {
+    const all = Array.from({ length: 100 }, (_, number) => `${number}`);
+    const came = inTime(
+      new Promise((resolve) => {
+        const left = new Set(all);
+        panel.on("message", (topic, payload) => topic === "rooms/burst" && left.delete(payload.toString()) && left.size === 0 && resolve());
+      }),
+      "a hundred packets",
+    );
+    await Promise.all(all.map((number) => sensor.publishAsync("rooms/burst", number, { qos: 1 })));
+    await came;
+  },
   async "an edit of the limits reaches devices while they go on"() {
-    const { adopted, closed } = await gateway.edit('rate = "50/s", burst = 200', 'rate = "100/s", burst = 400');
+    const { adopted, closed } = await gateway.edit('rate = "200/s", burst = 2000', 'rate = "400/s", burst = 4000');
     assert.ok(adopted >= 2 && closed === 0, `${adopted} ${closed}`);
     const came = news(panel, "rooms/edit");
     await sensor.publishAsync("rooms/edit", "undisturbed", { qos: 1 });

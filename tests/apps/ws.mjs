@@ -1,6 +1,7 @@
 // npm's `ws`, and the WebSocket that is built into Node, as clients.
 
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import WebSocket from "ws";
 import { authority, first, gateway, operator, token } from "./behind.mjs";
@@ -26,6 +27,27 @@ async function open(Kind, url, protocols = [], options = undefined) {
     ended: () => inTime(closed, "close"),
     send: (data) => socket.send(data),
   };
+}
+
+const OFFERS = [
+  {},
+  { serverNoContextTakeover: true },
+  { clientNoContextTakeover: true },
+  { serverMaxWindowBits: 9 },
+  { clientMaxWindowBits: 9 },
+  { serverMaxWindowBits: 10, clientMaxWindowBits: 10 },
+];
+
+/** Has messages come back, compressed as this offer and the route have it: alike ones, long ones, and none that gets smaller. */
+async function deflates(at, offer) {
+  const { socket, take, send } = await open(WebSocket, gateway.url(at), [], { perMessageDeflate: { threshold: 0, ...offer } });
+  assert.equal(socket.extensions, "permessage-deflate", `${at} ${JSON.stringify(offer)}`);
+  if (at !== "/echo") await take();
+  for (const text of ["hello", "hello", "x".repeat(100_000), randomBytes(40_000).toString("base64"), "", "hello"]) {
+    send(text);
+    assert.equal(await take(), text, `${at} ${JSON.stringify(offer)}`);
+  }
+  socket.close();
 }
 
 /** An upgrade that is not to succeed: what `ws` sees of the answer. */
@@ -78,6 +100,9 @@ await take("ws", {
   async "ws: texts and bytes pass, compressed from end to end and where they are read"() {
     assert.match(await echoes(WebSocket, gateway.url("/relay/x")), /permessage-deflate/);
     assert.match(await echoes(WebSocket, gateway.url("/read/x")), /^$|permessage-deflate/);
+  },
+  async "ws: whatever it offers of permessage-deflate is agreed on from end to end, with and without takeover"() {
+    for (const at of ["/echo", "/relay/x", "/read/x", "/takeover/x"]) for (const offer of OFFERS) await deflates(at, offer);
   },
   async "ws: a message in fragments is one message"() {
     const { socket, take } = await open(WebSocket, gateway.url("/relay/x"), []);
