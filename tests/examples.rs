@@ -44,6 +44,9 @@ const FEATURES: [&str; 17] = [
     "tls",
 ];
 
+/// Examples that have a page in the cookbook. Its tests serve them, and `tests/apps` puts them in front of the applications.
+const APPLICATIONS: [&str; 6] = ["graphql_ws", "jupyter", "mqtt", "socketio", "vite", "yjs"];
+
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -110,7 +113,7 @@ fn every_example_and_the_shipped_file_compile_without_a_word_that_is_not_expecte
 fn there_is_an_example_of_every_kind_and_no_other() {
     let names: BTreeSet<String> = examples().iter().map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
     let kinds = STAGES.iter().map(|stage| stage.kind).chain(catalog::ENDPOINTS.iter().map(|endpoint| endpoint.kind));
-    assert_eq!(names, kinds.chain(FEATURES).map(str::to_owned).collect());
+    assert_eq!(names, kinds.chain(FEATURES).chain(APPLICATIONS).map(str::to_owned).collect());
 }
 
 #[tokio::test]

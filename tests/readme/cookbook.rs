@@ -1,11 +1,12 @@
 //! The situations of the cookbook: each file is served, and does what its page says of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
@@ -13,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 use super::served::{Served, config_of};
-use super::support::{ask, backend, closed, command, connect, raw, request, with_token};
+use super::support::{ask, backend, closed, command, connect, in_time, raw, request, with_token};
 
 async fn served(page: &str) -> Served {
     Served::new(&config_of(page)).await
@@ -183,4 +184,59 @@ async fn what_a_kubelet_swaps_is_an_edit_of_the_file_and_of_its_secret() {
     let token = token(&served, &[]);
     let mut socket = connect(with_token(&served.gateway.url("public", "/chat/x"), &token)).await.unwrap();
     assert_eq!(ask(&mut socket, "signed with the new one").await, "signed with the new one");
+}
+
+#[tokio::test]
+async fn a_broker_is_sent_what_is_binary_and_never_a_token() {
+    let mut served = served("docs/cookbook/mqtt.md").await;
+    let printed = command(served.gateway.folder.path()).args(["token", "--stage", "jwt.devices", "--sub", "sensor-7"]).output().unwrap();
+    let token = String::from_utf8(printed.stdout).unwrap().trim().to_owned();
+    let url = served.gateway.url("public", &format!("/mqtt?token={token}"));
+    let mut socket = connect(request(&url, &[("sec-websocket-protocol", "mqtt")])).await.unwrap();
+    let packet = Message::binary(vec![0x10, 0x00]);
+    socket.send(packet.clone()).await.unwrap();
+    assert_eq!(in_time(socket.next()).await.unwrap().unwrap(), packet);
+    let (_, asked) = served.asked().await;
+    assert_eq!((asked.uri().to_string().as_str(), &asked.headers()["sec-websocket-protocol"]), ("/mqtt", &"mqtt".parse().unwrap()));
+    socket.send(Message::text("text")).await.unwrap();
+    assert_eq!(closed(&mut socket).await.0, 1003);
+}
+
+#[tokio::test]
+async fn who_has_a_document_open_is_at_the_server_that_has_it() {
+    let mut served = served("docs/cookbook/yjs.md").await;
+    let token = token(&served, &[]);
+    let mut homes = Vec::new();
+    for document in 0..16 {
+        let path = format!("/documents/{document}?document={document}&token={token}");
+        for _ in 0..2 {
+            let _socket = served.gateway.connect("public", &path).await;
+            let (server, asked) = served.asked().await;
+            assert_eq!(asked.uri().to_string(), format!("/{document}?document={document}"));
+            homes.push(server);
+        }
+    }
+    assert!(homes.chunks(2).all(|pair| pair[0] == pair[1]), "{homes:?}");
+    assert_eq!(homes.iter().collect::<BTreeSet<_>>().len(), 2, "{homes:?}");
+}
+
+#[tokio::test]
+async fn vite_and_jupyter_are_asked_by_pages_of_the_gateway_s_own_and_by_no_other() {
+    for (page, subprotocol) in [("vite", "vite-hmr"), ("jupyter", "v1.kernel.websocket.jupyter.org")] {
+        let mut served = served(&format!("docs/cookbook/{page}.md")).await;
+        let (address, url) = (served.gateway.address("public"), served.gateway.url("public", "/some/path"));
+        for (origin, status) in [(format!("http://{address}"), 101), ("https://evil.example".to_owned(), 403)] {
+            let asked = request(&url, &[("sec-websocket-protocol", subprotocol), ("origin", &origin)]);
+            if status == 101 {
+                assert_eq!(ask(&mut connect(asked).await.unwrap(), "in").await, "in");
+                assert_eq!(served.asked().await.1.headers()["host"], address.to_string().as_str());
+            } else {
+                assert_eq!(served.gateway.refusal(asked).await.0, status);
+            }
+            // The server of these pages speaks nothing but WebSocket, and hangs up on a request that reaches it.
+            let asked = format!("GET / HTTP/1.1\r\nHost: {address}\r\nOrigin: {origin}\r\n\r\n");
+            let answered = if status == 101 { 502 } else { 403 };
+            assert!(raw::exchange(address, asked.as_bytes()).await.starts_with(&format!("HTTP/1.1 {answered} ")), "{page} {origin}");
+        }
+    }
 }
