@@ -227,6 +227,7 @@ async fn whom_a_key_has_let_in_that_is_gone_is_closed_unless_the_file_keeps_it()
         if closes {
             let (code, _) = closed(&mut by_old).await;
             assert_eq!(code, 3000, "{policy}");
+            drop(by_old);
             assert_eq!(gateway.event("close")["rule"], "its key is no longer configured");
         } else {
             ask(&mut by_old, "still there").await;
