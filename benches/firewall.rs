@@ -95,6 +95,8 @@ fn client(jti: u128) -> Client {
         path: "/".into(),
         origin: None,
         asks: Default::default(),
+        method: http::Method::GET,
+        subprotocol: None,
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

@@ -146,6 +146,8 @@ fn client() -> Client {
         path: "/".into(),
         origin: None,
         asks: Default::default(),
+        method: http::Method::GET,
+        subprotocol: None,
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

@@ -218,6 +218,8 @@ fn client(number: u32) -> Client {
         path: "/".into(),
         origin: None,
         asks: Default::default(),
+        method: http::Method::GET,
+        subprotocol: None,
         params: Box::default(),
         identities: Box::default(),
         counters: Default::default(),

@@ -76,6 +76,8 @@ pub(crate) fn facts() -> Arc<Client> {
         path: "/chat".into(),
         origin: None,
         asks: Default::default(),
+        method: http::Method::GET,
+        subprotocol: None,
         params: Box::default(),
         identities: Box::default(),
         counters: Counters::default(),

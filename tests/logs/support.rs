@@ -108,6 +108,8 @@ pub(crate) fn ann() -> Client {
         path: "/chat/room".into(),
         origin: Some("https://example.com".into()),
         asks: Default::default(),
+        method: http::Method::GET,
+        subprotocol: None,
         params: Box::default(),
         identities: Box::new([Identity {
             by: "jwt.users".into(),
