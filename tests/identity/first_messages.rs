@@ -25,7 +25,7 @@ fn split(text: &str, length: usize) -> Vec<u8> {
 async fn every_first_message_that_proves_nothing_is_closed_and_told_why() {
     let (backend, reached) = counting().await;
     let mut gateway = gateway(backend);
-    let good = mixed(json!({}));
+    let good = mixed(&json!({}));
     let bad = format!("{}AAAA", &good[..good.len() - 4]);
     let other = token(r#"{"alg":"HS256"}"#, &claims().to_string(), &EncodingKey::from_secret(b"evil"), Algorithm::HS256);
     let over = hs256(r#"{"alg":"HS256"}"#, &json!({ "exp": now() - 600 }).to_string());
@@ -83,7 +83,7 @@ async fn a_token_in_a_request_does_not_stand_in_for_a_first_message() {
     let (backend, reached) = counting().await;
     let gateway = gateway(backend);
     let mut stream = tokio::net::TcpStream::connect(gateway.address("public")).await.unwrap();
-    let lines = format!("Authorization: Bearer {}\r\n", mixed(json!({})));
+    let lines = format!("Authorization: Bearer {}\r\n", mixed(&json!({})));
     stream.write_all(raw::upgrade("/hurried", &lines).as_bytes()).await.unwrap();
     let head = backend::read_head(&mut stream).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");

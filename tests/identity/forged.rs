@@ -54,7 +54,7 @@ pub(super) fn good() -> String {
 }
 
 /// A good token of `jwt.mixed`, whose stage has no audience, with these claims besides.
-pub(super) fn mixed(more: Value) -> String {
+pub(super) fn mixed(more: &Value) -> String {
     let mut claims = json!({ "sub": "alice", "exp": now() + 3600 });
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     hs256(r#"{"alg":"HS256"}"#, &claims.to_string())

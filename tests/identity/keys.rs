@@ -50,7 +50,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         row(
             "a bad key beside a good token",
             "/either",
-            format!("X-API-Key: {}\r\nAuthorization: Bearer {}\r\n", &GOOD_KEY[..60], mixed(serde_json::json!({}))),
+            format!("X-API-Key: {}\r\nAuthorization: Bearer {}\r\n", &GOOD_KEY[..60], mixed(&serde_json::json!({}))),
             GOOD_KEY[..60].to_owned(),
             "token_invalid",
         ),

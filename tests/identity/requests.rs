@@ -65,7 +65,7 @@ fn places() -> Vec<Attack> {
 /// Good credentials for what they do not do.
 fn rights() -> Vec<Attack> {
     let with = |what, target: &str, claims: Value, more: &str, outcome, status| {
-        let token = mixed(claims);
+        let token = mixed(&claims);
         let lines = format!("Authorization: Bearer {token}\r\n{more}");
         Attack { what, target: target.to_owned(), lines, secret: token, outcome, status }
     };

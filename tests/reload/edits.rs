@@ -363,6 +363,54 @@ const EDITS: &[Edit] = &[
         sees: Close(3003, "certificate_missing"),
     },
     Edit {
+        what: "another API key beside its own",
+        before: "[api_key.k]\nkeys = [{ name = \"ci\", sha256 = \"a40e1be0dab339588660e2d8aef1da7ea7f300c30527aee69dd5e44447bcee70\" }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        after: "[api_key.k]\nkeys = [{ name = \"ci\", sha256 = \"a40e1be0dab339588660e2d8aef1da7ea7f300c30527aee69dd5e44447bcee70\" }, { name = \"x\", sha256 = \"cfafda268376b17dd2a7573273baa37c6e9f248b2b6240c8cf39d7e4de53d3c0\" }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "no API key of its own any more",
+        before: "[api_key.k]\nkeys = [{ name = \"ci\", sha256 = \"a40e1be0dab339588660e2d8aef1da7ea7f300c30527aee69dd5e44447bcee70\" }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        after: "[api_key.k]\nkeys = [{ name = \"x\", sha256 = \"cfafda268376b17dd2a7573273baa37c6e9f248b2b6240c8cf39d7e4de53d3c0\" }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        sees: Close(3003, "revoked"),
+    },
+    Edit {
+        what: "its API key with an end that is past",
+        before: "[api_key.k]\nkeys = [{ name = \"ci\", sha256 = \"a40e1be0dab339588660e2d8aef1da7ea7f300c30527aee69dd5e44447bcee70\" }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        after: "[api_key.k]\nkeys = [{ name = \"ci\", sha256 = \"a40e1be0dab339588660e2d8aef1da7ea7f300c30527aee69dd5e44447bcee70\", expires = 2020-01-01T00:00:00Z }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        sees: Close(3000, "token_expired"),
+    },
+    Edit {
+        what: "its API key with other scopes",
+        before: "[api_key.k]\nkeys = [{ name = \"ci\", sha256 = \"a40e1be0dab339588660e2d8aef1da7ea7f300c30527aee69dd5e44447bcee70\" }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        after: "[api_key.k]\nkeys = [{ name = \"ci\", sha256 = \"a40e1be0dab339588660e2d8aef1da7ea7f300c30527aee69dd5e44447bcee70\", scopes = [\"a\"] }]\n[route.a]\npipeline = [\"api_key.k\"]\nendpoint = \"echo\"",
+        sees: Close(1012, "route_changed"),
+    },
+    Edit {
+        what: "a rule that it meets",
+        before: "@jwt[route.a]\npipeline = [\"jwt.users\"]\nendpoint = \"echo\"",
+        after: "@jwt[authorize.z]\nrequire = { sub = \"alice\" }\n[route.a]\npipeline = [\"jwt.users\", \"authorize.z\"]\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "a rule that it does not meet",
+        before: "@jwt[route.a]\npipeline = [\"jwt.users\"]\nendpoint = \"echo\"",
+        after: "@jwt[authorize.z]\nrequire = { role = \"admin\" }\n[route.a]\npipeline = [\"jwt.users\", \"authorize.z\"]\nendpoint = \"echo\"",
+        sees: Close(3003, "forbidden"),
+    },
+    Edit {
+        what: "a rule for another path",
+        before: "@jwt[route.a]\npipeline = [\"jwt.users\"]\nendpoint = \"echo\"",
+        after: "@jwt[authorize.z]\nwhen = { path = \"/admin/*\" }\nrequire = { role = \"admin\" }\n[route.a]\npipeline = [\"jwt.users\", \"authorize.z\"]\nendpoint = \"echo\"",
+        sees: Answer("hi"),
+    },
+    Edit {
+        what: "a scope that it has not",
+        before: "@jwt[route.a]\npipeline = [\"jwt.users\"]\nendpoint = \"echo\"",
+        after: "@jwt[authorize.z]\nscopes = \"chat:write\"\n[route.a]\npipeline = [\"jwt.users\", \"authorize.z\"]\nendpoint = \"echo\"",
+        sees: Close(3003, "scope_insufficient"),
+    },
+    Edit {
         what: "another route, where this one closes when it changes",
         before: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nendpoint = \"echo\"",
         after: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nping = \"5s\"\nendpoint = \"echo\"",
@@ -468,7 +516,7 @@ async fn client(gateway: &Gateway, before: &str) -> Socket {
         claims["aud"] = json!("api");
     }
     let bearer = format!("Bearer {}", token(&claims));
-    let mut headers = vec![("authorization", &*bearer), ("origin", "https://a.example")];
+    let mut headers = vec![("authorization", &*bearer), ("origin", "https://a.example"), ("x-api-key", "for-local-trials-only-ci")];
     if before.contains("subprotocols") {
         headers.push(("sec-websocket-protocol", "v1"));
     }

@@ -33,14 +33,11 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Judges what a client has shown.
-    async fn verify(&self, shown: String) -> Result<Identity, Box<Refusal>> {
-        match self.keys.find(&shown)? {
-            keys::Shown::Known(key) => self.admit(&key, SystemTime::now()),
-            keys::Shown::Hashed(hash, key) => match hash.matches(shown, &self.places).await? {
-                true => self.admit(&key, SystemTime::now()),
-                false => Err(Box::new(Refusal::new(TOKEN_INVALID).rule("another key than that of its id"))),
-            },
+    /// The client is whose key it has shown.
+    fn accept(&self, client: &mut Client, identity: Identity, is_first: bool) {
+        client.prove(identity);
+        if is_first {
+            self.sources.forward(client);
         }
     }
 
@@ -104,18 +101,23 @@ impl Stage for ApiKey {
             Ok(Credential::First(key)) => (key, true),
             Err(refusal) => return Judgement::Now(Err(refusal)),
         };
-        Judgement::Later(Box::pin(async move {
-            let supposed = client.request.as_ref().and_then(|request| request.extensions.get::<Supposed>());
-            let identity = match supposed.filter(|supposed| *supposed.token == *shown) {
-                Some(supposed) => self.suppose(supposed),
-                None => self.verify(shown).await?,
-            };
-            client.prove(identity);
-            if is_first {
-                self.sources.forward(client);
-            }
-            Ok(())
-        }))
+        let supposed = client.request.as_ref().and_then(|request| request.extensions.get::<Supposed>());
+        if let Some(supposed) = supposed.filter(|supposed| *supposed.token == *shown) {
+            let identity = self.suppose(supposed);
+            self.accept(client, identity, is_first);
+            return Judgement::Now(Ok(()));
+        }
+        let now = SystemTime::now();
+        match self.keys.find(&shown) {
+            Err(refusal) => Judgement::Now(Err(refusal)),
+            Ok(keys::Shown::Known(key)) => Judgement::Now(self.admit(&key, now).map(|identity| self.accept(client, identity, is_first))),
+            Ok(keys::Shown::Hashed(hash, key)) => Judgement::Later(Box::pin(async move {
+                if !hash.matches(shown, &self.places).await? {
+                    return Err(Box::new(Refusal::new(TOKEN_INVALID).rule("another key than that of its id")));
+                }
+                self.admit(&key, now).map(|identity| self.accept(client, identity, is_first))
+            })),
+        }
     }
 
     fn show(&self, key: &str) -> Option<Shown> {
