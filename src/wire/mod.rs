@@ -2,7 +2,7 @@
 //!
 //! Before the 101: [`proxy_protocol`], [`tls`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads,
 //! [`deflate`] inflates, [`relay`] and [`terminal`] move, [`session`] is what both are to the engine.
-//! Instead of it: [`http`].
+//! Instead of it: [`http`]. Beside all of it: [`h2`], whose streams are connections to the rest.
 
 pub mod answers;
 mod backlog;
@@ -16,6 +16,7 @@ pub mod first_message;
 mod flaw;
 mod flow;
 pub mod frame;
+pub mod h2;
 pub mod handshake;
 pub mod head;
 pub mod hops;
