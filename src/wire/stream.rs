@@ -24,6 +24,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
         false
     }
 
+    /// How many bytes have come that nobody has read, where they wait in our memory and not in the kernel's.
+    fn unread(&mut self) -> usize {
+        0
+    }
+
     /// The stream of HTTP/2, where it is one: it has words of its own for the head of an answer, and shares its connection with others.
     fn multiplexed(&mut self) -> Option<&mut h2::stream::Stream> {
         None
@@ -73,6 +78,10 @@ impl Stream for Socket {
             Self::Plain(_) | Self::Stream(_) => false,
             Self::Tls(tls) => tls.get_mut().0.has_sent(),
         }
+    }
+
+    fn unread(&mut self) -> usize {
+        self.multiplexed().map_or(0, |stream| stream.unread())
     }
 
     fn multiplexed(&mut self) -> Option<&mut h2::stream::Stream> {

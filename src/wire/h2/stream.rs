@@ -56,6 +56,11 @@ impl Stream {
         !self.input.stream.is_end_stream()
     }
 
+    /// How many bytes have come that have not been read: no more than the client's window.
+    pub fn unread(&mut self) -> usize {
+        self.input.stream.flow_control().used_capacity()
+    }
+
     /// Nothing of the request has been looked at, and the client may ask again elsewhere (RFC 9113 §8.7).
     pub fn decline(self) {
         lock(&self.output).respond.send_reset(Reason::REFUSED_STREAM);
