@@ -1,5 +1,6 @@
 //! The conductor: one connection from accept to 101 and into its session, top to bottom.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -49,6 +50,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         client: None,
         shared: None,
         nearest: None,
+        against: Against::default(),
         terms: None,
         findings: Findings::default(),
         spare: None,
@@ -56,14 +58,11 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         handshake: None,
     };
     let admitted = visit.admit().await;
-    visit.report_findings();
-    match admitted {
-        Ok(Admitted::Live(backend)) => visit.go_live(backend),
-        Ok(Admitted::Plain) => Box::pin(visit.serve()).await,
-        // Apart, or every connection would be as large as those few.
-        Err(stop) => Box::pin(visit.turn_away(stop)).await,
-    }
+    visit.proceed(admitted).await;
 }
+
+/// A limit that is met, and what a probe is told of it.
+type Limit = (&'static str, &'static str);
 
 /// A client that may come in.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, and most clients come for the larger one")]
@@ -72,25 +71,53 @@ pub(super) enum Admitted {
     Live(Backend),
     /// It asks for an answer, which its backend has not been asked for.
     Plain,
+    /// It is a connection of HTTP/2, of which this is read.
+    Many(Vec<u8>),
 }
 
 impl Visit {
-    async fn admit(&mut self) -> Result<Admitted, Stop> {
-        let full = self.take_slots()?;
-        let early = self.read_proxy_header().await?;
-        let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
-        let mut unwelcome = if is_behind_proxy { None } else { admission::greet(&self.listener, &self.peer, &mut self.findings)? };
-        let early = self.begin_tls(early).await?;
-        let parts = self.read_request(early).await?;
-        if is_behind_proxy {
-            self.believe(&parts.headers)?;
-            unwelcome = self.greet(&parts).unwrap_or_else(Some);
+    /// Goes on with what it was let in for.
+    pub(super) async fn proceed(mut self, admitted: Result<Admitted, Stop>) {
+        self.report_findings();
+        // Apart, or every connection would be as large as those few.
+        match admitted {
+            Ok(Admitted::Live(backend)) => self.go_live(backend),
+            Ok(Admitted::Plain) => Box::pin(self.serve()).await,
+            Ok(Admitted::Many(early)) => Box::pin(self.multiplex(early)).await,
+            Err(stop) => Box::pin(self.turn_away(stop)).await,
         }
-        self.welcome(parts, Against { unwelcome, full }).await
+    }
+
+    async fn admit(&mut self) -> Result<Admitted, Stop> {
+        self.against.full = self.take_slots()?;
+        let early = self.read_proxy_header().await?;
+        if self.listener.proxies_at(self.peer.ip).is_none() {
+            self.against.unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings)?;
+        }
+        let early = self.begin_tls(early).await?;
+        if self.door.unread().is_some_and(|socket| socket.is_for_h2()) {
+            return Ok(Admitted::Many(early));
+        }
+        match self.read_request(early).await {
+            // Within TLS it would have been agreed on before.
+            Err(Stop::Preface(_, early)) if self.listener.http2 && self.peer.tls.is_none() => Ok(Admitted::Many(early)),
+            parts => self.come_in(parts?, true).await,
+        }
+    }
+
+    /// The request is read; `is_greeted` where its peer has been when it connected.
+    pub(super) async fn come_in(&mut self, parts: Parts, is_greeted: bool) -> Result<Admitted, Stop> {
+        let mut against = mem::take(&mut self.against);
+        let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
+        self.believe(&parts.headers)?;
+        if is_behind_proxy || !is_greeted {
+            against.unwelcome = self.greet(&parts).unwrap_or_else(Some);
+        }
+        self.welcome(parts, against).await
     }
 
     /// The address of whoever makes this request is known, and its connection was let in before.
-    pub(super) fn greet(&mut self, parts: &Parts) -> Result<Option<Box<Refusal>>, Box<Refusal>> {
+    fn greet(&mut self, parts: &Parts) -> Result<Option<Box<Refusal>>, Box<Refusal>> {
         if admission::asks_for_answer(&self.gateway, &self.peer, parts) {
             return admission::greet_again(&self.listener, &self.peer, &mut self.findings).map(|()| None);
         }
@@ -98,7 +125,7 @@ impl Visit {
     }
 
     /// The request is read: it is routed and judged, and answered where it asks for an upgrade.
-    pub(super) async fn welcome(&mut self, parts: Parts, against: Against) -> Result<Admitted, Stop> {
+    async fn welcome(&mut self, parts: Parts, against: Against) -> Result<Admitted, Stop> {
         let route = self.enter(parts, against)?;
         // What it has shown in its TLS handshake may have been enough for another listener than the one in force.
         self.client.as_ref().map_or(Ok(()), |client| self.listener.review(client, SystemTime::now()))?;
@@ -130,17 +157,25 @@ impl Visit {
     /// The socket is accepted: is there room for it? One too many may be a probe, which is answered all the same: a supervisor would
     /// end a gateway that is merely full. So it is read in one of few spare places before it is refused.
     fn take_slots(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
-        let Err((limit, unready)) = self.take_places() else { return Ok(None) };
-        let full = |limit: &str| Refusal::new(OVERLOADED).rule(limit);
-        self.holdings.permits.push(self.worker.spare.enter().ok_or_else(|| refused(full(limit)))?);
-        self.spare = Some(unready);
-        Ok(Some(Box::new(full(limit))))
+        let Err(limit) = self.take_places(true) else { return Ok(None) };
+        let full = self.is_full(limit);
+        match self.worker.spare.enter() {
+            Some(spare) => self.holdings.permits.push(spare),
+            None => return Err(full.into()),
+        }
+        Ok(Some(full))
     }
 
-    /// Takes its places; where one is not free, the limit that it meets, and what a probe is told then.
-    fn take_places(&mut self) -> Result<(), (&'static str, &'static str)> {
+    /// There is no room for it: what it is refused with, unless it is a probe, and what that is told.
+    pub(super) fn is_full(&mut self, (limit, unready): Limit) -> Box<Refusal> {
+        self.spare = Some(unready);
+        Box::new(Refusal::new(OVERLOADED).rule(limit))
+    }
+
+    /// Takes its place among handshakes and, where it is a connection, among those; gives the limit where one is not free.
+    pub(super) fn take_places(&mut self, is_connection: bool) -> Result<(), Limit> {
         self.handshake = Some(self.gateway.handshakes.enter().ok_or(("max_handshakes", "no room: at max_handshakes"))?);
-        for slots in [&self.gateway.slots, &self.listener.slots] {
+        for slots in [&self.gateway.slots, &self.listener.slots].into_iter().filter(|_| is_connection) {
             self.holdings.permits.push(slots.enter().ok_or(("max_connections", "no room: at max_connections"))?);
         }
         Ok(())
@@ -164,7 +199,12 @@ impl Visit {
         };
         let head = match read {
             Ok(Ok(head)) => head,
-            Ok(Err(Unread::Refused(refusal))) => return Err(refusal.into()),
+            Ok(Err(Unread::Refused(refusal))) => {
+                return Err(match reader.into_preface() {
+                    Some(early) => Stop::Preface(refusal, early),
+                    None => refusal.into(),
+                });
+            }
             Ok(Err(Unread::Nothing | Unread::Cut)) => return Err(Stop::Gone),
             Err(_) if reader.is_empty() => return Err(Stop::Gone),
             Err(_) => return Err(refused(Refusal::new(HANDSHAKE_TIMEOUT))),
@@ -260,7 +300,7 @@ impl Visit {
                 return self.door.answer(Vec::new, || *answer, within).await;
             }
             Stop::Declined(refusal, answer) => (refusal, Some(answer)),
-            Stop::Refused(refusal) => (refusal, None),
+            Stop::Refused(refusal) | Stop::Preface(refusal, _) => (refusal, None),
         };
         let route = self.route.as_ref();
         pipeline::tell(&self.listener.pipeline, route.map(|route| &route.pipeline), self.client(), &mut refusal);

@@ -87,8 +87,16 @@ impl<C: Stream> Door<C> {
         }
     }
 
+    /// Whether a request of HTTP/2 waits for its answer.
+    fn is_multiplexed(&mut self) -> bool {
+        if let Self::Asked(exchange) = self { exchange.is_multiplexed() } else { false }
+    }
+
     /// How a client at this door is told of a refusal.
-    pub(super) fn tells(&self, refusal: &Refusal) -> Told {
+    pub(super) fn tells(&mut self, refusal: &Refusal) -> Told {
+        if self.is_multiplexed() {
+            return answers::status_over_h2(refusal).map_or(Told::Nothing, Told::Status);
+        }
         match self {
             Self::Unread(_) | Self::Asked(_) => refusal.outcome.status.map_or(Told::Nothing, Told::Status),
             Self::Open(_) => refusal.close_code().map_or(Told::Nothing, Told::Code),
@@ -105,7 +113,10 @@ impl<C: Stream> Door<C> {
             Self::Asked(exchange) => timeout(within, exchange.answer(response())).await.map(|answered| answered.map(|(io, _)| io)),
             Self::Open(_) | Self::Gone => return,
         };
-        if let Ok(Ok(io)) = answered {
+        // A stream ends by itself: nothing that nobody has read can take its answer back.
+        if let Ok(Ok(mut io)) = answered
+            && io.multiplexed().is_none()
+        {
             linger(io, LINGER).await;
         }
     }
@@ -122,7 +133,8 @@ impl<C: Stream> Door<C> {
         close: Duration,
     ) {
         let Some(leg) = self.take_open() else {
-            return self.answer(|| answers::raw(&refusal), || answers::refusal(&refusal), within).await;
+            let refused = if self.is_multiplexed() { answers::refusal_over_h2 } else { answers::refusal };
+            return self.answer(|| answers::raw(&refusal), || refused(&refusal), within).await;
         };
         let Some(client) = client else { return };
         let settings = Settings {

@@ -17,13 +17,14 @@ use crate::stage::holders::Holder;
 use crate::wire::extensions::Offer;
 use crate::wire::handshake::Exchange;
 use crate::wire::http::framing::Framing;
+use crate::wire::http::pass::{Answers, Gives};
 use crate::wire::http::sink::Sink;
 use crate::wire::http::source::Source;
 use crate::wire::stream::Socket;
 
 use super::door::Door;
 use super::opening::{claims, report};
-use super::passing::{Request, Server, is_left, too_large};
+use super::passing::{Request, Server, lost, too_large};
 use super::policy::Policy;
 use super::progress::Progress;
 use super::registry::{Record, Seat, Settled};
@@ -37,6 +38,8 @@ pub(super) enum Over {
     Kept(Socket, Vec<u8>),
     /// It ends, as the client has been told.
     Closes(Socket),
+    /// It was a stream for this request alone, and has ended with it.
+    Answered,
     /// It was cut off.
     Cut,
 }
@@ -108,45 +111,62 @@ impl Visit {
         &mut self,
         request: &Request<'_>,
         seat: &Seat,
-        (mut socket, early): (Socket, Vec<u8>),
+        (socket, early): (Socket, Vec<u8>),
     ) -> Result<Over, (Box<Refusal>, Socket)> {
-        let (record, progress, worker) = (&*seat.record, request.progress, self.worker.clone());
-        let observer = worker.observer();
-        let vigil = Vigil { record, progress, observer, policy: record.policy(), began: self.began.into() };
-        let mut vigil = pin!(vigil.keep());
+        let mut socket = match socket {
+            Socket::Stream(mut stream) => {
+                let (body, answer) = stream.halves();
+                let passed = self.pass_on(request, seat, body, answer).await;
+                let socket = Socket::Stream(stream);
+                return passed.map_or_else(|refusal| Err((refusal, socket)), |_| Ok(Over::Answered));
+            }
+            socket => socket,
+        };
         let (read, write) = split(&mut socket);
         let mut source = Source::new(read, &early);
-        let passed = async {
-            let asked = tokio::select! {
-                biased;
-                refusal = vigil.as_mut() => Err(refusal),
-                asked = self.ask(request, observer) => asked,
-                lost = is_left(&mut source) => Err(lost),
-            };
-            let Asked { mut stream, first, early, server, lease, mark } = asked?;
-            self.holdings.server = Some((server.clone(), lease));
-            let server = Server { name: &server, mark: &mark, observer, may_go_on: &|| self.may_go_on() };
-            let (from_server, to_server) = split(&mut stream);
-            let mut answers = Source::new(from_server, &early);
-            let done = tokio::select! {
-                biased;
-                refusal = vigil.as_mut() => Err(refusal),
-                refusal = request.send(&mut source, Sink::new(to_server, request.body), &server) => Err(refusal),
-                done = request.receive(first, &mut answers, Sink::new(write, Framing::Nothing), &server) => done,
-            }?;
-            let has_rest = !answers.into_rest().is_empty();
-            if let Some(lasts) = done.keeps_server.filter(|_| !has_rest) {
-                request.upstream.keep(&mark, stream, lasts);
-            }
-            Ok(done.keeps_client)
-        };
-        let passed = passed.await;
+        let passed = self.pass_on(request, seat, &mut source, Sink::new(write, Framing::Nothing)).await;
         let early = source.into_rest();
         match passed {
             Ok(true) => Ok(Over::Kept(socket, early)),
             Ok(false) => Ok(Over::Closes(socket)),
             Err(refusal) => Err((refusal, socket)),
         }
+    }
+
+    /// The same, to and from the two halves of the client's connection; says whether that may go on.
+    async fn pass_on(
+        &mut self,
+        request: &Request<'_>,
+        seat: &Seat,
+        mut body: impl Gives,
+        answer: impl Answers,
+    ) -> Result<bool, Box<Refusal>> {
+        let (record, progress, worker) = (&*seat.record, request.progress, self.worker.clone());
+        let observer = worker.observer();
+        let vigil = Vigil { record, progress, observer, policy: record.policy(), began: self.began.into() };
+        let mut vigil = pin!(vigil.keep());
+        let asked = tokio::select! {
+            biased;
+            refusal = vigil.as_mut() => Err(refusal),
+            asked = self.ask(request, observer) => asked,
+            () = body.is_left() => Err(lost()),
+        };
+        let Asked { mut stream, first, early, server, lease, mark } = asked?;
+        self.holdings.server = Some((server.clone(), lease));
+        let server = Server { name: &server, mark: &mark, observer, may_go_on: &|| self.may_go_on() };
+        let (from_server, to_server) = split(&mut stream);
+        let mut answers = Source::new(from_server, &early);
+        let done = tokio::select! {
+            biased;
+            refusal = vigil.as_mut() => Err(refusal),
+            refusal = request.send(&mut body, Sink::new(to_server, request.body), &server) => Err(refusal),
+            done = request.receive(first, &mut answers, answer, &server) => done,
+        }?;
+        let has_rest = !answers.into_rest().is_empty();
+        if let Some(lasts) = done.keeps_server.filter(|_| !has_rest) {
+            request.upstream.keep(&mark, stream, lasts);
+        }
+        Ok(done.keeps_client)
     }
 
     async fn ask(&self, request: &Request<'_>, observer: &Observer) -> Result<Asked, Box<Refusal>> {

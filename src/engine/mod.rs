@@ -12,6 +12,7 @@ pub mod keeper;
 mod live;
 mod liveness;
 pub mod logs;
+mod multiplex;
 mod opening;
 mod outside;
 mod pacer;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncRead;
 use tokio::time::sleep_until;
 
 use crate::endpoint::upstream::ask::{self, Answer, Mark, lasts};
@@ -16,11 +16,11 @@ use crate::gateway::route::Http;
 use crate::observe::Observer;
 use crate::stage::refusal::{BAD_BODY, BODY_TIMEOUT, BODY_TOO_LARGE, CLIENT_LOST, SLOW_CONSUMER, UPSTREAM_LOST, UPSTREAM_TIMEOUT};
 use crate::stage::{Client, Refusal, Side};
-use crate::wire::http::answer::{Manner, encode, informational};
+use crate::wire::http::answer::Manner;
 use crate::wire::http::decoder::Decoder;
 use crate::wire::http::framing::{Framing, keeps_alive};
-use crate::wire::http::pass::{Broken, Terms, pass};
-use crate::wire::http::sink::{STALL, Sink, Unwritten};
+use crate::wire::http::pass::{Answers, Broken, Gives, Takes, Terms, pass};
+use crate::wire::http::sink::{STALL, Unwritten};
 use crate::wire::http::source::Source;
 
 use super::opening::report;
@@ -28,10 +28,6 @@ use super::progress::Progress;
 
 /// Informational answers (RFC 9110 §15.2) to one request, each of which takes the clock back.
 const MAX_INFORMATIONAL: usize = 32;
-/// What a client may send ahead of its answer, in bytes; what is more waits in its socket.
-const AHEAD: usize = 4 * 1024;
-/// Read at a time of that.
-const CHUNK: usize = 1024;
 
 /// How an answer ended that is whole.
 pub(super) struct Done {
@@ -64,35 +60,26 @@ pub(super) struct Server<'a> {
 
 impl Request<'_> {
     /// Passes the body on, where there is one, and then looks out for the client. Returns when the request cannot go on, with why.
-    pub(super) async fn send<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
-        &self,
-        source: &mut Source<R>,
-        mut sink: Sink<W>,
-        server: &Server<'_>,
-    ) -> Box<Refusal> {
+    pub(super) async fn send(&self, client: &mut impl Gives, mut to: impl Takes, server: &Server<'_>) -> Box<Refusal> {
         if self.body.has_body()
-            && let Err(refusal) = self.send_body(source, &mut sink, server).await
+            && let Err(refusal) = self.send_body(client, &mut to, server).await
         {
             return refusal;
         }
-        is_left(source).await
+        client.is_left().await;
+        lost()
     }
 
-    async fn send_body<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
-        &self,
-        source: &mut Source<R>,
-        sink: &mut Sink<W>,
-        server: &Server<'_>,
-    ) -> Result<(), Box<Refusal>> {
+    async fn send_body(&self, client: &mut impl Gives, to: &mut impl Takes, server: &Server<'_>) -> Result<(), Box<Refusal>> {
         // Who waits to be asked for the body is waited for as long as the server is.
-        if self.is_awaited() && source.bytes().is_empty() && !matches!(source.fill(CHUNK).await, Ok(1..)) {
+        if self.is_awaited() && !client.begins().await {
             return Err(lost());
         }
         self.progress.begin_to_send();
         let count = |bytes| self.count(Side::Client, bytes);
         let limit = |trailers: &mut HeaderMap| limit_trailers(trailers, self.extra);
         let terms = Terms { max: self.http.max_body, patience: Some(STALL), count: &count, trailers: &limit };
-        Err(match pass(source, &mut Decoder::new(self.body), sink, &terms).await {
+        Err(match client.give(self.body, to, &terms).await {
             Ok(()) => {
                 self.progress.stop_sending(true);
                 return Ok(());
@@ -113,14 +100,14 @@ impl Request<'_> {
     }
 
     /// Passes the answer on.
-    pub(super) async fn receive<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    pub(super) async fn receive<R: AsyncRead + Unpin + Send>(
         &self,
         first: Option<Answer>,
         answers: &mut Source<R>,
-        mut sink: Sink<W>,
+        mut client: impl Answers,
         server: &Server<'_>,
     ) -> Result<Done, Box<Refusal>> {
-        let mut answer = self.final_answer(first, answers, &mut sink, server).await?;
+        let mut answer = self.final_answer(first, answers, &mut client, server).await?;
         let (version, progress) = (self.parts.version, self.progress);
         let is_head = self.parts.method == Method::HEAD;
         let framing = Framing::of_answer(&answer, is_head).map_err(|rule| self.failed(ask::bad(server.name, rule), server))?;
@@ -128,14 +115,13 @@ impl Request<'_> {
         let keeps_client = (server.may_go_on)() && !progress.is_last() && progress.is_whole() && keeps_alive(version, &self.parts.headers);
         self.upstream.remember(server.mark, self.secure, &mut answer.headers);
         let (status, streams) = (answer.status.as_u16(), streams_events(&answer.headers));
-        let (head, sent) = encode(answer, framing, Manner { version, closes: !keeps_client });
         progress.begin_to_answer(status, streams);
-        sink.begin(head, sent);
+        client.begin(answer, framing, Manner { version, closes: !keeps_client }).map_err(|unwritten| unread(&unwritten))?;
         let count = |bytes| self.count(Side::Upstream, bytes);
         let limit = |trailers: &mut HeaderMap| limit_trailers(trailers, &[]);
         let terms = Terms { max: u64::MAX, patience: None, count: &count, trailers: &limit };
         let lost = |what: &str| Box::new(Refusal::new(UPSTREAM_LOST).rule(format!("{}: {what}", server.name)));
-        match pass(answers, &mut Decoder::new(framing), &mut sink, &terms).await {
+        match pass(answers, &mut Decoder::new(framing), &mut client, &terms).await {
             Ok(()) => Ok(Done { keeps_client, keeps_server: keeps_server.filter(|_| progress.is_whole()) }),
             Err(Broken::Malformed(rule)) => Err(lost(rule)),
             Err(Broken::Unwritten(unwritten)) => Err(unread(&unwritten)),
@@ -144,11 +130,11 @@ impl Request<'_> {
     }
 
     /// The first answer that is not informational; those before it are passed on to whoever knows them.
-    async fn final_answer<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    async fn final_answer<R: AsyncRead + Unpin + Send>(
         &self,
         mut first: Option<Answer>,
         answers: &mut Source<R>,
-        sink: &mut Sink<W>,
+        client: &mut impl Answers,
         server: &Server<'_>,
     ) -> Result<Answer, Box<Refusal>> {
         for _ in 0..=MAX_INFORMATIONAL {
@@ -164,10 +150,9 @@ impl Request<'_> {
                 return Ok(answer);
             }
             self.progress.note();
-            if self.parts.version == Version::HTTP_11 {
+            if self.parts.version != Version::HTTP_10 {
                 self.progress.set_torn(true);
-                sink.begin(informational(answer), Framing::Nothing);
-                sink.push().await.map_err(|unwritten| unread(&unwritten))?;
+                client.inform(answer).await.map_err(|unwritten| unread(&unwritten))?;
                 self.progress.set_torn(false);
             }
         }
@@ -210,17 +195,7 @@ impl Request<'_> {
     }
 }
 
-/// Returns when the client has gone. What it sends ahead of its answer is kept, up to a bound.
-pub(super) async fn is_left<R: AsyncRead + Unpin>(source: &mut Source<R>) -> Box<Refusal> {
-    while source.bytes().len() < AHEAD {
-        if !matches!(source.fill(CHUNK).await, Ok(1..)) {
-            return lost();
-        }
-    }
-    pending().await
-}
-
-fn lost() -> Box<Refusal> {
+pub(super) fn lost() -> Box<Refusal> {
     Box::new(Refusal::new(CLIENT_LOST))
 }
 

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use crate::gateway::admission::Against;
 use crate::observe::event::Event;
 use crate::stage::Refusal;
 use crate::stage::refusal::OVERLOADED;
@@ -18,7 +17,7 @@ use super::exchange::Over;
 use super::visit::{Stop, Visit, refused};
 
 /// How long a client may wait between two requests.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Read at first of a request that is awaited; the usual head fits.
 const CHUNK: usize = 1024;
 
@@ -33,13 +32,15 @@ impl Visit {
             let admitted = match over {
                 Ok(Over::Kept(socket, early)) => self.next(socket, early).await,
                 Ok(Over::Closes(socket)) => return self.show_out(socket).await,
-                Ok(Over::Cut) => return,
+                Ok(Over::Answered | Over::Cut) => return,
                 Err(stop) => Err(stop),
             };
             self.report_findings();
             match admitted {
                 Ok(Admitted::Plain) => self.handshake = None,
                 Ok(Admitted::Live(backend)) => return self.go_live(backend),
+                // Only a connection begins with it.
+                Ok(Admitted::Many(_)) => return,
                 Err(stop) => return self.turn_away(stop).await,
             }
         }
@@ -69,9 +70,7 @@ impl Visit {
         }
         self.handshake = Some(self.gateway.handshakes.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED).rule("max_handshakes")))?);
         let parts = self.read_request(early).await?;
-        self.believe(&parts.headers)?;
-        let unwelcome = self.greet(&parts).unwrap_or_else(Some);
-        self.welcome(parts, Against { unwelcome, full: None }).await
+        self.come_in(parts, false).await
     }
 
     /// Waits for the first bytes of a request. Nobody is told who lets that go by.

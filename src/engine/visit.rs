@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 
 use crate::gateway::Gateway;
+use crate::gateway::admission::Against;
 use crate::gateway::listener::Listener;
 use crate::gateway::request::Target;
 use crate::gateway::route::Route;
@@ -30,6 +31,8 @@ pub(super) enum Stop {
     Refused(Box<Refusal>),
     /// The backend declined the upgrade: the client gets the backend's own answer where it can still get one over HTTP.
     Declined(Box<Refusal>, Box<Response<Bytes>>),
+    /// It begins with HTTP/2, as all that was read of it does: refused where nobody takes it up.
+    Preface(Box<Refusal>, Vec<u8>),
     /// It asked for something that is answered over plain HTTP: a probe, of which there is no line in the log.
     Answered(Box<Response<Bytes>>),
     /// The client has gone before it asked for anything.
@@ -65,6 +68,8 @@ pub(super) struct Visit {
     pub(super) shared: Option<Arc<Client>>,
     /// What was known of the peer before its request named another.
     pub(super) nearest: Option<Nearest>,
+    /// What is held against whoever makes the first request.
+    pub(super) against: Against,
     /// What its request settles, where it has been read.
     pub(super) terms: Option<Terms>,
     pub(super) findings: Findings,

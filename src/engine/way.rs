@@ -19,6 +19,7 @@ use super::visit::{Stop, Visit};
 const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The way a connection has come, as far as it is known and believed.
+#[derive(Clone)]
 pub(super) struct Way {
     /// The client's end, and the one it connected to.
     pub(super) ends: Ends,

@@ -205,7 +205,7 @@ impl Compiler<'_> {
     fn listener(&mut self, name: &str, shape: &ListenerTable, at: &KeyPath) -> Listener {
         let (trusted_proxies, proxy_protocol) = self.proxies(shape, at);
         let addresses = self.addresses(at, &shape.address);
-        let tls = shape.tls.as_ref().and_then(|tls| self.termination(name, tls, &addresses, at));
+        let tls = shape.tls.as_ref().and_then(|tls| self.termination(name, (tls, shape.http2), &addresses, at));
         Listener {
             name: name.into(),
             addresses,
@@ -217,6 +217,7 @@ impl Compiler<'_> {
             trusted_proxies,
             proxy_protocol,
             tls,
+            http2: shape.http2,
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Listener {
     pub proxy_protocol: Option<Networks>,
     /// How it ends TLS, where that is what it speaks.
     pub tls: Option<Arc<Termination>>,
+    /// Whether HTTP/2 is spoken, too.
+    pub http2: bool,
 }
 
 /// The slots are those of its name, whatever the file says.
@@ -46,8 +48,19 @@ impl PartialEq for Listener {
 impl Listener {
     /// Whether it is equal to another but for its pipeline.
     pub(super) fn has_settings_of(&self, other: &Self) -> bool {
-        let Self { name, addresses, pipeline: _, slots: _, max_connections, handshake_timeout, head, trusted_proxies, proxy_protocol, tls } =
-            self;
+        let Self {
+            name,
+            addresses,
+            pipeline: _,
+            slots: _,
+            max_connections,
+            handshake_timeout,
+            head,
+            trusted_proxies,
+            proxy_protocol,
+            tls,
+            http2,
+        } = self;
         *name == other.name
             && *addresses == other.addresses
             && *max_connections == other.max_connections
@@ -56,6 +69,7 @@ impl Listener {
             && *trusted_proxies == other.trusted_proxies
             && *proxy_protocol == other.proxy_protocol
             && *tls == other.tls
+            && *http2 == other.http2
     }
 
     /// Judges a live connection again by what is asked of it before its request: a certificate, where the listener asks for one.

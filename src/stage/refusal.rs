@@ -123,7 +123,7 @@ outcomes! {
     UPSTREAM_PROTOCOL_ERROR = "upstream_protocol_error", None, Some(1011), 1002, Error, "backend broke the protocol", "the backend sent a frame RFC 6455 forbids";
     UPSTREAM_NOT_UTF8 = "upstream_not_utf8", None, Some(1011), 1007, Error, "backend text is not UTF-8", "the backend sent a text message that has to be read and is not valid UTF-8";
     UPSTREAM_MESSAGE_TOO_LARGE = "upstream_message_too_large", None, Some(1011), 1009, Error, "backend message too large", "the backend sent a message over `max_message`";
-    PROTOCOL_ERROR = "protocol_error", None, Some(1002), 1001, Warn, "protocol error", "the client sent a frame RFC 6455 forbids";
+    PROTOCOL_ERROR = "protocol_error", None, Some(1002), 1001, Warn, "protocol error", "the client sent a frame RFC 6455 forbids, or broke HTTP/2 (RFC 9113)";
     TYPE_NOT_ALLOWED = "type_not_allowed", None, Some(1003), 1001, Warn, "message type not allowed", "the client sent a message of a type that a message stage does not let pass";
     UPSTREAM_TYPE_NOT_ALLOWED = "upstream_type_not_allowed", None, Some(1011), 1003, Error, "backend sent a message of the wrong type", "the backend sent a message of a type that a message stage does not let pass";
     NOT_UTF8 = "not_utf8", None, Some(1007), 1001, Warn, "text is not UTF-8", "a text message is not valid UTF-8";

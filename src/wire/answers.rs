@@ -55,8 +55,36 @@ pub fn switching(
 /// The refusal's id is told in the body. A row without a status should not get here; it is answered 500.
 #[must_use]
 pub fn refusal(refusal: &Refusal) -> Response<Bytes> {
-    let status = refusal.outcome.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let (content_type, body) = body(status, refusal);
+    refusal_as(refusal, refusal.outcome.status, UPGRADE_HINT)
+}
+
+/// The same over HTTP/2.
+#[must_use]
+pub fn refusal_over_h2(refusal: &Refusal) -> Response<Bytes> {
+    let mut response = refusal_as(refusal, status_over_h2(refusal), CONNECT_HINT);
+    if refusal.outcome.id == refusal::UPGRADE_REQUIRED.id {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("CONNECT"));
+    }
+    if refusal.outcome.id == refusal::BAD_VERSION.id {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+    }
+    response
+}
+
+/// The status of a refusal over HTTP/2. There is nothing to upgrade there, so no 426: what is at such an address knows one method, the
+/// extended CONNECT (RFC 8441 §4), and one version.
+#[must_use]
+pub fn status_over_h2(refusal: &Refusal) -> Option<u16> {
+    match refusal.outcome.id {
+        id if id == refusal::UPGRADE_REQUIRED.id => Some(StatusCode::METHOD_NOT_ALLOWED.as_u16()),
+        id if id == refusal::BAD_VERSION.id => Some(StatusCode::BAD_REQUEST.as_u16()),
+        _ => refusal.outcome.status,
+    }
+}
+
+fn refusal_as(refusal: &Refusal, status: Option<u16>, hint: &str) -> Response<Bytes> {
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (content_type, body) = body(status, refusal, hint);
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -117,20 +145,21 @@ pub(super) fn encode(response: Response<Bytes>, is_bodiless: bool) -> Vec<u8> {
     bytes
 }
 
+/// What an ordinary request is told beside its refusal, in either version of HTTP.
+const UPGRADE_HINT: &str = "Connect with a WebSocket client: the request needs `Connection: Upgrade` and `Upgrade: websocket`.\n";
+const CONNECT_HINT: &str =
+    "Connect with a WebSocket client: over HTTP/2 the request is a CONNECT with `:protocol` \"websocket\" (RFC 8441).\n";
+
 /// What most answers fit in, without their body, in bytes.
 const ANSWER: usize = 256;
 
 /// The body and its type.
-fn body(status: StatusCode, refusal: &Refusal) -> (&'static str, String) {
+fn body(status: StatusCode, refusal: &Refusal, hint: &str) -> (&'static str, String) {
     let (id, reason) = (refusal.outcome.id, &refusal.reason);
     match refusal.telling.body {
         Body::Json => ("application/json", json!({ "error": id, "message": reason }).to_string() + "\n"),
         Body::Text => {
-            let hint = if id == refusal::UPGRADE_REQUIRED.id {
-                "Connect with a WebSocket client: the request needs `Connection: Upgrade` and `Upgrade: websocket`.\n"
-            } else {
-                ""
-            };
+            let hint = if id == refusal::UPGRADE_REQUIRED.id { hint } else { "" };
             ("text/plain; charset=utf-8", format!("{} {reason} ({id})\n{hint}", status.as_u16()))
         }
     }
@@ -152,6 +181,11 @@ fn retry_after(status: StatusCode, told: Option<Duration>) -> Option<u64> {
         }
         _ => None,
     }
+}
+
+/// A moment as the value of a `Date`.
+pub(super) fn dated(now: SystemTime) -> Option<HeaderValue> {
+    HeaderValue::try_from(date(now)?).ok()
 }
 
 /// A moment as `Date` writes it (RFC 9110 §5.6.7): RFC 2822's form, with `GMT` for its offset.

@@ -9,10 +9,11 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, Uri, Version};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::answers;
 use super::head::Head;
+use super::stream::Stream;
 
 /// A request that was received and waits for its answer. Dropped, it closes the socket.
 pub struct Exchange<IO> {
@@ -64,7 +65,12 @@ impl<IO> Exchange<IO> {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Exchange<IO> {
+impl<IO: Stream> Exchange<IO> {
+    /// Whether the request came over HTTP/2, which has words of its own for some refusals.
+    pub fn is_multiplexed(&mut self) -> bool {
+        self.io.multiplexed().is_some()
+    }
+
     /// Writes the answer, and gives back the socket with what the client sent behind its request.
     ///
     /// The body's length and, unless the answer is a 101, `Connection: close` are set here. Not cancel-safe: dropped, it closes the
@@ -74,6 +80,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Exchange<IO> {
     /// The socket's: the client has gone.
     pub async fn answer(self, response: Response<Bytes>) -> io::Result<(IO, Vec<u8>)> {
         let Self { mut io, surplus, is_head } = self;
+        if let Some(stream) = io.multiplexed() {
+            return stream.answer(response).map(|()| (io, surplus));
+        }
         io.write_all(&answers::encode(response, is_head)).await?;
         io.flush().await?;
         Ok((io, surplus))

@@ -12,6 +12,7 @@ use crate::stage::Refusal;
 use crate::stage::refusal::{BAD_HANDSHAKE, HEAD_TOO_LARGE, URI_TOO_LONG};
 
 use super::flaw::Flaw;
+use super::h2::PREFACE;
 use super::http::framing::Framing;
 use super::strict;
 
@@ -29,8 +30,8 @@ const CHUNK: usize = 1024;
 /// The bounds of a request head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    max_head: usize,
-    max_headers: usize,
+    pub(super) max_head: usize,
+    pub(super) max_headers: usize,
 }
 
 impl Limits {
@@ -114,6 +115,12 @@ impl Reader {
         Self { limits, buffer: early, scan: Scan::default() }
     }
 
+    /// All that was read, where it begins with the preface of HTTP/2: that reads as a head, for just this purpose (RFC 9113 §3.4), and
+    /// is refused as one.
+    pub fn into_preface(self) -> Option<Vec<u8>> {
+        Some(self.buffer).filter(|bytes| bytes.starts_with(PREFACE))
+    }
+
     /// Whether the client has sent nothing so far: tells a connection opened in advance from a slow head when the deadline strikes.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
@@ -132,9 +139,10 @@ impl Reader {
                 if end > self.limits.max_head {
                     return Err(self.scan.overflow().into());
                 }
+                let head = self.buffer.get(..end).unwrap_or_default();
+                let framing = strict::check(head).map_err(|flaw| refused(flaw, head))?;
                 let mut bytes = mem::take(&mut self.buffer);
                 let surplus = bytes.split_off(end);
-                let framing = strict::check(&bytes).map_err(|flaw| refused(flaw, &bytes))?;
                 return Ok(Head { bytes, surplus, lines: self.scan.lines, framing });
             }
             let room = self.limits.max_head.saturating_sub(self.buffer.len());

@@ -172,13 +172,6 @@ impl<S> Leg<S> {
         self.is_fresh = !self.carry.is_empty();
     }
 
-    /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
-    pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
-        let fresh = if self.is_fresh { self.carry.capacity() } else { 0 };
-        let held = self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + fresh;
-        charge(&mut self.charge, budget, held)
-    }
-
     /// The gateway is ending the connection.
     pub(super) fn stop(&mut self) {
         self.flow = self.flow.after(Turning::Stopped { mid_frame: self.cursor.going() > 0 });
@@ -218,6 +211,13 @@ impl<S> Leg<S> {
 }
 
 impl<S: Stream> Leg<S> {
+    /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
+    pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
+        let fresh = if self.is_fresh { self.carry.capacity() } else { 0 };
+        let unread = fresh + self.io.as_mut().map_or(0, Stream::unread);
+        charge(&mut self.charge, budget, self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + unread)
+    }
+
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
     pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
         let carried = self.carry.len().min(buffer.len());

@@ -2,7 +2,8 @@
 //!
 //! Before the 101: [`proxy_protocol`], [`tls`], [`head`], [`upgrade`], [`handshake`], [`answers`], [`extensions`]. After it: [`frame`] reads,
 //! [`deflate`] inflates, [`relay`] and [`terminal`] move, [`session`] is what both are to the engine.
-//! Instead of it: [`http`]. Towards servers: [`dial`]; towards services that are asked something: [`asking`].
+//! Instead of it: [`http`]. Beside all of it: [`h2`], whose streams are connections to the rest. Towards servers: [`dial`]; towards
+//! services that are asked something: [`asking`].
 
 pub mod answers;
 pub mod asking;
@@ -18,6 +19,7 @@ pub mod first_message;
 mod flaw;
 mod flow;
 pub mod frame;
+pub mod h2;
 pub mod handshake;
 pub mod head;
 pub mod hops;

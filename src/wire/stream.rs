@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use super::h2;
 use super::tls::carrier::Carrier;
 
 /// A stream to a peer.
@@ -21,6 +22,16 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
     /// without a write or a flush being done.
     fn has_sent(&mut self) -> bool {
         false
+    }
+
+    /// How many bytes have come that nobody has read, where they wait in our memory and not in the kernel's.
+    fn unread(&mut self) -> usize {
+        0
+    }
+
+    /// The stream of HTTP/2, where it is one: it has words of its own for the head of an answer, and shares its connection with others.
+    fn multiplexed(&mut self) -> Option<&mut h2::stream::Stream> {
+        None
     }
 }
 
@@ -43,21 +54,38 @@ pub enum Socket {
     Plain(TcpStream),
     /// TLS over it. Boxed: a session is a kilobyte, and most connections have none.
     Tls(Box<TlsStream<Carrier>>),
+    /// One stream of a connection of HTTP/2. Boxed for the same reason.
+    Stream(Box<h2::stream::Stream>),
+}
+
+impl Socket {
+    /// Whether TLS was begun for HTTP/2.
+    pub fn is_for_h2(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(h2::ALPN))
+    }
 }
 
 impl Stream for Socket {
     fn tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Plain(tcp) => Some(tcp),
-            Self::Tls(_) => None,
+            Self::Tls(_) | Self::Stream(_) => None,
         }
     }
 
     fn has_sent(&mut self) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) | Self::Stream(_) => false,
             Self::Tls(tls) => tls.get_mut().0.has_sent(),
         }
+    }
+
+    fn unread(&mut self) -> usize {
+        self.multiplexed().map_or(0, |stream| stream.unread())
+    }
+
+    fn multiplexed(&mut self) -> Option<&mut h2::stream::Stream> {
+        if let Self::Stream(stream) = self { Some(stream) } else { None }
     }
 }
 
@@ -66,6 +94,7 @@ impl AsyncRead for Socket {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
         }
     }
 }
@@ -75,6 +104,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
         }
     }
 
@@ -82,6 +112,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -93,6 +124,7 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
@@ -101,6 +133,17 @@ impl AsyncWrite for Socket {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Stream(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_takes_no_more_than_its_socket_however_it_may_be_carried() {
+        assert_eq!(size_of::<Socket>(), size_of::<TcpStream>());
     }
 }

@@ -72,10 +72,15 @@ fn request_line(line: &[u8]) -> Check<&[u8]> {
     if target.contains(&b'#') {
         return bad("a fragment in the target");
     }
-    if !target.iter().all(u8::is_ascii_graphic) || http::uri::PathAndQuery::try_from(target).is_err() {
+    if !is_target(target) {
         return bad("a byte in the target that must be percent-encoded");
     }
     Ok(version)
+}
+
+/// Whether a target is written as it may be sent on.
+pub(super) fn is_target(target: &[u8]) -> bool {
+    target.iter().all(u8::is_ascii_graphic) && http::uri::PathAndQuery::try_from(target).is_ok()
 }
 
 /// A header line's name and value, without the blanks around the value (RFC 9112 §5).
@@ -97,7 +102,7 @@ pub(super) fn field(line: &[u8]) -> Check<(&[u8], &[u8])> {
 
 /// Whether this is `host` or `host:port` (RFC 9110 §7.2), the host a name, an IPv4 or a bracketed IPv6 address. Narrower than the
 /// RFC: a name is made of letters, digits and `-._~`, so that no later reader can see another host in it; a port has digits.
-fn is_host(value: &[u8]) -> bool {
+pub(super) fn is_host(value: &[u8]) -> bool {
     let (host, rest) = match value.strip_prefix(b"[") {
         Some(bracketed) => {
             let Some((address, rest)) = split_at_byte(bracketed, b']') else { return false };

@@ -11,6 +11,7 @@ use crate::stage::refusal::{BAD_HANDSHAKE, BAD_VERSION, UPGRADE_REQUIRED};
 use super::extensions::{Compression, Offer};
 use super::fields::{has_token, only};
 use super::flaw::Flaw;
+use super::h2::request::Extended;
 use super::http::framing::Framing;
 
 /// The one protocol version there is.
@@ -22,7 +23,7 @@ pub(super) const OTHER_METHOD: &str = "a method other than GET";
 /// What a client's upgrade request settles.
 #[derive(Debug)]
 pub struct Upgrade {
-    /// The `Sec-WebSocket-Accept` that answers its key.
+    /// The `Sec-WebSocket-Accept` that answers its key; empty where it has none.
     pub accept: String,
     /// The compression it offers, as far as the route lets it.
     pub offer: Offer,
@@ -46,7 +47,8 @@ impl Upgrade {
             return Err(Flaw(BAD_HANDSHAKE, "a body").into());
         }
         asks_for_websocket(headers)?;
-        let accept = accept(headers)?;
+        // An extended CONNECT has no key, and its answer nothing that it could be derived to.
+        let accept = if request.extensions.get::<Extended>().is_some() { String::new() } else { accept(headers)? };
         let offer = Offer::read(headers, compression).map_err(|_| Flaw(BAD_HANDSHAKE, "a malformed Sec-WebSocket-Extensions"))?;
         Ok(Self { accept, offer })
     }

@@ -75,7 +75,6 @@ fn request_lines() -> Vec<Case> {
         ("an upgrade by POST", line(b"POST /relay HTTP/1.1"), 426, "upgrade_required"),
         ("a tunnel", line(b"CONNECT localhost:80 HTTP/1.1"), 426, "upgrade_required"),
         ("a question about the server", line(b"OPTIONS * HTTP/1.1"), 426, "upgrade_required"),
-        ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), 400, "bad_handshake"),
         ("a whole URL", line(b"GET http://localhost/relay HTTP/1.1"), 400, "bad_handshake"),
         ("no path", line(b"GET relay HTTP/1.1"), 400, "bad_handshake"),
         ("a NUL in the path", line(b"GET /re\0lay HTTP/1.1"), 400, "bad_handshake"),

@@ -16,7 +16,7 @@ fn rows(heading: &str) -> Vec<(String, bool)> {
     let table: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")).collect();
     let rows = table.iter().skip(1).map(|row| row.split(" | ").collect::<Vec<_>>());
     let width = table[0].split(" | ").count();
-    rows.map(|row| (row[0].to_owned(), row.len() == width && row.iter().all(|cell| cell.len() > 2))).collect()
+    rows.map(|row| (row[0].to_owned(), row.len() == width && row.iter().all(|cell| cell.len() > 1))).collect()
 }
 
 /// The names in the first column, each of which may be several.

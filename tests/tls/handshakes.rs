@@ -41,10 +41,10 @@ async fn a_version_that_is_too_old_is_refused_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn http_1_1_is_what_is_agreed_on_within_tls() {
+async fn clients_choose_http_2_or_http_1_1_within_tls_and_nothing_else() {
     let authority = Authority::new("ca");
     let mut gateway = run(&authority, &listening(SERVER, ""));
-    let rows = [("h2 http/1.1", Some("http/1.1")), ("http/1.1", Some("http/1.1")), ("", None)];
+    let rows = [("h2 http/1.1", Some("h2")), ("http/1.1 h2", Some("h2")), ("http/1.1", Some("http/1.1")), ("", None)];
     for (offered, agreed) in rows {
         let mut config = client_of(&authority, None, ANY_VERSION);
         config.alpn_protocols = offered.split_whitespace().map(|name| name.as_bytes().to_vec()).collect();
@@ -52,7 +52,7 @@ async fn http_1_1_is_what_is_agreed_on_within_tls() {
         assert_eq!(stream.get_ref().1.alpn_protocol(), agreed.map(str::as_bytes), "{offered}");
     }
     let mut config = client_of(&authority, None, ANY_VERSION);
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![b"h3".to_vec()];
     assert!(dial(gateway.address("public"), "localhost", &Arc::new(config)).await.is_err());
     assert!(gateway.event("refused")["rule"].as_str().unwrap().starts_with("alpn: "));
 }

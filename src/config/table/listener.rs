@@ -47,6 +47,10 @@ pub struct ListenerTable {
     /// `{ certificates, client_ca, client_auth, min_version }`. Files that change are taken in like an edit, which closes nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1, and WebSocket over it (RFC 8441): within TLS to clients that choose it, otherwise to those that
+    /// begin with it.
+    #[serde(default = "ListenerTable::http2")]
+    pub http2: bool,
 }
 
 impl ListenerTable {
@@ -58,6 +62,11 @@ impl ListenerTable {
     /// The default of `handshake_timeout`.
     pub const fn handshake_timeout() -> Interval {
         Interval::seconds(10)
+    }
+
+    /// The default of `http2`.
+    pub const fn http2() -> bool {
+        true
     }
 
     /// The default of `max_head`.

@@ -120,7 +120,7 @@ impl Asking<'_> {
 
 /// Whether the client waits to be told that its body is wanted (RFC 9110 §10.1.1).
 pub fn expects(request: &Parts, body: Framing) -> bool {
-    body.has_body() && request.version == Version::HTTP_11 && has_token(&request.headers, &header::EXPECT, "100-continue")
+    body.has_body() && request.version != Version::HTTP_10 && has_token(&request.headers, &header::EXPECT, "100-continue")
 }
 
 fn usually_has_body(method: &http::Method) -> bool {

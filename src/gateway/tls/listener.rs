@@ -26,11 +26,11 @@ use super::{Clients, Shown, Termination};
 const TRIAL: &str = "O=for local trials only";
 
 impl Compiler<'_> {
-    /// How the listener at `at`, with these addresses, ends TLS; none where it has faults, which are told.
+    /// How the listener at `at`, with these addresses, ends TLS, over HTTP/2 as well where it speaks that; none where it has faults, which are told.
     pub(in crate::gateway) fn termination(
         &mut self,
         name: &str,
-        table: &ListenerTls,
+        (table, http2): (&ListenerTls, bool),
         addresses: &[SocketAddr],
         at: &KeyPath,
     ) -> Option<Arc<Termination>> {
@@ -68,6 +68,7 @@ impl Compiler<'_> {
             certificates,
             verifier: clients.as_ref().map(|clients| clients.verifier.clone()),
             speaks_1_2: table.min_version == TlsVersion::V1_2,
+            speaks_h2: http2,
             resumption: resumption.clone(),
         };
         let config =
@@ -76,7 +77,7 @@ impl Compiler<'_> {
             config,
             certificates: all.iter().map(|(_, certified)| shown(&certified.says)).collect(),
             clients,
-            of: (table.clone(), build.inputs),
+            of: (table.clone(), http2, build.inputs),
             _resumption: resumption,
         }))
     }

@@ -45,7 +45,7 @@ pub struct Termination {
     pub certificates: Box<[Shown]>,
     clients: Option<Clients>,
     /// What it was made of.
-    of: (ListenerTls, Inputs),
+    of: (ListenerTls, bool, Inputs),
     /// Held so that the snapshot after this one finds it.
     _resumption: Arc<Resumption>,
 }

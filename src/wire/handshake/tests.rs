@@ -139,9 +139,9 @@ async fn an_answer_larger_than_the_sockets_buffer_is_written_as_the_client_reads
 async fn a_head_with_as_many_headers_as_a_listener_may_allow_is_received() {
     let headers = "X: y\r\n".repeat(1023);
     let bytes = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-    let (_client, mut server) = duplex(64 * 1024);
+    let (_client, server) = duplex(64 * 1024);
     let head = Reader::new(Limits::new(usize::MAX, usize::MAX)).read(&mut bytes.as_bytes()).await.unwrap();
-    let (parts, exchange) = receive(&mut server, head).unwrap();
+    let (parts, exchange) = receive(server, head).unwrap();
     assert_eq!(parts.headers.len(), 1024);
     drop(exchange.answer(switching()).await.unwrap());
 }

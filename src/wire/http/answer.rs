@@ -22,26 +22,17 @@ pub struct Manner {
 
 /// The head as bytes, and how the body behind it is to be framed.
 pub fn encode(answer: Parts, body: Framing, manner: Manner) -> (Vec<u8>, Framing) {
-    let Parts { status, mut headers, .. } = answer;
+    let status = answer.status;
     let framing = match body {
         Framing::Nothing | Framing::Length(_) => body,
         Framing::Chunked | Framing::UntilEnd if manner.version == Version::HTTP_11 => Framing::Chunked,
         Framing::Chunked | Framing::UntilEnd => Framing::UntilEnd,
     };
-    // To a HEAD, and in a 304, it tells of a body that does not come (RFC 9110 §8.6).
-    let told = headers.get(header::CONTENT_LENGTH).filter(|_| status == StatusCode::NOT_MODIFIED || !is_bodiless(status)).cloned();
-    let announced = headers.get(header::TRAILER).filter(|_| body == Framing::Chunked && framing == Framing::Chunked).cloned();
-    strip_hop_by_hop(&mut headers);
-    headers.extend(announced.map(|names| (header::TRAILER, names)));
-    let mut head = begun(status, &headers);
-    let length = match framing {
-        Framing::Length(length) => Some(HeaderValue::from(length)),
-        Framing::Nothing => told,
-        Framing::Chunked | Framing::UntilEnd => None,
-    };
-    if let Some(length) = length {
-        write_field(&mut head, "content-length", length.as_bytes());
+    let mut headers = fields(answer, body);
+    if framing != Framing::Chunked {
+        headers.remove(header::TRAILER);
     }
+    let mut head = begun(status, &headers);
     if framing == Framing::Chunked {
         write_field(&mut head, "transfer-encoding", b"chunked");
     }
@@ -50,6 +41,23 @@ pub fn encode(answer: Parts, body: Framing, manner: Manner) -> (Vec<u8>, Framing
     }
     head.extend_from_slice(b"\r\n");
     (head, framing)
+}
+
+/// Its fields without those of its connection; its length is told where it is known.
+pub fn fields(answer: Parts, body: Framing) -> HeaderMap {
+    let Parts { status, mut headers, .. } = answer;
+    // To a HEAD, and in a 304, it tells of a body that does not come (RFC 9110 §8.6).
+    let told = headers.get(header::CONTENT_LENGTH).filter(|_| status == StatusCode::NOT_MODIFIED || !is_bodiless(status)).cloned();
+    let announced = headers.get(header::TRAILER).filter(|_| body == Framing::Chunked).cloned();
+    let length = match body {
+        Framing::Length(length) => Some(HeaderValue::from(length)),
+        Framing::Nothing => told,
+        Framing::Chunked | Framing::UntilEnd => None,
+    };
+    strip_hop_by_hop(&mut headers);
+    headers.extend(announced.map(|names| (header::TRAILER, names)));
+    headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
+    headers
 }
 
 /// An informational answer (RFC 9110 §15.2) as bytes.

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::io::{AsyncRead, AsyncWrite};
+use http::response::Parts;
+use tokio::io::AsyncRead;
 use tokio::time::timeout;
 
+use super::answer::Manner;
 use super::decoder::{Decoder, Malformed, Part};
-use super::sink::{Sink, Unwritten};
+use super::framing::Framing;
+use super::sink::Unwritten;
 use super::source::{CHUNK, Source};
 
 /// Why a body did not pass whole.
@@ -37,6 +40,56 @@ impl From<Unwritten> for Broken {
     }
 }
 
+/// Whoever a client's body is read from, and who knows whether the client is still there. Of either version of HTTP.
+pub trait Gives: Send {
+    /// Waits for the first of it; false where the client has gone instead.
+    fn begins(&mut self) -> impl Future<Output = bool> + Send;
+
+    /// Passes it on, up to its end; framed so, where its bytes do not say themselves how they are.
+    fn give<T: Takes>(&mut self, framing: Framing, to: &mut T, terms: &Terms<'_>) -> impl Future<Output = Result<(), Broken>> + Send;
+
+    /// Returns when the client has gone. What it sends ahead of its answer is kept, up to a bound.
+    fn is_left(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Whoever a body is written to.
+pub trait Takes: Send {
+    /// Writes what waits for more.
+    fn push(&mut self) -> impl Future<Output = Result<(), Unwritten>> + Send;
+
+    /// Writes some of the body.
+    fn data(&mut self, data: &[u8]) -> impl Future<Output = Result<(), Unwritten>> + Send;
+
+    /// Ends the body, with these trailers where it is of a kind that has them.
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> impl Future<Output = Result<(), Unwritten>> + Send;
+}
+
+/// Whoever a client is answered through.
+pub trait Answers: Takes {
+    /// Takes the head of the answer, behind which a body comes that is framed so.
+    ///
+    /// # Errors
+    /// The client has gone.
+    fn begin(&mut self, answer: Parts, body: Framing, manner: Manner) -> Result<(), Unwritten>;
+
+    /// Writes the head of an informational answer.
+    fn inform(&mut self, answer: Parts) -> impl Future<Output = Result<(), Unwritten>> + Send;
+}
+
+impl<G: Gives> Gives for &mut G {
+    fn begins(&mut self) -> impl Future<Output = bool> + Send {
+        G::begins(self)
+    }
+
+    fn give<T: Takes>(&mut self, framing: Framing, to: &mut T, terms: &Terms<'_>) -> impl Future<Output = Result<(), Broken>> + Send {
+        G::give(self, framing, to, terms)
+    }
+
+    fn is_left(&mut self) -> impl Future<Output = ()> + Send {
+        G::is_left(self)
+    }
+}
+
 /// What a body may be, and who is told how it comes.
 pub struct Terms<'a> {
     /// Its largest size in bytes.
@@ -53,10 +106,10 @@ pub struct Terms<'a> {
 ///
 /// # Errors
 /// Why it did not pass whole; what it was written to cannot be used any more.
-pub async fn pass<R, W>(source: &mut Source<R>, decoder: &mut Decoder, sink: &mut Sink<W>, terms: &Terms<'_>) -> Result<(), Broken>
+pub async fn pass<R, T>(source: &mut Source<R>, decoder: &mut Decoder, sink: &mut T, terms: &Terms<'_>) -> Result<(), Broken>
 where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    R: AsyncRead + Unpin + Send,
+    T: Takes,
 {
     let mut passed = 0_u64;
     loop {
@@ -98,8 +151,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::framing::Framing;
-    use super::super::sink::STALL;
+    use super::super::sink::{STALL, Sink};
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::time::Instant;

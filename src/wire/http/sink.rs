@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use bytes::Buf;
 use http::HeaderMap;
+use http::response::Parts;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::wire::fields::write;
 
+use super::answer::{Manner, encode, informational};
 use super::framing::Framing;
+use super::pass::{Answers, Takes};
 
 /// How long a peer may take no byte of what is written to it, or a client send none of its body.
 pub const STALL: Duration = Duration::from_secs(30);
@@ -39,46 +42,10 @@ impl<W: AsyncWrite + Unpin> Sink<W> {
         Self { io, is_chunked: body == Framing::Chunked, head: Vec::new() }
     }
 
-    /// Takes a head, behind which a body comes that is framed so: it goes out with the first of that, or at the next [`push`](Self::push).
-    pub fn begin(&mut self, head: Vec<u8>, body: Framing) {
+    /// Takes a head, behind which a body comes that is framed so: it goes out with the first of that, or at the next push.
+    fn take(&mut self, head: Vec<u8>, body: Framing) {
         self.is_chunked = body == Framing::Chunked;
         self.head = head;
-    }
-
-    /// Writes what waits for more.
-    ///
-    /// # Errors
-    /// [`Unwritten`].
-    pub async fn push(&mut self) -> Result<(), Unwritten> {
-        self.write(&[][..]).await
-    }
-
-    /// Writes some of the body.
-    ///
-    /// # Errors
-    /// [`Unwritten`].
-    pub async fn data(&mut self, data: &[u8]) -> Result<(), Unwritten> {
-        if !self.is_chunked {
-            return self.write(data).await;
-        }
-        let size = format!("{:x}\r\n", data.len());
-        self.write(Buf::chain(size.as_bytes(), data).chain(&b"\r\n"[..])).await
-    }
-
-    /// Ends the body, with these trailers where it is of a kind that has them.
-    ///
-    /// # Errors
-    /// [`Unwritten`].
-    pub async fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Unwritten> {
-        if !self.is_chunked {
-            return self.push().await;
-        }
-        let mut end = b"0\r\n".to_vec();
-        if let Some(trailers) = trailers {
-            write(&mut end, trailers);
-        }
-        end.extend_from_slice(b"\r\n");
-        self.write(&end[..]).await
     }
 
     async fn write(&mut self, bytes: impl Buf) -> Result<(), Unwritten> {
@@ -99,5 +66,45 @@ impl<W: AsyncWrite + Unpin> Sink<W> {
             Err(_) => Err(Unwritten::Stalled),
             Ok(flushed) => flushed.map_err(Unwritten::Gone),
         }
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send> Takes for Sink<W> {
+    async fn push(&mut self) -> Result<(), Unwritten> {
+        self.write(&[][..]).await
+    }
+
+    async fn data(&mut self, data: &[u8]) -> Result<(), Unwritten> {
+        if !self.is_chunked {
+            return self.write(data).await;
+        }
+        let size = format!("{:x}\r\n", data.len());
+        self.write(Buf::chain(size.as_bytes(), data).chain(&b"\r\n"[..])).await
+    }
+
+    async fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Unwritten> {
+        if !self.is_chunked {
+            return self.push().await;
+        }
+        let mut end = b"0\r\n".to_vec();
+        if let Some(trailers) = trailers {
+            write(&mut end, trailers);
+        }
+        end.extend_from_slice(b"\r\n");
+        self.write(&end[..]).await
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send> Answers for Sink<W> {
+    /// It goes out with the first of the body, or at the next push.
+    fn begin(&mut self, answer: Parts, body: Framing, manner: Manner) -> Result<(), Unwritten> {
+        let (head, framing) = encode(answer, body, manner);
+        self.take(head, framing);
+        Ok(())
+    }
+
+    async fn inform(&mut self, answer: Parts) -> Result<(), Unwritten> {
+        self.take(informational(answer), Framing::Nothing);
+        self.push().await
     }
 }

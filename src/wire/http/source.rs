@@ -1,12 +1,22 @@
 //! What is read of a stream and not yet taken.
 
+use std::future::pending;
 use std::io;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::decoder::Decoder;
+use super::framing::Framing;
+use super::pass::{Broken, Gives, Takes, Terms, pass};
+
 /// Read at a time where a body passes.
 pub const CHUNK: usize = 16 * 1024;
+
+/// What a client may send ahead of its answer, in bytes; what is more waits in its socket.
+const AHEAD: usize = 4 * 1024;
+/// Read at a time of that.
+const FEW: usize = 1024;
 
 /// The read half of a stream, and what was read of it and not taken.
 #[derive(Debug)]
@@ -53,5 +63,24 @@ impl<R> Source<R> {
     /// What was read and not taken, for whoever reads on.
     pub fn into_rest(self) -> Vec<u8> {
         self.bytes.to_vec()
+    }
+}
+
+impl<R: AsyncRead + Unpin + Send> Gives for Source<R> {
+    async fn begins(&mut self) -> bool {
+        !self.bytes.is_empty() || matches!(self.fill(FEW).await, Ok(1..))
+    }
+
+    async fn give<T: Takes>(&mut self, framing: Framing, to: &mut T, terms: &Terms<'_>) -> Result<(), Broken> {
+        pass(self, &mut Decoder::new(framing), to, terms).await
+    }
+
+    async fn is_left(&mut self) {
+        while self.bytes.len() < AHEAD {
+            if !matches!(self.fill(FEW).await, Ok(1..)) {
+                return;
+            }
+        }
+        pending::<()>().await;
     }
 }

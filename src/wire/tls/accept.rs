@@ -16,6 +16,7 @@ use crate::stage::refusal::BAD_HANDSHAKE;
 use crate::stage::tls::Tls;
 use crate::stage::{Refusal, certificate::Certificate};
 use crate::wire::flaw::Flaw;
+use crate::wire::h2;
 use crate::wire::head::Unread;
 use crate::wire::stream::Socket;
 
@@ -23,7 +24,7 @@ use super::carrier::Carrier;
 use super::failure::Failure;
 use super::names::Certificates;
 use super::resumption::Resumption;
-use super::{alpn, provider};
+use super::{HTTP_1_1, provider};
 
 /// How a record of a handshake begins (RFC 8446 §5.1).
 const HANDSHAKE: u8 = 22;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub verifier: Option<Arc<dyn ClientCertVerifier>>,
     /// Whether version 1.2 is spoken, too.
     pub speaks_1_2: bool,
+    /// Whether clients may choose HTTP/2.
+    pub speaks_h2: bool,
     /// What clients come back with.
     pub resumption: Arc<Resumption>,
 }
@@ -52,7 +55,7 @@ impl Settings {
         let verifier = self.verifier.unwrap_or_else(|| Arc::new(NoClientAuth));
         let builder = ServerConfig::builder_with_provider(provider().clone()).with_protocol_versions(versions)?;
         let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(self.certificates));
-        config.alpn_protocols = alpn();
+        config.alpn_protocols = self.speaks_h2.then_some(h2::ALPN).into_iter().chain([HTTP_1_1]).map(<[u8]>::to_vec).collect();
         config.session_storage = self.resumption.sessions.clone();
         if let Some(tickets) = &self.resumption.tickets {
             config.ticketer = tickets.clone();

@@ -13,7 +13,7 @@ use crate::wire::stream::Socket;
 
 use super::carrier::Carrier;
 use super::failure::Failure;
-use super::{alpn, provider};
+use super::{HTTP_1_1, provider};
 
 /// Speaks TLS with servers that prove who they are.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ impl Connector {
             Some(own) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own))),
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = alpn();
+        config.alpn_protocols = vec![HTTP_1_1.to_vec()];
         Ok(Self { config: Arc::new(config), name, made_of })
     }
 

@@ -11,16 +11,12 @@ use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
-/// What is spoken within TLS, by its names in ALPN (RFC 7301). What is listed here has to be served: a client that offers several is
-/// given the first of these that it knows.
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+/// What is spoken within TLS, by its name in ALPN (RFC 7301); to clients, HTTP/2 beside it. What is offered has to be served: a client
+/// that knows several is given the first of ours.
+const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// The cryptography of all TLS here, whatever else the process has installed.
 pub fn provider() -> &'static Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
     &PROVIDER
-}
-
-fn alpn() -> Vec<Vec<u8>> {
-    ALPN.iter().map(|name| name.to_vec()).collect()
 }

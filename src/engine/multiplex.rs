@@ -1,0 +1,160 @@
+//! A connection of HTTP/2: each of its streams is a visit of its own, and a connection to everything behind the door.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use h2::Reason;
+use http::Method;
+use http::request::Parts;
+use tokio::time::{Instant as Moment, timeout, timeout_at};
+
+use crate::gateway::Gateway;
+use crate::gateway::admission::Against;
+use crate::gateway::listener::Listener;
+use crate::stage::pipeline::Findings;
+use crate::stage::refusal::{HANDSHAKE_TIMEOUT, PROTOCOL_ERROR};
+use crate::stage::slots::Slots;
+use crate::stage::{Peer, Refusal};
+use crate::wire::h2::STREAMS;
+use crate::wire::h2::connection::{Connection, Next, Patience};
+use crate::wire::h2::request::{self, Extended};
+use crate::wire::h2::stream::Stream;
+use crate::wire::handshake::Exchange;
+use crate::wire::stream::Socket;
+
+use super::connection::Admitted;
+use super::door::{Door, LINGER};
+use super::live::Holdings;
+use super::request::KEEP_ALIVE;
+use super::visit::{Stop, Visit, refused};
+
+impl Visit {
+    /// Conducts a connection of HTTP/2, of which `early` has been read, for as long as it has streams or may have new ones.
+    pub(super) async fn multiplex(mut self, early: Vec<u8>) {
+        let Some(socket) = self.door.take_unread() else { return };
+        let deadline = Moment::from_std(self.began) + self.listener.handshake_timeout;
+        let begun = tokio::select! {
+            begun = timeout_at(deadline, Connection::begin(socket, early, self.listener.head)) => begun,
+            // Nobody has asked for anything yet.
+            () = self.worker.drain_begins() => return,
+        };
+        let over = match begun {
+            Ok(Ok(connection)) => self.serve_streams(connection).await,
+            Ok(Err(_)) => None,
+            Err(_) => Some(Refusal::new(HANDSHAKE_TIMEOUT).rule("the preface of HTTP/2 did not come in time")),
+        };
+        if let Some(refusal) = over {
+            self.turn_away(refused(refusal)).await;
+        }
+    }
+
+    /// Has every stream visit. Gives what the connection was cut off for, which its client has been told as HTTP/2 can say it.
+    async fn serve_streams(&mut self, mut connection: Connection) -> Option<Refusal> {
+        self.handshake = None;
+        // One that a client has reset is over for it, and what was begun for it may not be.
+        let turns = Arc::new(Slots::new(Some(STREAMS as usize)));
+        let worker = self.worker.clone();
+        let mut drain = pin!(worker.drain_begins());
+        let mut patience = Patience { head: self.listener.handshake_timeout, idle: KEEP_ALIVE };
+        let (mut is_first, mut is_retired) = (true, false);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = drain.as_mut(), if !is_retired => Next::Idle,
+                next = connection.next(patience) => next,
+            };
+            let is_last = match next {
+                Next::Request(request) => {
+                    let (request, stream) = *request;
+                    let is_welcome = self.take_stream(request.into_parts().0, stream, &turns, is_first);
+                    is_first = false;
+                    // One too many is read for the sake of probes, and no more than once.
+                    !is_welcome || self.spare.is_some()
+                }
+                Next::Idle if is_retired => return None,
+                Next::Idle => true,
+                Next::Over => return None,
+                Next::Broken(error) => {
+                    return error.is_library().then(|| Refusal::new(PROTOCOL_ERROR).rule(format!("HTTP/2: {error}")));
+                }
+                Next::Flooded => {
+                    _ = timeout(LINGER, connection.cut(Reason::ENHANCE_YOUR_CALM)).await;
+                    return Some(Refusal::new(PROTOCOL_ERROR).rule("HTTP/2: more frames that carry nothing than anybody needs"));
+                }
+                Next::Late => {
+                    _ = timeout(LINGER, connection.cut(Reason::NO_ERROR)).await;
+                    return Some(Refusal::new(HANDSHAKE_TIMEOUT));
+                }
+            };
+            if is_last && !is_retired {
+                (is_retired, patience.idle) = (true, LINGER);
+                connection.retire();
+            }
+        }
+    }
+
+    /// A stream is opened by a request. Says whether there may be more: the listener may have been edited away from under the connection.
+    fn take_stream(&mut self, mut parts: Parts, stream: Stream, turns: &Arc<Slots>, is_first: bool) -> bool {
+        let Some(force) = self.in_force() else {
+            stream.decline();
+            return false;
+        };
+        let Some(turn) = turns.enter() else {
+            stream.decline();
+            return true;
+        };
+        let has_body = stream.has_body();
+        let mut visit = self.visitor(force, stream, parts.method == Method::HEAD);
+        tokio::spawn(async move {
+            let _turn = turn;
+            let admitted = match request::settle(&mut parts, has_body, visit.listener.head) {
+                Ok(()) => visit.admit_stream(parts, is_first).await,
+                Err(refusal) => Err(refusal.into()),
+            };
+            visit.proceed(admitted).await;
+        });
+        true
+    }
+
+    /// The listener as it is in force, where it still speaks as it did when the connection began.
+    fn in_force(&self) -> Option<(Arc<Gateway>, Arc<Listener>)> {
+        let gateway = self.worker.shared.gateway.load_full();
+        let listener = gateway.listeners.get(&self.peer.listener).cloned()?;
+        (listener.http2 && listener.tls.is_some() == self.peer.tls.is_some()).then_some((gateway, listener))
+    }
+
+    /// Whoever comes over a stream of this connection: what was learned of that holds for all.
+    fn visitor(&mut self, (gateway, listener): (Arc<Gateway>, Arc<Listener>), stream: Stream, is_head: bool) -> Self {
+        Self {
+            way: self.way.clone(),
+            worker: self.worker.clone(),
+            gateway,
+            listener,
+            peer: Peer { accepted: SystemTime::now(), ..self.peer.clone() },
+            id: rand::random(),
+            began: Instant::now(),
+            door: Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head))),
+            asked: None,
+            route: None,
+            client: None,
+            shared: None,
+            nearest: None,
+            against: Against { unwelcome: self.against.unwelcome.take(), full: self.against.full.clone() },
+            terms: None,
+            findings: Findings::default(),
+            spare: self.spare,
+            holdings: Holdings::new(self.worker.take_load()),
+            handshake: None,
+        }
+    }
+
+    /// A WebSocket over a stream takes a connection's place beside that of its connection, or HTTP/2 would be a way around the limit.
+    async fn admit_stream(&mut self, parts: Parts, is_first: bool) -> Result<Admitted, Stop> {
+        if self.against.full.is_none() {
+            let takes_place = parts.extensions.get::<Extended>().is_some();
+            self.against.full = self.take_places(takes_place).err().map(|limit| self.is_full(limit));
+        }
+        self.come_in(parts, is_first).await
+    }
+}
