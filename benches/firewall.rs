@@ -96,7 +96,7 @@ fn client(jti: u128) -> Client {
         origin: None,
         asks: Default::default(),
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: None,

@@ -147,7 +147,7 @@ fn client() -> Client {
         origin: None,
         asks: Default::default(),
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: None,

@@ -219,7 +219,7 @@ fn client(number: u32) -> Client {
         origin: None,
         asks: Default::default(),
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: None,

@@ -126,7 +126,7 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
         origin: request::origin(&parts),
         asks,
         params,
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: Some(Box::new(parts)),

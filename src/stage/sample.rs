@@ -42,7 +42,7 @@ pub fn client(headers: &[(&str, &str)]) -> Client {
         origin: None,
         asks: Asks::default(),
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: Some(Box::new(request)),

@@ -77,7 +77,7 @@ pub(crate) fn facts() -> Arc<Client> {
         origin: None,
         asks: Default::default(),
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Counters::default(),
         holdings: Default::default(),
         request: None,

@@ -4,11 +4,13 @@ mod algorithm;
 mod claims;
 mod keys;
 mod mint;
+mod renewal;
 mod show;
 mod source;
 mod table;
 mod take;
 mod verify;
+mod warn;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -23,14 +25,17 @@ use super::build::Need;
 use super::client::{ForwardFirst, claim};
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
 use super::supposed::{Shown, Supposed};
-use super::{Asks, Build, Client, Configure, FirstMessage, Identity, Judgement, Stage};
+use super::ticket;
+use super::{Asks, Build, Client, Configure, FirstMessage, Identity, Inspect, Judgement, Renewal, Stage};
 
 pub use algorithm::Signature;
 use claims::{Claims, Expected, date};
 use keys::Keys;
+use renewal::{Reader, Renewals};
 pub use source::Source;
-pub use table::{FirstMessageTable, Table};
+pub use table::{FirstMessageTable, RenewMessage, RenewTable, Table};
 use verify::Verified;
+pub use warn::Warn;
 
 /// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
 const MAX_CLAIMS: usize = 4096;
@@ -54,6 +59,7 @@ pub struct Jwt {
     /// Whether the backend needs the first message too.
     forward: bool,
     grace: Duration,
+    renewals: Renewals,
 }
 
 /// Where a handshake stands: the token, or that it is still to come.
@@ -131,7 +137,7 @@ impl Jwt {
         self.expected.hold(&claims)
     }
 
-    fn user(&self, claims: &Claims) -> Option<Box<str>> {
+    fn user(&self, claims: &Claims) -> Option<Arc<str>> {
         self.user.iter().find_map(|name| match claim(claims, name)? {
             Value::String(user) if !user.is_empty() => Some(user.as_str().into()),
             Value::Number(user) => Some(user.to_string().into()),
@@ -153,6 +159,11 @@ impl Stage for Jwt {
     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
         if client.asks == Asks::Leave {
             return Judgement::Now(Ok(()));
+        }
+        if self.renewals.ticket
+            && let Some(Err(refusal)) = client.request.as_deref_mut().map(ticket::issue)
+        {
+            return Judgement::Now(Err(refusal));
         }
         let (token, is_first) = match self.credential(client) {
             Ok(Credential::Awaited) => return Judgement::FirstMessage(self.first_message),
@@ -178,6 +189,22 @@ impl Stage for Jwt {
         self.sources.first().map(|source| source.show(token, self.field.as_deref()))
     }
 
+    fn renewal(&self) -> Option<&dyn Renewal> {
+        Some(self as &dyn Renewal).filter(|_| self.renewals.are_there())
+    }
+
+    /// Tokens come in messages of a client's that it has let in by one.
+    fn inspect(&self, client: &Client) -> Inspect {
+        match &self.renewals.message {
+            Some(form) if Renewal::identity(self, client).is_some() => Inspect::Messages(Box::new(Reader::new(form))),
+            _ => Inspect::Nothing,
+        }
+    }
+
+    fn bars_takeover(&self) -> bool {
+        self.renewals.message.is_some()
+    }
+
     fn withhold(&self, client: &mut Client) {
         if let Some(request) = &mut client.request {
             self.take(request);
@@ -191,7 +218,7 @@ impl Stage for Jwt {
             return Ok(());
         }
         if let Some(own) = client.identity(&self.name) {
-            return self.hold(own).and_then(|()| unexpired(own, now));
+            return self.hold(&own).and_then(|()| unexpired(&own, now));
         }
         let missing = |rule: &str| Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
         if client.identities.is_empty() {
@@ -201,7 +228,7 @@ impl Stage for Jwt {
         if others.peek().is_none() {
             return missing("authenticated otherwise");
         }
-        others.try_for_each(|other| unexpired(other, now))
+        others.try_for_each(|other| unexpired(&other, now))
     }
 }
 
@@ -262,6 +289,7 @@ impl Configure for Jwt {
         if table.first_message.as_ref().is_some_and(|first| first.forward) {
             build.needs.push(Need::Backend(at.key("first_message").key("forward")));
         }
+        let renewals = Renewals::read(&table, &at, &mut faults);
         let keys = Keys::read(&table, build, &mut faults);
         if faults.refuse() {
             return Err(faults);
@@ -276,6 +304,7 @@ impl Configure for Jwt {
             field: first.field.map(Into::into),
             forward: first.forward,
             grace: table.grace.on().map_or(Duration::ZERO, Interval::get),
+            renewals,
         })
     }
 }
