@@ -98,7 +98,7 @@ fn client(jti: u128) -> Client {
         method: http::Method::GET,
         subprotocol: None,
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: None,

@@ -149,7 +149,7 @@ fn client() -> Client {
         method: http::Method::GET,
         subprotocol: None,
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: None,

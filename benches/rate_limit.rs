@@ -221,7 +221,7 @@ fn client(number: u32) -> Client {
         method: http::Method::GET,
         subprotocol: None,
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: None,

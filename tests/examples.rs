@@ -24,7 +24,7 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 17] = [
+const FEATURES: [&str; 18] = [
     "article",
     "listener",
     "route",
@@ -34,6 +34,7 @@ const FEATURES: [&str; 17] = [
     "token_sources",
     "key_sets",
     "pipeline",
+    "renewal",
     "log",
     "metrics",
     "gateway",
@@ -435,6 +436,25 @@ async fn key_sets_keep_everybody_waiting_who_cannot_be_judged_and_call_nobody_s_
             Some(status) => assert_eq!(gateway.refusal(asked).await.0, status, "{iss}"),
             None => assert_eq!(next_text(&mut connect(asked).await.unwrap()).await, "Authenticated!"),
         }
+    }
+}
+
+#[tokio::test]
+async fn renewal_takes_a_newer_token_in_a_message_and_with_a_ticket() {
+    let mut gateway = example("renewal");
+    let [first, newer] = [(); 2].map(|()| minted(&gateway, "jwt.users", &[]));
+    let ticket = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let mut socket = greeted(&gateway, "public", &format!("/?wsgate_ticket={ticket}"), &first).await;
+    let answer = ask(&mut socket, &json!({ "type": "auth", "token": newer }).to_string()).await;
+    assert!(answer.starts_with(r#"{"type":"auth_ok","seconds":3"#), "{answer}");
+    let answer = ask(&mut socket, r#"{"type":"auth","token":"x"}"#).await;
+    assert_eq!(answer, r#"{"type":"auth_failed","error":"token_invalid"}"#);
+    let request =
+        format!("POST /.well-known/wsgate/renew HTTP/1.1\r\nHost: a\r\nX-Wsgate-Ticket: {ticket}\r\nAuthorization: Bearer {newer}\r\n\r\n");
+    let answer = raw::exchange(gateway.address("public"), request.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    for how in ["message", "ticket"] {
+        assert_eq!(gateway.event("renewed")["how"], how);
     }
 }
 

@@ -25,7 +25,8 @@ use crate::wire::{answers, handshake};
 
 use super::door::Door;
 use super::live::Holdings;
-use super::opening::Backend;
+use super::opening::{Backend, with_ticket};
+use super::redeem;
 use super::visit::{Stop, Terms, Visit, refused};
 use super::way::Way;
 use super::worker::{Accepted, Load, Worker};
@@ -126,6 +127,9 @@ impl Visit {
 
     /// The request is read: it is routed and judged, and answered where it asks for an upgrade.
     async fn welcome(&mut self, parts: Parts, against: Against) -> Result<Admitted, Stop> {
+        if redeem::is_asked(&self.gateway, &self.listener.name, &parts) {
+            return Err(Box::pin(self.redeem(parts, against)).await);
+        }
         let route = self.enter(parts, against)?;
         // What it has shown in its TLS handshake may have been enough for another listener than the one in force.
         self.client.as_ref().map_or(Ok(()), |client| self.listener.review(client, SystemTime::now()))?;
@@ -269,7 +273,8 @@ impl Visit {
         };
         terms.subprotocol = request::settle_subprotocol(client.request.as_deref_mut(), route.promised_subprotocols());
         let (accept, subprotocol) = (&terms.upgrade.accept, terms.subprotocol.clone());
-        let switching = || answers::switching(accept, subprotocol, extensions, HeaderMap::new());
+        let headers = with_ticket(HeaderMap::new(), client);
+        let switching = || answers::switching(accept, subprotocol, extensions, headers);
         self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
         let Some(leg) = self.door.leg() else { return Err(Stop::Gone) };
         let inflater = terms.deflate.as_mut().map(|(_, codec)| &mut codec.inflater);

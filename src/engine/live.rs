@@ -23,6 +23,7 @@ use crate::wire::tick::Tick;
 use super::liveness::{Due, Liveness, stalled_until};
 use super::policy::Policy;
 use super::registry::{Order, Seat};
+use super::renewing::{Noted, Pending};
 use super::worker::{Load, Worker};
 
 /// What a connection holds until it ends, only to give it back then.
@@ -60,11 +61,13 @@ impl Holdings {
 
 /// A connection that is open. It owns what its session needs and nothing of its handshake.
 pub(super) struct Live<S> {
-    session: S,
-    policy: Policy,
+    pub(super) session: S,
+    pub(super) policy: Policy,
     liveness: Liveness,
-    seat: Seat,
-    worker: Arc<Worker>,
+    pub(super) seat: Seat,
+    pub(super) worker: Arc<Worker>,
+    /// A credential that it has shown, while that is looked at.
+    pub(super) renewal: Option<Box<Pending>>,
     armed: Tick,
     waker: Option<Waker>,
     /// For a frame that is held; a connection without one owns no timer.
@@ -72,6 +75,8 @@ pub(super) struct Live<S> {
     began: Instant,
     holdings: Holdings,
     is_over: bool,
+    /// Whether it goes by a newer credential than the one it was let in by.
+    pub(super) is_renewed: bool,
 }
 
 impl<S: Session + Unpin> Live<S> {
@@ -80,16 +85,31 @@ impl<S: Session + Unpin> Live<S> {
         let review = policy.review_at(&seat.record.client, None);
         let liveness = Liveness::new(&policy.route.times, now, review);
         let Kept { began, holdings } = kept;
-        Self { session, policy, liveness, seat, worker, armed: now, waker: None, timer: None, began, holdings, is_over: false }
+        let (is_over, is_renewed) = (false, false);
+        let (renewal, waker, timer) = (None, None, None);
+        Self { session, policy, liveness, seat, worker, renewal, armed: now, waker, timer, began, holdings, is_over, is_renewed }
     }
 
     /// Does what it has been asked to.
     fn obey(&mut self, now: Tick) {
         match self.seat.record.take_order() {
             None => {}
-            Some(Order::Adopt(policy, judged)) => self.adopt(policy, judged, now),
+            Some(Order::Adopt(policy, judged)) => self.adopt_anew(policy, judged, now),
             Some(Order::End(refusal)) => self.end(refusal, now),
             Some(Order::Leave(refusal)) => self.session.end(refusal, now),
+        }
+        if let Some(delivery) = self.seat.record.take_delivery() {
+            self.accept(*delivery, now);
+        }
+    }
+
+    /// The same as [`adopt`](Self::adopt). What was judged may have been the credential before this one.
+    fn adopt_anew(&mut self, policy: Policy, judged: SystemTime, now: Tick) {
+        self.adopt(policy, judged, now);
+        if self.is_renewed
+            && let Err(refusal) = self.policy.review(&self.seat.record.client, SystemTime::now(), &mut Findings::default())
+        {
+            self.end(refusal, now);
         }
     }
 
@@ -109,6 +129,7 @@ impl<S: Session + Unpin> Live<S> {
                 Due::End(refusal) => self.end(refusal, now),
                 Due::Review => {
                     let judged = SystemTime::now();
+                    self.warn(judged, now);
                     match self.review(judged) {
                         None => self.liveness.passed(self.policy.review_at(&self.seat.record.client, Some(judged))),
                         Some(refusal) => self.end(refusal, now),
@@ -128,7 +149,7 @@ impl<S: Session + Unpin> Live<S> {
     }
 
     /// Goes by another policy, by which it was judged at that moment, from the next frame's head on.
-    fn adopt(&mut self, policy: Policy, judged: SystemTime, now: Tick) {
+    pub(super) fn adopt(&mut self, policy: Policy, judged: SystemTime, now: Tick) {
         let client = &self.seat.record.client;
         let inspectors = policy.inspect(client, self.session.inspectors());
         let responder = match (&self.policy.route.endpoint, &policy.route.endpoint) {
@@ -143,7 +164,7 @@ impl<S: Session + Unpin> Live<S> {
     }
 
     /// Judges the connection again, by the stages it was let in by.
-    fn review(&self, now: SystemTime) -> Option<Box<Refusal>> {
+    pub(super) fn review(&self, now: SystemTime) -> Option<Box<Refusal>> {
         let client = &*self.seat.record.client;
         let mut findings = Findings::default();
         let verdict = self.policy.review(client, now, &mut findings);
@@ -156,11 +177,15 @@ impl<S: Session + Unpin> Live<S> {
     fn turn(&mut self, cx: &mut Context<'_>, now: Tick) -> Poll<Ending> {
         let (policy, client, observer) = (&self.policy, &*self.seat.record.client, self.worker.observer());
         let attempt = || Attempt::from(client);
-        self.session.poll(cx, now, &|said| match said {
+        let noted = Noted::default();
+        let polled = self.session.poll(cx, now, &|said| match said {
             Said::Refused(refusal) => policy.tell(client, refusal),
             Said::WouldRefuse(refusal) => observer.report(&Event::WouldRefuse { attempt: attempt(), refusal }),
             Said::LeftOut { why, count, is_first } => observer.report(&Event::LeftOut { attempt: attempt(), why, count, is_first }),
-        })
+            Said::Renews { stage, credential } => noted.set(Some((stage.clone(), credential.clone()))),
+        });
+        self.look_at(&noted);
+        polled
     }
 
     /// Has the task woken when a frame that is held is due.
@@ -179,7 +204,7 @@ impl<S: Session + Unpin> Live<S> {
         }
     }
 
-    fn end(&mut self, mut refusal: Box<Refusal>, now: Tick) {
+    pub(super) fn end(&mut self, mut refusal: Box<Refusal>, now: Tick) {
         self.policy.tell(&self.seat.record.client, &mut refusal);
         self.session.end(refusal, now);
     }
@@ -225,6 +250,10 @@ impl<S: Session + Unpin> Future for Live<S> {
         // The sockets before the clocks: what was missed may lie there unread.
         let mut polled = this.turn(cx, now);
         if polled.is_pending() && (is_new || this.seat.record.was_called()) {
+            this.attend(now);
+            polled = this.turn(cx, now);
+        }
+        while polled.is_pending() && this.advance_renewal(cx, now) {
             this.attend(now);
             polled = this.turn(cx, now);
         }

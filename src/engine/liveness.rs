@@ -169,7 +169,7 @@ mod tests {
     use std::task::{Context, Poll};
 
     use super::*;
-    use crate::stage::{Ending, Inspector};
+    use crate::stage::{Ending, Inspector, Message};
     use crate::wire::session::{Activity, Rules, Tell};
 
     /// A session whose signs of life the test sets.
@@ -184,6 +184,8 @@ mod tests {
         }
 
         fn end(&mut self, _: Box<Refusal>, _: Tick) {}
+
+        fn say(&mut self, _: &Message<'_>, _: Tick) {}
 
         fn ping(&mut self, side: Side, now: Tick) -> bool {
             self.pings.push(side);

@@ -21,8 +21,10 @@ mod passing;
 mod policy;
 mod progress;
 mod recheck;
+mod redeem;
 mod registry;
 mod reload;
+mod renewing;
 mod request;
 mod roster;
 mod scrape;
@@ -32,6 +34,7 @@ mod source;
 mod standing;
 mod texts;
 mod thread;
+mod tickets;
 mod tidy;
 mod vigil;
 mod visit;
@@ -61,6 +64,7 @@ use roster::Roster;
 use scrape::Scraper;
 use sockets::Sockets;
 use thread::Thread;
+use tickets::Tickets;
 
 pub use reload::{Cause, Impact, NotReloaded, Reloaded, Staying};
 
@@ -97,6 +101,8 @@ struct Shared {
     pacer: Pacer,
     /// Which parts of earlier snapshots are still gone by.
     ages: Ages,
+    /// Which connections have which tickets.
+    tickets: Tickets,
 }
 
 /// A running gateway.
@@ -124,7 +130,7 @@ impl Engine {
         let observer = Arc::new(Observer::new(threads));
         observer.metrics().retain(&scrape::names(&gateway));
         let gateway = ArcSwap::from_pointee(gateway);
-        let shared = Arc::new(Shared { gateway, observer, pacer: Pacer::default(), ages: Ages::default() });
+        let shared = Arc::new(Shared { gateway, observer, pacer: Pacer::default(), ages: Ages::default(), tickets: Tickets::default() });
         let mut workers = Vec::new();
         for index in 0..threads {
             let thread = Thread::start(index, shared.clone(), stopped.clone());
@@ -278,7 +284,7 @@ mod tests {
             method: http::Method::GET,
             subprotocol: None,
             params: Box::default(),
-            identities: Box::default(),
+            identities: Default::default(),
             counters: Default::default(),
             holdings: Default::default(),
             request: None,

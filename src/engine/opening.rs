@@ -13,6 +13,7 @@ use crate::observe::event::Event;
 use crate::stage::client::ForwardFirst;
 use crate::stage::holders::Holder;
 use crate::stage::refusal::{CLIENT_LOST, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
+use crate::stage::ticket::{self, Issued};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
 use crate::wire::extensions::Deflate;
@@ -27,6 +28,7 @@ use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::registry::{Record, Seat, Settled};
 use super::reload::{Haste, settle};
+use super::tickets::Enrolled;
 use super::visit::{Stop, Visit, refused};
 use super::way::Way;
 use super::worker::Worker;
@@ -92,7 +94,8 @@ impl Visit {
             }
         };
         let (accept, subprotocol) = (&terms.upgrade.accept, terms.subprotocol.clone());
-        let switching = || answers::switching(accept, subprotocol, extensions, agreed.headers.clone());
+        let headers = with_ticket(agreed.headers.clone(), client);
+        let switching = || answers::switching(accept, subprotocol, extensions, headers);
         self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
         Ok(leg.map(|leg| (leg, agreed)))
     }
@@ -101,7 +104,10 @@ impl Visit {
     pub(super) fn go_live(mut self, backend: Backend) {
         let (Some(mut client), Some(route), Some(terms)) = (self.client.take(), self.route.take(), self.terms.take()) else { return };
         let Some(leg) = self.door.take_leg() else { return };
-        let is_needed = client.request.take().is_some_and(|request| request.extensions.get::<ForwardFirst>().is_some());
+        let left = client.request.take().map(|request| request.extensions);
+        let is_needed = left.as_ref().is_some_and(|left| left.get::<ForwardFirst>().is_some());
+        let ticket = left.as_ref().and_then(|left| left.get::<Issued>()).map(|issued| issued.ticket);
+        drop(left);
         let first = client.first_message.take().filter(|_| is_needed);
         self.holdings.slots = client.holdings.take_slots();
         client.subprotocol = terms.subprotocol.as_ref().and_then(|value| value.to_str().ok()).map(Into::into);
@@ -120,7 +126,8 @@ impl Visit {
         let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
         let observer = self.worker.shared.observer.clone();
         let settled = Settled { server, takeover: agreed.is_some_and(|deflate| deflate.has_takeover()) };
-        let seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
+        let mut seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
+        seat.ticket = ticket.map(|ticket| Box::new(Enrolled::enter(&self.worker.shared, ticket, &seat.record)));
         // It is entered: whoever reads that it is open finds it there.
         let Record { client, settled: Settled { server, .. }, .. } = &*seat.record;
         let (subprotocol, upstream) = (client.subprotocol.as_deref(), server.as_deref());
@@ -167,6 +174,15 @@ impl Visit {
             seen = gateway;
         }
     }
+}
+
+/// What a client is told with its 101, with the ticket that it is given, where it is.
+pub(super) fn with_ticket(mut headers: HeaderMap, client: &Client) -> HeaderMap {
+    let issued = client.request.as_ref().and_then(|request| request.extensions.get::<Issued>());
+    if let Some(given) = issued.and_then(|issued| HeaderValue::from_str(issued.given.as_deref()?).ok()) {
+        headers.insert(HeaderName::from_static(ticket::HEADER), given);
+    }
+    headers
 }
 
 fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, worker: Arc<Worker>, kept: Kept) {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use crate::gateway::listener::Listener;
 use crate::gateway::route::Route;
 use crate::stage::pipeline::{self, Findings};
+use crate::stage::renewal::{self, Renewing, Warning};
 use crate::stage::{Client, Ending, Inspector, Pipeline, Refusal, Verdict};
 
 /// A connection keeps the parts of the snapshot it was judged by, and no other.
@@ -58,12 +59,24 @@ impl Policy {
         inspectors
     }
 
-    /// When the verdicts on this connection next change by themselves: its identity ends, or a rule of a stage. What lies before
-    /// `after` has been judged; where it has only come in, some of it when it was accepted.
+    /// When the verdicts on this connection next change by themselves: its identity ends, or a rule of a stage; or when it is to be
+    /// warned of that. What lies before `after` has been judged; where it has only come in, some of it when it was accepted.
     pub(super) fn review_at(&self, client: &Client, after: Option<SystemTime>) -> Option<SystemTime> {
         let judged = after.unwrap_or(client.peer.accepted);
         let pipelines = [&self.listener.pipeline, &self.route.pipeline].map(|pipeline| pipeline.next_change(judged));
-        client.expires(after).into_iter().chain(pipelines.into_iter().flatten()).min()
+        let warnings = self.warnings(client).map(|(_, warning)| warning.from);
+        client.expires(after).into_iter().chain(pipelines.into_iter().flatten()).chain(warnings).min()
+    }
+
+    /// The stages that renew what they have proven of this client.
+    pub(super) fn renewing<'a>(&'a self, client: &Client) -> impl Iterator<Item = Renewing<'a>> {
+        [&self.listener.pipeline, &self.route.pipeline].into_iter().flat_map(|pipeline| renewal::renewing(pipeline, client))
+    }
+
+    /// What is still to be said of what they have proven.
+    pub(super) fn warnings<'a>(&'a self, client: &Client) -> impl Iterator<Item = (Renewing<'a>, Warning)> {
+        let unsaid = self.renewing(client).filter(|renewing| !client.identities.is_warned(&renewing.identity.by));
+        unsaid.filter_map(|renewing| renewing.renewal.warning(client).map(|warning| (renewing, warning)))
     }
 
     /// Shapes what a refused client is told: the route's stages have the last word.

@@ -12,6 +12,8 @@ use crate::stage::holders::Holder;
 use crate::stage::{Client, Refusal};
 
 use super::policy::Policy;
+use super::renewing::Delivery;
+use super::tickets::Enrolled;
 
 /// A place in a registry: an index, and how often that index was given away before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,7 @@ struct Mail {
     /// Whether it was ordered to end.
     is_ending: bool,
     order: Option<Order>,
+    delivery: Option<Box<Delivery>>,
 }
 
 /// What a connection is asked to do.
@@ -62,7 +65,7 @@ pub(super) enum Order {
 
 impl Record {
     pub(super) fn new(client: Arc<Client>, policy: Policy, settled: Settled, observer: Arc<Observer>) -> Self {
-        let mail = Mail { waker: None, policy, is_ending: false, order: None };
+        let mail = Mail { waker: None, policy, is_ending: false, order: None, delivery: None };
         Self { client, settled, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
@@ -111,6 +114,17 @@ impl Record {
     /// Orders the connection to go by another policy, by which it was judged at this moment.
     pub(super) fn adopt(&self, policy: Policy, judged: SystemTime) {
         self.order(Order::Adopt(policy, judged));
+    }
+
+    /// Gives the connection an identity that is to renew its own; the last that it has not taken counts.
+    pub(super) fn deliver(&self, delivery: Delivery) {
+        self.mail().delivery = Some(Box::new(delivery));
+        self.call();
+    }
+
+    /// What has been delivered, if anything.
+    pub(super) fn take_delivery(&self) -> Option<Box<Delivery>> {
+        self.mail().delivery.take()
     }
 
     /// What it goes by, or is about to.
@@ -189,7 +203,7 @@ impl Registry {
     /// Enters a connection; dropping the seat strikes it out.
     pub(super) fn enter(self: &Arc<Self>, record: Arc<Record>) -> Seat {
         let place = self.lists().enter(record.clone());
-        Seat { registry: self.clone(), place, record }
+        Seat { registry: self.clone(), place, record, ticket: None }
     }
 
     /// The connection at a place, unless it has ended.
@@ -279,6 +293,8 @@ pub(super) struct Seat {
     registry: Arc<Registry>,
     pub(super) place: Place,
     pub(super) record: Arc<Record>,
+    /// Where it is found by its ticket, if it has one.
+    pub(super) ticket: Option<Box<Enrolled>>,
 }
 
 impl Drop for Seat {

@@ -128,7 +128,7 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
         method: parts.method.clone(),
         subprotocol: None,
         params,
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: Some(Box::new(parts)),

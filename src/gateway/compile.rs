@@ -13,6 +13,7 @@ use crate::config::reference::Name;
 use crate::config::table::{ListenerTable, Route as Shape};
 use crate::config::units::{Address, Count, Interval, Switch};
 use crate::config::world::{Machine, World};
+use crate::stage::Renewal;
 use crate::stage::cells::Cells;
 use crate::stage::outside::Outside;
 use crate::stage::pipeline::Pipeline;
@@ -63,6 +64,7 @@ impl Gateway {
         faults.extend(found);
         let requests = config.routes().map(|route| Requests::of(&route)).collect();
         let routes: Vec<Arc<Route>> = routes.into_iter().flatten().collect();
+        let tickets = take_tickets(&listeners, &routes, &ways);
         let gateway = Self {
             threads: threads(config.gateway.threads),
             drain: Drain {
@@ -89,6 +91,7 @@ impl Gateway {
             logs: config.logs,
             folder: config.folder,
             tables,
+            tickets,
             ways,
             tests: config.tests,
             files: files.clone(),
@@ -97,6 +100,14 @@ impl Gateway {
         };
         Compiled { gateway: Some(gateway).filter(|_| !faults.refuse()), faults, files }
     }
+}
+
+/// The listeners with a stage that renews by tickets, on them or on a route of theirs.
+fn take_tickets(listeners: &BTreeMap<Arc<str>, Arc<Listener>>, routes: &[Arc<Route>], ways: &[Way]) -> BTreeSet<Arc<str>> {
+    let takes = |pipeline: &Pipeline| pipeline.steps().any(|step| step.stage.renewal().is_some_and(Renewal::takes_tickets));
+    let those: BTreeSet<&str> = routes.iter().filter(|route| takes(&route.pipeline)).map(|route| &*route.name).collect();
+    let by_route = ways.iter().filter(|way| those.contains(&*way.route)).map(|way| way.listener.clone());
+    listeners.values().filter(|listener| takes(&listener.pipeline)).map(|listener| listener.name.clone()).chain(by_route).collect()
 }
 
 /// What compiling came to.

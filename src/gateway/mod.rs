@@ -100,6 +100,8 @@ pub struct Gateway {
     /// The files that its parts were read from.
     pub files: BTreeSet<PathBuf>,
     tables: HashMap<Arc<str>, Table<usize>>,
+    /// The listeners with a stage that renews by tickets, on them or on a route of theirs.
+    tickets: BTreeSet<Arc<str>>,
     /// What each of the routes takes, in their order.
     requests: Vec<compile::Requests>,
     kept: kept::Kept,
@@ -147,6 +149,11 @@ impl Gateway {
     /// The route of this name.
     pub fn route_named(&self, name: &str) -> Option<&Arc<Route>> {
         self.routes.get(self.index_of(name)?)
+    }
+
+    /// Whether connections of this listener may have tickets to be renewed by.
+    pub fn takes_tickets(&self, listener: &str) -> bool {
+        self.tickets.contains(listener)
     }
 
     /// Which of the routes has this name, and which of their requests are its.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tracing::field::{DisplayValue, display};
 
-use super::event::{Attempt, Event, Told, user};
+use super::event::{Attempt, Event, Shown, Told, user};
 use crate::config::units::Moment;
 use crate::stage::refusal::{ANSWERED, Level};
 use crate::stage::{Client, Ending, Peer, Refusal, Side};
@@ -69,6 +69,9 @@ impl Event<'_> {
             Self::Refused { attempt, refusal, told, duration } => refused(&attempt, refusal, told, duration),
             Self::WouldRefuse { attempt, refusal } => said_of!("would_refuse", &attempt, refusal),
             Self::LeftOut { attempt, why, is_first: true, .. } => said_of!("left_out", &attempt, why),
+            Self::Expiring { client, stage, left } => expiring(client, stage, left),
+            Self::Renewed { client, stage, how, expires } => renewed(client, stage, how, expires),
+            Self::RenewalRefused { client, how, refusal } => renewal_refused(client, how, refusal),
             _ => self.emit_of_gateway(),
         }
     }
@@ -104,25 +107,7 @@ impl Event<'_> {
             Self::Stopped => line!(GATEWAY, INFO, "stopped",),
             Self::LogLinesLost { sink, lines, error } => line!(GATEWAY, ERROR, LOG_LINES_LOST, sink, lines, error),
             Self::LogFileStuck { sink, error } => line!(GATEWAY, ERROR, "log_file_stuck", sink, error),
-            Self::Reloaded { generation, added, changed, removed, kept, connections, compiled, applied, .. } => {
-                line!(
-                    GATEWAY,
-                    INFO,
-                    "reloaded",
-                    generation,
-                    added = listed(added),
-                    changed = listed(changed),
-                    removed = listed(removed),
-                    kept,
-                    connections_kept = connections.kept,
-                    connections_adopted = connections.adopted,
-                    connections_closed = connections.closed,
-                    connections_leaving = Some(connections.leaving).filter(|count| *count > 0),
-                    causes = Some(connections.causes).filter(|causes| !causes.is_empty()),
-                    compiled = seconds(compiled),
-                    applied = seconds(applied)
-                );
-            }
+            Self::Reloaded { .. } => self.emit_reloaded(),
             Self::ReloadUnchanged { .. } => line!(GATEWAY, INFO, "reload_unchanged",),
             Self::ReloadRefused { faults, .. } => line!(GATEWAY, ERROR, "reload_refused", faults),
             Self::WatchLimited { error, every } => line!(GATEWAY, WARN, "watch_limited", error, every = seconds(every)),
@@ -147,6 +132,27 @@ impl Event<'_> {
             Self::ServiceBack { stage } => line!(GATEWAY, INFO, "service_back", stage),
             _ => {}
         }
+    }
+
+    fn emit_reloaded(&self) {
+        let Self::Reloaded { generation, added, changed, removed, kept, connections, compiled, applied, .. } = *self else { return };
+        line!(
+            GATEWAY,
+            INFO,
+            "reloaded",
+            generation,
+            added = listed(added),
+            changed = listed(changed),
+            removed = listed(removed),
+            kept,
+            connections_kept = connections.kept,
+            connections_adopted = connections.adopted,
+            connections_closed = connections.closed,
+            connections_leaving = Some(connections.leaving).filter(|count| *count > 0),
+            causes = Some(connections.causes).filter(|causes| !causes.is_empty()),
+            compiled = seconds(compiled),
+            applied = seconds(applied)
+        );
     }
 }
 
@@ -194,6 +200,54 @@ fn sample(client: &Client, age: Duration) {
         upstream_messages = from_upstream.messages(),
         upstream_bytes = from_upstream.bytes(),
         age = seconds(age)
+    );
+}
+
+fn expiring(client: &Client, stage: &str, left: Duration) {
+    line!(
+        ACCESS,
+        INFO,
+        "token_expiring",
+        connection = %Id(client.id),
+        listener = &*client.peer.listener,
+        route = &*client.route,
+        stage,
+        ip = %client.peer.ip,
+        user = user(client),
+        left = seconds(left)
+    );
+}
+
+fn renewed(client: &Client, stage: &str, how: Shown, expires: Option<SystemTime>) {
+    line!(
+        ACCESS,
+        INFO,
+        "renewed",
+        connection = %Id(client.id),
+        listener = &*client.peer.listener,
+        route = &*client.route,
+        stage,
+        how = how.as_str(),
+        ip = %client.peer.ip,
+        user = user(client),
+        expires = shown(expires.map(Moment::at))
+    );
+}
+
+fn renewal_refused(client: &Client, how: Shown, refusal: &Refusal) {
+    line!(
+        ACCESS,
+        WARN,
+        "renewal_refused",
+        connection = %Id(client.id),
+        listener = &*client.peer.listener,
+        route = &*client.route,
+        outcome = refusal.outcome.id,
+        stage = refusal.stage.as_deref(),
+        rule = refusal.rule.as_deref(),
+        how = how.as_str(),
+        ip = %client.peer.ip,
+        user = user(client)
     );
 }
 

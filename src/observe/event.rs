@@ -111,6 +111,35 @@ pub enum Event<'a> {
         /// Whether this rule has left out nothing of this connection's before; only then there is a line.
         is_first: bool,
     },
+    /// A live connection ends soon, as what it was let in by does; once for each.
+    Expiring {
+        /// The connection.
+        client: &'a Client,
+        /// The stage that has let it in.
+        stage: &'a str,
+        /// How long until it ends.
+        left: Duration,
+    },
+    /// A live connection has shown a newer credential and goes on by that.
+    Renewed {
+        /// The connection.
+        client: &'a Client,
+        /// The stage that has verified it.
+        stage: &'a str,
+        /// How it was shown.
+        how: Shown,
+        /// When the connection ends by it.
+        expires: Option<SystemTime>,
+    },
+    /// A live connection has shown a credential that does not renew it.
+    RenewalRefused {
+        /// The connection.
+        client: &'a Client,
+        /// How it was shown.
+        how: Shown,
+        /// Why; the connection runs on under its old deadline, or its `close` follows.
+        refusal: &'a Refusal,
+    },
     /// One try to reach a server has failed; another may follow.
     UpstreamFailed {
         /// The connection it was for; none for a health probe.
@@ -308,6 +337,25 @@ impl Event<'_> {
             Self::Request { cut, .. } => Some(cut.map_or(ANSWERED, |cut| cut.outcome)),
             Self::Refused { refusal, .. } => Some(refusal.outcome),
             _ => None,
+        }
+    }
+}
+
+/// How a live connection has shown a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// In a message of its own.
+    Message,
+    /// In a request with its ticket.
+    Ticket,
+}
+
+impl Shown {
+    /// Its name in the log.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Ticket => "ticket",
         }
     }
 }

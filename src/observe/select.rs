@@ -25,7 +25,8 @@ pub struct Selection {
 /// One kind of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Only {
-    /// What happened to a connection: `open`, `sample`, `close`, `refused`, `would_refuse`, `left_out`.
+    /// What happened to a connection: `open`, `sample`, `close`, `refused`, `would_refuse`, `left_out`,
+    /// `token_expiring`, `renewed`, `renewal_refused`.
     Access,
     /// What did not go as it should: warnings and errors, of connections and of the gateway.
     Errors,

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::certificate::Certificate;
 use super::holdings::Holdings;
+use super::identities::Identities;
 use super::tls::Tls;
 use super::traffic::{Message, Side};
 
@@ -55,7 +56,7 @@ pub struct Client {
     /// The named segments of the route's host and path.
     pub params: Box<[(Arc<str>, Box<str>)]>,
     /// Who it is, by each stage that has authenticated it, in the order they did; see [`Client::prove`].
-    pub identities: Box<[Identity]>,
+    pub identities: Identities,
     /// What has passed so far.
     pub counters: Counters,
     /// What stages hold for it.
@@ -84,7 +85,7 @@ pub struct Identity {
     /// The stage that proved it, as the file names it.
     pub by: Arc<str>,
     /// The user's name, from the first of the stage's `user` claims that is there.
-    pub user: Option<Box<str>>,
+    pub user: Option<Arc<str>>,
     /// The verified claims, as JSON text of at most 4 KiB.
     pub claims: Box<str>,
     /// When the identity ends: the token's `exp` plus the stage's `grace`.
@@ -107,12 +108,9 @@ pub struct Promised(pub Box<str>);
 pub struct ForwardFirst;
 
 impl Client {
-    /// Keeps what a stage has proven, in place of what it had proven before: as many are kept as stages authenticate.
+    /// Keeps what a stage has proven, in place of what it had proven before.
     pub fn prove(&mut self, identity: Identity) {
-        let mut all = std::mem::take(&mut self.identities).into_vec();
-        all.retain(|other| other.by != identity.by);
-        all.push(identity);
-        self.identities = all.into();
+        self.identities.prove(identity);
     }
 
     /// The client's own certificate, which its listener has verified.
@@ -121,13 +119,13 @@ impl Client {
     }
 
     /// What this stage has proven, by its name in the file.
-    pub fn identity(&self, by: &str) -> Option<&Identity> {
-        self.identities.iter().find(|identity| *identity.by == *by)
+    pub fn identity(&self, by: &str) -> Option<Arc<Identity>> {
+        self.identities.by(by)
     }
 
     /// The user's name: of those that stages have found, the last.
     pub fn user(&self) -> Option<&str> {
-        self.identities.iter().rev().find_map(|identity| identity.user.as_deref())
+        self.identities.user()
     }
 
     /// The first moment after this one, or of all, at which one of the identities ends.
@@ -256,7 +254,7 @@ mod tests {
             let (user, key) = (Some(user.into()), "k".into());
             client.prove(Identity { by: by.into(), user, claims: claims.into(), expires: None, key, kid: None, algorithm: "HS256" });
         }
-        assert_eq!(client.identities.iter().map(|identity| &*identity.by).collect::<Vec<_>>(), ["jwt.device", "jwt.user"]);
+        assert_eq!(client.identities.iter().map(|identity| identity.by.to_string()).collect::<Vec<_>>(), ["jwt.device", "jwt.user"]);
         assert_eq!((client.user(), client.expires(None)), (Some("alice"), None));
         assert_eq!((client.claim("role"), client.claim("serial")), (Some("admin".into()), Some(7.into())));
         assert_eq!(client.claim("missing"), None);

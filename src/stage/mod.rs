@@ -19,6 +19,7 @@ pub mod firewall;
 pub mod headers;
 pub mod holders;
 pub mod holdings;
+pub mod identities;
 pub mod inputs;
 pub mod jwt;
 mod lines;
@@ -34,12 +35,14 @@ pub mod query;
 pub mod rate_limit;
 pub mod rates;
 pub mod refusal;
+pub mod renewal;
 pub mod revoked;
 pub mod sample;
 pub mod sha256;
 pub mod slots;
 pub mod supposed;
 pub mod template;
+pub mod ticket;
 pub mod tls;
 pub mod traffic;
 
@@ -56,10 +59,13 @@ use crate::config::fault::Faults;
 
 use supposed::Shown;
 
+pub use crate::config::secret::Secret;
+
 pub use build::Build;
 pub use client::{Asks, Client, Identity, Peer};
 pub use pipeline::{Findings, Inspector, Mode, Pipeline};
 pub use refusal::{Ending, Outcome, Party, Refusal, Verdict};
+pub use renewal::Renewal;
 pub use traffic::{Fate, FrameHead, FrameInspector, Inspect, Message, MessageInspector, Opcode, Pace, Side};
 
 /// A future a stage answers with when it must ask somebody first.
@@ -123,7 +129,13 @@ pub trait Stage: Send + Sync + 'static {
         Ok(())
     }
 
-    /// How this connection's traffic is to be looked at; asked once, when it opens.
+    /// How it renews what it has proven under a live connection, where it does.
+    fn renewal(&self) -> Option<&dyn Renewal> {
+        None
+    }
+
+    /// How this connection's traffic is to be looked at. Asked when it opens; where that was not at all, again when its identity has been
+    /// renewed.
     fn inspect(&self, _client: &Client) -> Inspect {
         Inspect::Nothing
     }

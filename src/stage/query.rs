@@ -1,5 +1,29 @@
 //! The parameters of a query, as a server would read them.
 
+use http::Uri;
+use http::request::Parts;
+use http::uri::PathAndQuery;
+
+/// Takes every parameter of this name out of a request's query, and gives their values; the rest of the query stays as it is.
+pub fn take(request: &mut Parts, name: &str) -> Vec<String> {
+    let Some(query) = request.uri.query() else { return Vec::new() };
+    let (taken, left): (Vec<&str>, Vec<&str>) = query.split('&').partition(|written| parameter(written, name).is_some());
+    if taken.is_empty() {
+        return Vec::new();
+    }
+    let value = |written: &&str| String::from_utf8_lossy(&decoded(parameter(written, name).unwrap_or_default())).into_owned();
+    let values = taken.iter().map(value).collect();
+    let question = if left.is_empty() { "" } else { "?" };
+    let target = format!("{}{question}{}", request.uri.path(), left.join("&"));
+    let mut parts = request.uri.clone().into_parts();
+    // What is left of a target is one.
+    parts.path_and_query = PathAndQuery::try_from(target).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.uri = uri;
+    }
+    values
+}
+
 /// The value of a parameter of a query, if it has this name as a server would read it; still with its escapes.
 pub fn parameter<'a>(parameter: &'a str, name: &str) -> Option<&'a str> {
     let (written, value) = parameter.split_once('=').unwrap_or((parameter, ""));

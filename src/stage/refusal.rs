@@ -97,6 +97,7 @@ outcomes! {
     HEAD_TOO_LARGE = "head_too_large", Some(431), None, 1001, Warn, "request head too large", "the request head exceeds `max_head` or `max_headers`";
     URI_TOO_LONG = "uri_too_long", Some(414), None, 1001, Warn, "request target too long", "the request line alone exceeds `max_head`";
     NO_ROUTE = "no_route", Some(404), None, 1001, Warn, "no such route", "no route covers this listener, host and path";
+    TICKET_UNKNOWN = "ticket_unknown", Some(404), None, 1001, Warn, "no such connection", "a renewal was asked for with a ticket that no live connection of the listener has, or none that renews by tickets";
     TOKEN_MISSING = "token_missing", Some(401), Some(3000), 1001, Warn, "Authentication required", "no credential stood in any of the configured sources";
     TOKEN_INVALID = "token_invalid", Some(401), Some(3000), 1001, Warn, "Invalid token", "the token is malformed, wrongly signed, or a claim does not hold; or there is no such API key";
     TOKEN_EXPIRED = "token_expired", Some(401), Some(3000), 1001, Warn, "Token Expired", "the token or API key has expired, at the handshake or under the live connection";

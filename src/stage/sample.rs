@@ -44,7 +44,7 @@ pub fn client(headers: &[(&str, &str)]) -> Client {
         method: http::Method::GET,
         subprotocol: None,
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Default::default(),
         holdings: Default::default(),
         request: Some(Box::new(request)),

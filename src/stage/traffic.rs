@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
+use crate::config::secret::Secret;
+
 use super::refusal::Refusal;
 
 /// The two ends of a connection through the gateway; `from` a side means sent by it.
@@ -148,6 +150,9 @@ pub enum Fate {
     Reply(Message<'static>, Option<Box<Refusal>>),
     /// This goes on in its place, in one frame and uncompressed.
     Replace(Message<'static>),
+    /// It is left out: it bears the credential that the stage is to renew the client's identity by, see [`Renewal`](super::Renewal). Of
+    /// several that come while one is looked at, the last counts. In report mode nothing is renewed.
+    Renew(Secret),
 }
 
 /// Judges one connection's messages by what they hold. It belongs to that connection, so counters of its own need no lock.

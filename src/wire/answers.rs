@@ -133,7 +133,10 @@ pub(super) fn encode(response: Response<Bytes>, is_bodiless: bool) -> Vec<u8> {
         if !has_token(&headers, &header::CONNECTION, "close") {
             write_field(&mut bytes, "connection", b"close");
         }
-        write_field(&mut bytes, "content-length", body.len().to_string().as_bytes());
+        // RFC 9110 §8.6: a 204 has no body, and no length of one.
+        if status != StatusCode::NO_CONTENT {
+            write_field(&mut bytes, "content-length", body.len().to_string().as_bytes());
+        }
         if let Some(date) = date(SystemTime::now()).filter(|_| !headers.contains_key(header::DATE)) {
             write_field(&mut bytes, "date", date.as_bytes());
         }

@@ -17,6 +17,8 @@ pub(super) struct Judge<'a> {
     pub outbox: &'a mut Outbox,
     /// Whether the next head has been judged before, and only had to wait.
     is_judged: bool,
+    /// Whether a credential has been shown: what comes behind it waits until the owner of the connection has heard of it.
+    pub has_credential: bool,
     messages: u64,
     bytes: u64,
     has_data: bool,
@@ -26,7 +28,7 @@ impl<'a> Judge<'a> {
     pub(super) fn new(from: Side, now: Tick, terms: &'a mut Terms, is_judged: bool) -> (Self, &'a Client) {
         let reads = terms.reads(from);
         let Terms { client, inspectors, outbox, .. } = terms;
-        (Self { from, now, reads, inspectors, outbox, is_judged, messages: 0, bytes: 0, has_data: false }, client)
+        (Self { from, now, reads, inspectors, outbox, is_judged, has_credential: false, messages: 0, bytes: 0, has_data: false }, client)
     }
 
     /// Asks about a frame, before a byte of it goes on; gives no [`Pace::SkipAndTell`], and [`Pace::Skip`] without the reason.
@@ -72,8 +74,8 @@ impl<'a> Judge<'a> {
         Ok(all)
     }
 
-    /// Shows a whole message to those who read, each what the one before has made of it; gives no [`Fate::Reply`], and
-    /// [`Fate::Drop`] without the reason.
+    /// Shows a whole message to those who read, each what the one before has made of it; gives no [`Fate::Reply`] and
+    /// no [`Fate::Renew`], and [`Fate::Drop`] without the reason.
     ///
     /// # Errors
     /// The first refusal.
@@ -90,6 +92,11 @@ impl<'a> Judge<'a> {
                 Ok(Fate::Reply(reply, why)) => {
                     self.outbox.push(self.from, &reply);
                     self.outbox.leave_out(inspector, why);
+                    return Ok(Fate::Drop(None));
+                }
+                Ok(Fate::Renew(credential)) => {
+                    self.outbox.renew(inspector.stage(), credential);
+                    self.has_credential = true;
                     return Ok(Fate::Drop(None));
                 }
                 Err(refusal) if refusal.report => self.outbox.report(*refusal),

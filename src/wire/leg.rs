@@ -105,7 +105,7 @@ impl<S> Leg<S> {
         is_quiet
     }
 
-    /// Queues whole frames on a leg toward which nothing has been sent yet.
+    /// Queues whole frames on a leg toward which no message is open.
     pub(super) fn queue(&mut self, frames: &[u8], now: Tick) {
         self.backlog.push(frames);
         self.progress = now;

@@ -1,7 +1,9 @@
 //! What stages have said of one connection's traffic, until it is sent or told: replies and notices, what is only reported, and what
 //! was left out.
 
-use crate::stage::{Inspector, Message, Refusal, Side};
+use std::sync::Arc;
+
+use crate::stage::{Inspector, Message, Refusal, Secret, Side};
 
 use super::own;
 use super::session::{Said, Tell};
@@ -19,6 +21,8 @@ struct Waiting {
     reports: Vec<Refusal>,
     /// One of each rule at most.
     left_out: Vec<LeftOut>,
+    /// The last credential that the client has shown, and to which stage.
+    renewal: Option<(Arc<str>, Secret)>,
 }
 
 /// What has been left out by one rule and not been told of.
@@ -62,6 +66,11 @@ impl Outbox {
         self.0.get_or_insert_default().reports.push(refusal);
     }
 
+    /// The client has shown this stage a credential.
+    pub(super) fn renew(&mut self, stage: &Arc<str>, credential: Secret) {
+        self.0.get_or_insert_default().renewal = Some((stage.clone(), credential));
+    }
+
     /// A message, or a control frame, was left out.
     pub(super) fn leave_out(&mut self, by: &mut Inspector, why: Option<Box<Refusal>>) {
         let Some(why) = why else { return };
@@ -72,16 +81,23 @@ impl Outbox {
         }
     }
 
-    /// Tells of what is only reported, and of what was left out.
-    pub(super) fn tell(&mut self, tell: Tell<'_>) {
-        let Some(waiting) = &mut self.0 else { return };
+    /// Tells of what is only reported, of what was left out, and of the credential that was shown; says whether one was. It is for the
+    /// owner of the connection to look at, before anything that came behind it is.
+    pub(super) fn tell(&mut self, tell: Tell<'_>) -> bool {
+        let Some(waiting) = &mut self.0 else { return false };
         for refusal in std::mem::take(&mut waiting.reports) {
             tell(Said::WouldRefuse(&refusal));
         }
         for LeftOut { why, count, is_first } in std::mem::take(&mut waiting.left_out) {
             tell(Said::LeftOut { why: &why, count, is_first });
         }
+        if let Some((stage, credential)) = waiting.renewal.take() {
+            tell(Said::Renews { stage: &stage, credential: &credential });
+            self.tidy();
+            return true;
+        }
         self.tidy();
+        false
     }
 
     fn tidy(&mut self) {
@@ -93,7 +109,7 @@ impl Outbox {
 
 impl Waiting {
     fn is_empty(&self) -> bool {
-        self.client.is_empty() && self.upstream.is_empty() && self.reports.is_empty() && self.left_out.is_empty()
+        self.client.is_empty() && self.upstream.is_empty() && self.reports.is_empty() && self.left_out.is_empty() && self.renewal.is_none()
     }
 
     fn of(&mut self, toward: Side) -> &mut Vec<u8> {

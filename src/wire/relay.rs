@@ -162,9 +162,12 @@ impl<C: Stream, U: Stream> Relay<C, U> {
                 *is_idle = matches!(turn, Turn::Idle);
                 has_moved |= self.note(side, turn, now, tell);
             }
-            self.terms.outbox.tell(tell);
+            let is_awaited = self.terms.outbox.tell(tell);
             has_moved |= self.empty_outbox(cx, now);
             has_moved |= self.keep_to_budget(now, tell);
+            if is_awaited {
+                break;
+            }
             if self.closing.is_some() {
                 has_moved |= self.part(cx, now);
                 if self.client.is_gone() && self.upstream.is_gone() {
@@ -297,6 +300,12 @@ where
     fn end(&mut self, refusal: Box<Refusal>, now: Tick) {
         if self.closing.is_none() {
             self.cut_short(refusal, now);
+        }
+    }
+
+    fn say(&mut self, message: &Message<'_>, _now: Tick) {
+        if self.closing.is_none() {
+            self.terms.outbox.push(Side::Client, message);
         }
     }
 

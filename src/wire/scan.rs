@@ -34,7 +34,7 @@ pub(super) struct Scan {
 /// What stops a flow.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// What follows has not been looked at: enough has been collected for now.
+    /// What follows has not been looked at: enough has been collected for now, or a credential was shown.
     Full,
     /// The peer's Close, the last of the bytes that go on.
     Closed(Close),
@@ -62,7 +62,7 @@ pub(super) fn scan(cursor: &mut Cursor, bytes: &mut [u8], judge: &mut Judge<'_>,
 impl Scan {
     /// Looks at what comes next; says whether something did.
     fn step(&mut self, cursor: &mut Cursor, bytes: &mut [u8], judge: &mut Judge<'_>, reading: Option<&mut Reading>) -> Result<bool, Stop> {
-        if self.behind.len() >= MAX_COLLECTED {
+        if self.behind.len() >= MAX_COLLECTED || judge.has_credential {
             return Err(Stop::Full);
         }
         let from = judge.from;
@@ -134,7 +134,7 @@ impl Scan {
         let fate = judge.message(&message).map_err(Stop::Refused)?;
         let start = self.withheld.take().unwrap_or(self.end);
         match fate {
-            Fate::Drop(_) | Fate::Reply(..) => reading.wire.clear(),
+            Fate::Drop(_) | Fate::Reply(..) | Fate::Renew(_) => reading.wire.clear(),
             Fate::Replace(other) => {
                 reading.wire.clear();
                 own::message(judge.from.other(), &other, &mut self.behind);

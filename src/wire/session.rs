@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::stage::refusal::OVERLOADED;
-use crate::stage::{Client, Ending, Inspector, Refusal, Side};
+use crate::stage::{Client, Ending, Inspector, Message, Refusal, Secret, Side};
 
 use super::budget::Budget;
 use super::outbox::Outbox;
@@ -28,6 +28,13 @@ pub enum Said<'a> {
         /// Whether this rule has left out nothing of this connection's before.
         is_first: bool,
     },
+    /// The client has shown a credential that its identity is to be renewed by.
+    Renews {
+        /// The stage that is to do so.
+        stage: &'a Arc<str>,
+        /// The credential.
+        credential: &'a Secret,
+    },
 }
 
 /// Who hears what a session says.
@@ -46,6 +53,10 @@ pub trait Session: Send {
     /// Begins to end the connection with this refusal as it is; the polls that follow carry it out. Does nothing where it is ending
     /// already.
     fn end(&mut self, refusal: Box<Refusal>, now: Tick);
+
+    /// Sends the client a message of the gateway's own, as soon as no message toward it is open; the next poll does. Without effect
+    /// where the connection is ending.
+    fn say(&mut self, message: &Message<'_>, now: Tick);
 
     /// Queues a ping of the gateway's own where that leg is quiet: at a frame boundary, nothing waiting to be sent, no ping
     /// unanswered, not ending. Says whether; the next poll sends it.

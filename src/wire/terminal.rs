@@ -109,7 +109,9 @@ impl<C: Stream> Terminal<C> {
         for _ in 0..TURNS {
             let turn = self.turn(cx, now, buffer);
             let mut has_moved = self.note(turn, now, tell);
-            self.terms.outbox.tell(tell);
+            if self.terms.outbox.tell(tell) {
+                break;
+            }
             if !self.leg.is_within(&self.terms.budget) && self.closing.is_none() {
                 has_moved |= self.note(Turn::Refused(over_budget()), now, tell);
             }
@@ -196,6 +198,7 @@ impl<C: Stream> Terminal<C> {
         let (taken, turn) = answers.give(&mut reading.assembler, &mut self.leg, bytes, &mut judge);
         let Answers { mut out, messages, bytes: answered, held, .. } = answers;
         client.counters.add(Side::Upstream, messages, answered);
+        let is_read_up = out.len() < most && !judge.has_credential;
         if judge.settle(client) {
             self.leg.passed_data(now);
         }
@@ -205,7 +208,7 @@ impl<C: Stream> Terminal<C> {
             let rest = bytes.get(taken..).unwrap_or_default();
             match held {
                 Some(until) => self.leg.wait(until, rest),
-                None if out.len() < most => self.leg.keep(rest),
+                None if is_read_up => self.leg.keep(rest),
                 None => self.leg.keep_fresh(rest),
             }
         }
@@ -231,7 +234,7 @@ impl Answers<'_> {
     /// Answers until the bytes or the room for answers are used up; says how many bytes were taken.
     fn give<C>(&mut self, reading: &mut Assembler, leg: &mut Leg<C>, bytes: &[u8], judge: &mut Judge<'_>) -> (usize, Turn) {
         let mut taken = 0;
-        while self.out.len() < self.most {
+        while self.out.len() < self.most && !judge.has_credential {
             let rest = bytes.get(taken..).unwrap_or_default();
             let mut alone = Inflater::default();
             let inflater = self.codec.as_deref_mut().map_or(&mut alone, |codec| &mut codec.inflater);
@@ -281,7 +284,7 @@ impl Answers<'_> {
         let fate = judge.message(&message)?;
         self.out.append(&mut judge.outbox.take(Side::Client));
         let message = match fate {
-            Fate::Drop(_) | Fate::Reply(..) => return Ok(()),
+            Fate::Drop(_) | Fate::Reply(..) | Fate::Renew(_) => return Ok(()),
             Fate::Replace(other) => other,
             Fate::Pass => message,
         };
@@ -311,6 +314,14 @@ impl<C: Stream> Session for Terminal<C> {
     fn end(&mut self, refusal: Box<Refusal>, now: Tick) {
         if self.closing.is_none() {
             self.refuse(refusal, now);
+        }
+    }
+
+    fn say(&mut self, message: &Message<'_>, now: Tick) {
+        if self.closing.is_none() {
+            let mut frame = Vec::new();
+            own::message(Side::Client, message, &mut frame);
+            self.leg.queue(&frame, now);
         }
     }
 

@@ -41,7 +41,10 @@ async fn ps_lists_connections_the_oldest_first_and_counts_them() {
     assert_eq!(told("server"), [json!(null), json!(null), json!(scene.server)]);
     assert_eq!((told("client_messages"), told("client_bytes")), (vec![json!(1), json!(0), json!(0)], vec![json!(5), json!(0), json!(0)]));
     let (printed, _) = typed(&scene.gateway, &["ps", "--user", "alice"]);
-    assert!(printed.starts_with("ID ") && printed.contains("  127.0.0.1  alice  -       1 / 5B       1 / 5B        1\n"), "{printed}");
+    let is_whole = printed.contains("  127.0.0.1  alice  ") && printed.ends_with("  -       1 / 5B       1 / 5B        1\n");
+    assert!(printed.starts_with("ID ") && is_whole, "{printed}");
+    let ends = told("expires_in");
+    assert!(ends[0].as_f64().is_some_and(|left| left > 3000.0 && left <= 3600.0) && ends[2].is_null(), "{ends:?}");
     let id = all[1]["id"].as_str().unwrap();
     for (arguments, shown) in [
         (&["ps", "--ip", "127.0.0.0/8"][..], 3),

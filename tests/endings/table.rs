@@ -16,6 +16,7 @@ const TESTS: &[&str] = &[
     include_str!("../rate_limit/connections.rs"),
     include_str!("../rate_limit/replacing.rs"),
     include_str!("../reload/edits.rs"),
+    include_str!("../renewal/tickets.rs"),
     include_str!("../tls/clients.rs"),
     include_str!("../tls/reloads.rs"),
     include_str!("broken.rs"),

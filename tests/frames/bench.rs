@@ -79,7 +79,7 @@ pub(crate) fn facts() -> Arc<Client> {
         method: http::Method::GET,
         subprotocol: None,
         params: Box::default(),
-        identities: Box::default(),
+        identities: Default::default(),
         counters: Counters::default(),
         holdings: Default::default(),
         request: None,

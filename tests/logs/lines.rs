@@ -9,15 +9,24 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use wsgate::observe::Event;
-use wsgate::observe::event::{Attempt, Concerned, Owner, Told};
+use wsgate::observe::event::{Attempt, Concerned, Owner, Shown, Told};
 use wsgate::observe::select::{Only, Selection};
 use wsgate::observe::sink::Format;
 use wsgate::stage::refusal::{CLOSED, HANDSHAKE_TIMEOUT, NO_ROUTE, PROTOCOL_ERROR, Party, UPSTREAM_LOST, UPSTREAM_REFUSED};
 use wsgate::stage::{Client, Ending, Refusal};
 
-use super::support::{self, Capture, ann, denied, logged, lost, noon, peer, with};
+use super::support::{self, Capture, ann, denied, logged, lost, named, noon, peer, with};
 
 const MS: Duration = Duration::from_millis(1);
+
+/// Of a token that ends, and of those that come in its place.
+fn report_renewals(client: &Client) {
+    Event::Expiring { client, stage: "jwt.users", left: 30_000 * MS }.emit();
+    for (how, expires) in [(Shown::Message, Some(noon())), (Shown::Ticket, None)] {
+        Event::Renewed { client, stage: "jwt.users", how, expires }.emit();
+    }
+    Event::RenewalRefused { client, how: Shown::Message, refusal: &denied() }.emit();
+}
 
 /// Reports every event there is, and some in more than one shape.
 fn report_everything() {
@@ -25,7 +34,7 @@ fn report_everything() {
     let direct = peer();
     let mut behind_proxy = peer();
     behind_proxy.address = "[2001:db8::1]:7000".parse().unwrap();
-    let anonymous = Client { identities: Box::default(), ..ann() };
+    let anonymous = Client { identities: Default::default(), ..ann() };
     let ended =
         Ending { by: Party::Upstream, outcome: CLOSED, code: 1000, reason: "good night".into(), stage: None, rule: None, clause: None };
     let broken = Ending { by: Party::Gateway, outcome: PROTOCOL_ERROR, code: 1002, reason: "protocol error".into(), ..lost() };
@@ -57,6 +66,7 @@ fn report_everything() {
     for is_first in [true, false] {
         Event::LeftOut { attempt: Attempt::from(&client), why: &denied(), count: 1, is_first }.emit();
     }
+    report_renewals(&client);
     let detail = "connection refused (os error 111)";
     let (connection, route, server, outcome) = (Some(0xae), Some("chat"), "ws://127.0.0.1:9001", UPSTREAM_REFUSED);
     Event::UpstreamFailed { connection, route, server, outcome, detail, is_replaced: true }.emit();
@@ -160,8 +170,7 @@ fn keys(line: &str) -> Vec<String> {
 #[test]
 fn nothing_from_outside_forges_a_line_a_field_or_a_terminal_command() {
     let report = |forged: &str| {
-        let mut client = Client { host: forged.into(), path: forged.into(), ..ann() };
-        client.identities[0].user = Some(forged.into());
+        let client = Client { host: forged.into(), path: forged.into(), ..named(forged) };
         let ending = Ending { reason: forged.into(), ..lost() };
         let (subprotocol, upstream) = (Some(forged), Some(forged));
         Event::Close { client: &client, ending: &ending, subprotocol, upstream, duration: MS }.emit();

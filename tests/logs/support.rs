@@ -99,7 +99,12 @@ fn tls() -> Tls {
 
 /// Ann in a chat room, 12 messages there and 3 back.
 pub(crate) fn ann() -> Client {
-    let client = Client {
+    named("ann")
+}
+
+/// The same under another name.
+pub(crate) fn named(user: &str) -> Client {
+    let mut client = Client {
         id: 0xab,
         peer: Peer { tls: Some(tls().into()), ..peer() },
         route: "chat".into(),
@@ -111,20 +116,21 @@ pub(crate) fn ann() -> Client {
         method: http::Method::GET,
         subprotocol: None,
         params: Box::default(),
-        identities: Box::new([Identity {
-            by: "jwt.users".into(),
-            user: Some("ann".into()),
-            claims: "{\"sub\":\"ann\",\"secret\":\"claims are never logged\"}".into(),
-            expires: None,
-            key: "key-is-never-logged".into(),
-            kid: None,
-            algorithm: "HS256",
-        }]),
+        identities: Default::default(),
         counters: wsgate::stage::client::Counters::default(),
         holdings: Default::default(),
         request: None,
         first_message: None,
     };
+    client.prove(Identity {
+        by: "jwt.users".into(),
+        user: Some(user.into()),
+        claims: "{\"sub\":\"ann\",\"secret\":\"claims are never logged\"}".into(),
+        expires: None,
+        key: "key-is-never-logged".into(),
+        kid: None,
+        algorithm: "HS256",
+    });
     client.counters.add(Side::Client, 12, 345);
     client.counters.add(Side::Upstream, 3, 6789);
     client

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use futures_util::SinkExt;
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::support::{Gateway, Socket, ask, backend, closed, connect, raw, request};
+use super::support::{Gateway, Socket, ask, backend, closed, connect, now, raw, request, token, with_token};
 
 /// A gateway that has done a bit of everything, and the backend behind it.
 pub(crate) struct Busy {
@@ -22,16 +23,25 @@ pub(crate) struct Busy {
 
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 
+/// Whoever has a token that the tests sign.
+const USERS: &str = r#"
+[jwt.users]
+algorithms    = "HS256"
+secret        = { env = "NOBODY_SETS_THIS", default = "a-secret-for-tests-only-0123456789abcdef" }
+renew.message = { field = "type", is = "auth", token = "token", reply = "good", refused = "bad" }
+"#;
+
 fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr, keys: SocketAddr) -> String {
     format!(
         r#"
+{USERS}
         [listener.public]
         address  = "127.0.0.1:0"
         pipeline = ["firewall.door"]
         max_connections = 50
         [listener.sealed]
+        tls = {{ cert = "{KEYS}/tls.pem", key = "{KEYS}/tls.key" }}
         address = "127.0.0.1:0"
-        tls     = {{ cert = "{KEYS}/tls.pem", key = "{KEYS}/tls.key" }}
         [gateway.route]
         listener = "public"
         [metrics.local]
@@ -46,8 +56,8 @@ fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr, keys: Soc
         key = "connection"
         messages = {{ rate = "1/h", burst = 2 }}
         [rate_limit.lossy]
-        key       = "connection"
-        messages  = {{ rate = "1/h", burst = 1 }}
+        key = "connection"
+        messages = {{ rate = "1/h", burst = 1 }}
         on_excess = "notify"
         [upstream.chat]
         servers = ["ws://{nobody}", "ws://{backend}", {{ url = "ws://{nobody}/drains", drain = true }}]
@@ -73,6 +83,10 @@ fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr, keys: Soc
         path     = "/polled"
         endpoint = "ws://{polled}"
         http     = true
+        [route.renewed]
+        path     = "/renewed"
+        pipeline = ["jwt.users"]
+        endpoint = "echo"
         [route.quiet]
         path     = "/quiet"
         endpoint = "echo"
@@ -90,6 +104,19 @@ async fn connect_from(from: &str, to: SocketAddr, path: &str) -> Result<WebSocke
     socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
     let stream = socket.connect(to).await.unwrap();
     client_async(format!("ws://{to}{path}"), stream).await.map(|(socket, _)| socket)
+}
+
+/// A connection shows a token that does not renew it, and one that does.
+async fn renew(gateway: &mut Gateway) {
+    let alice = token(&json!({ "sub": "alice", "exp": now() + 600 }));
+    let mut socket = connect(with_token(&gateway.url("public", "/renewed"), &alice)).await.unwrap();
+    for (token, answer) in [("nonsense", "bad"), (&alice, "good")] {
+        assert_eq!(ask(&mut socket, &json!({ "type": "auth", "token": token }).to_string()).await, answer);
+    }
+    socket.close(None).await.unwrap();
+    closed(&mut socket).await;
+    drop(socket);
+    gateway.event("close");
 }
 
 /// Runs it and does all that.
@@ -149,6 +176,7 @@ pub(crate) async fn busy() -> Busy {
     closed(&mut socket).await;
     drop(socket);
     gateway.event("close");
+    renew(&mut gateway).await;
     assert_eq!(gateway.refusal(gateway.url("public", "/nowhere")).await.0, 404);
     gateway.event("refused");
     let mut stream = TcpStream::connect(gateway.address("sealed")).await.unwrap();

@@ -5,7 +5,7 @@ use super::scrape;
 use super::support::{ask, closed, in_time};
 
 /// What has been counted, but for the tries at a server whose port the system picks.
-const COUNTED: [&str; 39] = [
+const COUNTED: [&str; 43] = [
     r#"closes_total{route="chat",by="client",outcome="closed",code="1000"} 1"#,
     r#"closes_total{route="chat",by="client",outcome="closed",code="other"} 1"#,
     r#"closes_total{route="limited",by="gateway",outcome="rate_limited",code="1008"} 1"#,
@@ -43,6 +43,10 @@ const COUNTED: [&str; 39] = [
     r#"refusals_total{route="limited",stage="rate_limit.slow",rule="messages",outcome="rate_limited"} 1"#,
     r#"tls_failures_total{listener="sealed",reason="no_tls"} 1"#,
     r#"request_bytes_total{route="polled",from="upstream"} 2"#,
+    r#"closes_total{route="renewed",by="client",outcome="closed",code="1005"} 1"#,
+    r#"handshakes_total{route="renewed",listener="public",outcome="open"} 1"#,
+    r#"renewals_total{route="renewed",result="renewed"} 1"#,
+    r#"renewals_total{route="renewed",result="token_invalid"} 1"#,
     r#"requests_total{route="polled",status="2xx",outcome="answered"} 1"#,
     r#"would_refuse_total{route="quiet",stage="firewall.door",rule="deny[2]",outcome="ip_denied"} 1"#,
 ];

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::certificates::{Authority, client, connect, dial, server};
 use super::servers::{over_tls, upgraded_over_tls};
-use super::support::{ask, backend, in_time, raw};
+use super::support::{SECRET, ask, backend, in_time, now, raw, token, with_token};
 use super::{SERVER, URL, listening, run};
 
 /// Every pair of sides that TLS may be on: the client's, the backend's.
@@ -208,4 +208,31 @@ async fn a_connection_that_nobody_reads_holds_up_its_backend_and_nobody_else() {
         }
     }
     drop(idle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_renewed_over_tls_as_without() {
+    let authority = Authority::new("ca");
+    let jwt = format!(
+        "[jwt.users]\nalgorithms = \"HS256\"\nsecret = {{ env = \"NOBODY_SETS_THIS\", default = \"{SECRET}\" }}\n\
+         renew.message = {{ field = \"type\", is = \"auth\", token = \"token\", reply = \"renewed\" }}\nrenew.ticket = true\n"
+    );
+    let gateway =
+        run(&authority, &listening(SERVER, &jwt).replace("endpoint = \"echo\"", "endpoint = \"echo\"\npipeline = [\"jwt.users\"]"));
+    let (address, client) = (gateway.address("public"), client(&authority, None));
+    let of_alice = || token(&serde_json::json!({ "sub": "alice", "exp": now() + 600 }));
+    let ticket = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let mut socket = connect(address, &client, with_token(&format!("{URL}?wsgate_ticket={ticket}"), &of_alice())).await.unwrap();
+    let message = serde_json::json!({ "type": "auth", "token": of_alice() }).to_string();
+    assert_eq!(ask(&mut socket, &message).await, "renewed");
+    let mut asking = dial(address, "localhost", &client).await.unwrap();
+    let request = format!(
+        "POST /.well-known/wsgate/renew HTTP/1.1\r\nHost: localhost\r\nX-Wsgate-Ticket: {ticket}\r\nAuthorization: Bearer {}\r\n\r\n",
+        of_alice()
+    );
+    asking.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 16];
+    in_time(asking.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(answer, *b"HTTP/1.1 204 No ");
+    assert_eq!(ask(&mut socket, "hello").await, "hello");
 }

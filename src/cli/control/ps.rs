@@ -85,7 +85,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.running.json {
         return print_json(&connections);
     }
-    let head = ["ID", "AGE", "ROUTE", "IP", "USER", "SERVER", "FROM CLIENT", "FROM BACKEND", "GEN"].map(str::to_owned).to_vec();
+    let head =
+        ["ID", "AGE", "ROUTE", "IP", "USER", "EXPIRES IN", "SERVER", "FROM CLIENT", "FROM BACKEND", "GEN"].map(str::to_owned).to_vec();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(connections.iter().map(row)).collect();
     Ok(write!(Screen::open(), "{}", super::table(&rows))?)
 }
@@ -99,6 +100,7 @@ fn row(connection: &Connection) -> Vec<String> {
         connection.route.clone(),
         connection.ip.clone(),
         told(&connection.user),
+        connection.expires_in.map_or_else(|| "-".to_owned(), age),
         told(&connection.server),
         passed(connection.client_messages, connection.client_bytes),
         passed(connection.upstream_messages, connection.upstream_bytes),

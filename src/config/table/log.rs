@@ -75,7 +75,8 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Only {
-    /// What happens to connections: `open`, `sample`, `close`, `request`, `refused`, `would_refuse`, `left_out`.
+    /// What happens to connections: `open`, `sample`, `close`, `request`, `refused`, `would_refuse`, `left_out`,
+    /// `token_expiring`, `renewed`, `renewal_refused`.
     Access,
     /// Warnings and errors of any kind.
     Errors,

@@ -125,6 +125,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Switch<T> {
             fn visit_bool<E: de::Error>(self, value: bool) -> Result<Switch<T>, E> {
                 T::deserialize(value.into_deserializer()).map(Switch::On)
             }
+
+            fn visit_map<M: de::MapAccess<'de>>(self, map: M) -> Result<Switch<T>, M::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(map)).map(Switch::On)
+            }
         }
         deserializer.deserialize_any(Written(PhantomData))
     }

@@ -109,6 +109,8 @@ pub struct Connection {
     pub ip: String,
     /// The user, where a stage has said who it is.
     pub user: Option<String>,
+    /// Seconds until what it was let in by ends, and it does unless that is renewed; none where it does not.
+    pub expires_in: Option<f64>,
     /// The host it asked for.
     pub host: String,
     /// The path it asked for.

@@ -82,6 +82,7 @@ pub(super) fn connection(roster: &Roster, record: &Record, now: SystemTime) -> C
         route: client.route.to_string(),
         ip: client.peer.ip.to_string(),
         user: client.user().map(str::to_owned),
+        expires_in: client.expires(None).map(|end| end.duration_since(now).unwrap_or_default().as_secs_f64()),
         host: client.host.to_string(),
         path: client.path.to_string(),
         server: record.settled.server.as_deref().map(str::to_owned),

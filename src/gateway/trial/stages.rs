@@ -105,7 +105,7 @@ impl Stages {
     /// Takes down whom they have found the client to be.
     pub(super) fn identify(&mut self, client: &Client) {
         for step in &mut self.0 {
-            step.user = client.identity(&step.stage).and_then(|identity| identity.user.clone());
+            step.user = client.identity(&step.stage).and_then(|identity| identity.user.as_deref().map(Into::into));
         }
     }
 }

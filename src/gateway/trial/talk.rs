@@ -214,7 +214,7 @@ impl MessageInspector for Heeding {
 
     fn message(&mut self, from: Side, message: &Message<'_>) -> Result<stage::Fate, Box<Refusal>> {
         let (remark, fate) = match self.inner.message(from, message) {
-            Ok(fate @ (stage::Fate::Drop(_) | stage::Fate::Reply(..))) => (Remark::LeftOut, fate),
+            Ok(fate @ (stage::Fate::Drop(_) | stage::Fate::Reply(..) | stage::Fate::Renew(_))) => (Remark::LeftOut, fate),
             Ok(fate @ stage::Fate::Replace(_)) => (Remark::Replaced, fate),
             Err(refusal) if refusal.report => (Remark::WouldRefuse(refusal), stage::Fate::Pass),
             judged => return judged,

@@ -42,6 +42,9 @@ use state::Told;
 pub use state::{Certificate, Condition, Server, Slots, State};
 pub use text::Format;
 
+/// The result of a renewal that is in force.
+const RENEWED: &str = "renewed";
+
 /// What the gateway has by name: the labels that series may carry from now on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names<'a> {
@@ -102,6 +105,10 @@ impl Metrics {
             }
             Event::LeftOut { attempt, why, count, .. } => {
                 self.routes.with(attempt.route.unwrap_or_default(), |route| route.left_out(why, count));
+            }
+            Event::Renewed { client, .. } => self.routes.with(&client.route, |route| route.renewals.add([RENEWED])),
+            Event::RenewalRefused { client, refusal, .. } => {
+                self.routes.with(&client.route, |route| route.renewals.add([refusal.outcome.id]));
             }
             Event::UpstreamFailed { server, outcome, .. } => self.host.failures.add([server, outcome.id]),
             Event::AcceptPaused { listener, .. } => self.host.pause(listener, true),

@@ -42,6 +42,8 @@ pub(super) struct Route {
     /// The same, of what only reports.
     pub(super) would_refuse: Sums<3>,
     pub(super) left_out: Sums<3>,
+    /// Credentials that live connections have shown, by result.
+    pub(super) renewals: Sums<1>,
     pub(super) handshake: Histogram,
     pub(super) session: Histogram,
     /// Ordinary requests by class of status and outcome.
@@ -63,6 +65,7 @@ impl Route {
             refusals: Sums::default(),
             would_refuse: Sums::default(),
             left_out: Sums::default(),
+            renewals: Sums::default(),
             handshake: Histogram::new(HANDSHAKE),
             session: Histogram::new(SESSION),
             requests: Sums::default(),

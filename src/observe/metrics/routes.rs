@@ -28,6 +28,10 @@ static REFUSALS: Family =
     Family::counter("refusals", "Handshakes and live connections that a stage refused, by the rule's place in the stage's table.");
 static WOULD_REFUSE: Family =
     Family::counter("would_refuse", "Would-be refusals, by stages and rules in report mode, which refuse nobody.");
+static RENEWALS: Family = Family::counter(
+    "renewals",
+    "Credentials that live connections have shown to go on by: `renewed`, or the outcome of those that do not.",
+);
 static LEFT_OUT: Family = Family::counter("left_out", "Messages and control frames that a stage left out, of connections that went on.");
 static HANDSHAKE: Family = histogram("handshake_duration", "From accept to the 101, of handshakes that got one.");
 static SESSION: Family = histogram("session_duration", "From accept to the end, of connections that were open.");
@@ -130,6 +134,8 @@ impl Collector for Routes {
         all().try_for_each(|(label, route)| route.would_refuse.encode(&mut metric, &[label], decided))?;
         let mut metric = LEFT_OUT.begin(encoder)?;
         all().try_for_each(|(label, route)| route.left_out.encode(&mut metric, &[label], decided))?;
+        let mut metric = RENEWALS.begin(encoder)?;
+        known().try_for_each(|(label, route)| route.renewals.encode(&mut metric, &[label], ["result"]))?;
         let mut metric = REQUESTS.begin(encoder)?;
         known().try_for_each(|(label, route)| route.requests.encode(&mut metric, &[label], ["status", "outcome"]))?;
         let mut metric = REQUEST_BYTES.begin(encoder)?;

@@ -46,7 +46,7 @@ impl ApiKey {
         unexpired(key, now)?;
         Ok(Identity {
             by: self.name.clone(),
-            user: Some(key.name.clone()),
+            user: Some((&*key.name).into()),
             claims: key.claims.clone(),
             // Its end may be edited: it is judged by the key, not by what was kept of it.
             expires: None,
@@ -135,14 +135,14 @@ impl Stage for ApiKey {
             return Ok(());
         }
         if let Some(own) = client.identity(&self.name) {
-            return self.hold(own, now);
+            return self.hold(&own, now);
         }
         let mut others = client.identities.iter().filter(|other| self.keys.marked(&other.key).is_some()).peekable();
         if others.peek().is_none() {
             let rule = if client.identities.is_empty() { "never authenticated" } else { "authenticated otherwise" };
             return Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
         }
-        others.try_for_each(|other| self.hold(other, now))
+        others.try_for_each(|other| self.hold(&other, now))
     }
 
     fn next_change(&self, now: SystemTime) -> Option<SystemTime> {

@@ -5,10 +5,12 @@ mod claims;
 mod issuer;
 mod keys;
 mod mint;
+mod renewal;
 mod set;
 mod sets;
 mod table;
 mod verify;
+mod warn;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,17 +22,21 @@ use crate::config::units::Interval;
 
 use super::client::claim;
 use super::credentials::{Credential, Sources};
+use super::query;
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
 use super::supposed::{Shown, Supposed};
-use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage};
+use super::ticket;
+use super::{Asks, Build, Client, Configure, Identity, Inspect, Judgement, Renewal, Stage};
 
 pub use algorithm::Signature;
 use claims::{Claims, Expected, date};
 pub use issuer::{Issuer, KeySetPlace};
 use keys::Keys;
+use renewal::{Reader, Renewals};
 use set::KeySet;
-pub use table::{OnKeyRemoved, Table};
+pub use table::{OnKeyRemoved, RenewMessage, RenewTable, Table};
 use verify::{Standing, Tried, Verified};
+pub use warn::Warn;
 
 /// The largest claims that are kept for a connection, as JSON text in bytes; a token with larger ones is refused.
 const MAX_CLAIMS: usize = 4096;
@@ -47,6 +53,7 @@ pub struct Jwt {
     user: Vec<String>,
     sources: Sources,
     grace: Duration,
+    renewals: Renewals,
 }
 
 /// What a token is worth.
@@ -62,6 +69,14 @@ impl Jwt {
         match self.keys.try_verify(token) {
             Tried::Settled(verified) => Identified::Now(verified.and_then(|verified| self.admit(verified, now))),
             Tried::Unsettled(set) => Identified::ByMore(set),
+        }
+    }
+
+    /// The same, however long it takes to have its key.
+    async fn identify_in_time(&self, token: &str) -> Result<Identity, Box<Refusal>> {
+        match self.try_identify(token, SystemTime::now()) {
+            Identified::Now(identity) => identity,
+            Identified::ByMore(set) => self.identify_by_more(token, set).await,
         }
     }
 
@@ -113,7 +128,7 @@ impl Jwt {
         }
     }
 
-    fn user(&self, claims: &Claims) -> Option<Box<str>> {
+    fn user(&self, claims: &Claims) -> Option<Arc<str>> {
         self.user.iter().find_map(|name| match claim(claims, name)? {
             Value::String(user) if !user.is_empty() => Some(user.as_str().into()),
             Value::Number(user) => Some(user.to_string().into()),
@@ -135,6 +150,11 @@ impl Stage for Jwt {
     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
         if client.asks == Asks::Leave {
             return Judgement::Now(Ok(()));
+        }
+        if self.renewals.ticket
+            && let Some(Err(refusal)) = client.request.as_deref_mut().map(ticket::issue)
+        {
+            return Judgement::Now(Err(refusal));
         }
         let (token, is_first) = match self.sources.find(client) {
             Ok(Credential::Awaited(first)) => return Judgement::FirstMessage(first),
@@ -166,8 +186,27 @@ impl Stage for Jwt {
         self.sources.show(token)
     }
 
+    fn renewal(&self) -> Option<&dyn Renewal> {
+        Some(self as &dyn Renewal).filter(|_| self.renewals.are_there())
+    }
+
+    /// Tokens come in messages of a client's that it has let in by one.
+    fn inspect(&self, client: &Client) -> Inspect {
+        match &self.renewals.message {
+            Some(form) if Renewal::identity(self, client).is_some() => Inspect::Messages(Box::new(Reader::new(form))),
+            _ => Inspect::Nothing,
+        }
+    }
+
+    fn bars_takeover(&self) -> bool {
+        self.renewals.message.is_some()
+    }
+
     fn withhold(&self, client: &mut Client) {
         self.sources.withhold(client);
+        if let Some(request) = client.request.as_mut().filter(|_| self.renewals.ticket) {
+            query::take(request, ticket::PARAMETER);
+        }
     }
 
     /// Judges what is kept of the token this stage was shown. Where it was shown none, as under a name it has not had for long,
@@ -177,7 +216,7 @@ impl Stage for Jwt {
             return Ok(());
         }
         if let Some(own) = client.identity(&self.name) {
-            return self.hold(own).and_then(|()| unexpired(own, now));
+            return self.hold(&own).and_then(|()| unexpired(&own, now));
         }
         let missing = |rule: &str| Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
         if client.identities.is_empty() {
@@ -187,7 +226,7 @@ impl Stage for Jwt {
         if others.peek().is_none() {
             return missing("authenticated otherwise");
         }
-        others.try_for_each(|other| unexpired(other, now))
+        others.try_for_each(|other| unexpired(&other, now))
     }
 }
 
@@ -221,6 +260,7 @@ impl Configure for Jwt {
             let hint = "leeway is for clocks that differ; to let connections outlive their tokens, set `grace`";
             faults.push(Fault::new(at.key("leeway"), "leeway is 10m at most").hint(hint));
         }
+        let renewals = Renewals::read(&table, &at, &mut faults);
         let keys = Keys::read(&table, build, &mut faults);
         let sources = Sources::read(table.sources.0, table.first_message, build, &mut faults);
         if faults.refuse() {
@@ -233,6 +273,7 @@ impl Configure for Jwt {
             user: table.user.0,
             sources,
             grace: table.grace.on().map_or(Duration::ZERO, Interval::get),
+            renewals,
         })
     }
 }

@@ -7,9 +7,11 @@ use crate::config::secret::SecretSource;
 use crate::config::units::{Interval, Many, Switch};
 use crate::stage::credentials::{FirstMessageTable, Source};
 use crate::stage::outside::ServiceTls;
+use crate::stage::template::{OfTime, Template};
 
 use super::algorithm::Signature;
 use super::issuer::{Issuer, KeySetPlace};
+use super::warn::Warn;
 
 /// `[jwt.NAME]`: who a client is, proven by a JSON Web Token (RFC 7519).
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +62,13 @@ pub struct Table {
     /// How long a live connection outlives its token.
     #[serde(default = "grace")]
     pub grace: Switch<Interval>,
+    /// How long before a live connection ends with its token that is told: `"30s"`, once a token in the log; with `{ before, message }`
+    /// the client is told too.
+    #[serde(default = "warn")]
+    pub warn: Switch<Warn>,
+    /// How a live connection may show a newer token of the same subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew: Option<RenewTable>,
     /// What is known of the first message, where it is a source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_message: Option<FirstMessageTable>,
@@ -81,6 +90,36 @@ pub(super) fn algorithms() -> Many<Signature> {
     Many(Signature::paired().collect())
 }
 
+/// The keys of `renew`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RenewTable {
+    /// By a message of the client's, which goes no further, good or bad.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<RenewMessage>,
+    /// By `POST /.well-known/wsgate/renew` on the listener, with the token as `Authorization: Bearer` and the connection's ticket as
+    /// `X-Wsgate-Ticket`. The ticket is what the client has put into its query, `?wsgate_ticket=`, or is given in that header of the 101.
+    pub ticket: bool,
+}
+
+/// The keys of `renew.message`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewMessage {
+    /// What the message is told by, a JSON object of 64 KiB at most: the field of this name, or at this dotted path.
+    pub field: String,
+    /// It is this text.
+    pub is: String,
+    /// Where the token stands in it: `"token"`, `"payload.token"`.
+    pub token: String,
+    /// What the client is told once the new token is in force: a template with `{seconds}`, until the connection ends. Left out, nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<Template<OfTime>>,
+    /// What it is told where it is not, and the old one still is: a template with `{id}`, `{reason}` and `{code}`. Left out, nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Template>,
+}
+
 fn require() -> Many<String> {
     Many(vec!["exp".into()])
 }
@@ -98,5 +137,9 @@ fn sources() -> Many<Source> {
 }
 
 fn grace() -> Switch<Interval> {
+    Switch::Off
+}
+
+fn warn() -> Switch<Warn> {
     Switch::Off
 }

@@ -50,6 +50,11 @@ impl Inspector {
         Self { step: step.clone(), reported, inner: self.inner }
     }
 
+    /// The stage it is of, as the file names it.
+    pub fn stage(&self) -> &Arc<str> {
+        &self.step.name
+    }
+
     /// Whether it reads the messages of this side.
     pub fn reads(&self, from: Side) -> bool {
         match (&self.inner, from) {
@@ -88,6 +93,7 @@ impl Inspector {
         let Inner::Messages { inner, .. } = &mut self.inner else { return Ok(Fate::Pass) };
         let refusal = match inner.message(from, message) {
             Ok(Fate::Pass) => return Ok(Fate::Pass),
+            Ok(Fate::Renew(_)) if self.step.mode == Mode::Report => return Ok(Fate::Pass),
             Ok(mut fate) if self.step.mode == Mode::Enforce => {
                 if let Fate::Drop(why) | Fate::Reply(_, why) = &mut fate {
                     *why = Some(self.left_out(why.take(), FORBIDDEN));
@@ -95,7 +101,7 @@ impl Inspector {
                 return Ok(fate);
             }
             Ok(Fate::Drop(why) | Fate::Reply(_, why)) => why.unwrap_or_else(|| unsaid(FORBIDDEN, "would be left out")),
-            Ok(Fate::Replace(_)) => unsaid(FORBIDDEN, "would be replaced"),
+            Ok(Fate::Replace(_) | Fate::Renew(_)) => unsaid(FORBIDDEN, "would be replaced"),
             Err(refusal) => refusal,
         };
         self.refuse(refusal).map_or(Ok(Fate::Pass), Err)

@@ -24,7 +24,8 @@ impl Step {
         Ok(())
     }
 
-    pub(super) fn sign(&self, mut refusal: Box<Refusal>) -> Box<Refusal> {
+    /// Signs a refusal with the stage's name.
+    pub fn sign(&self, mut refusal: Box<Refusal>) -> Box<Refusal> {
         self.mark(&mut refusal);
         refusal
     }

@@ -66,7 +66,7 @@ impl Revoked {
 
     /// Judges all that stages before have proven.
     fn judge_identities(&self, client: &Client, now: SystemTime) -> Verdict {
-        client.identities.iter().try_for_each(|identity| self.judge_identity(identity, now))
+        client.identities.iter().try_for_each(|identity| self.judge_identity(&identity, now))
     }
 
     fn judge_identity(&self, identity: &Identity, now: SystemTime) -> Verdict {

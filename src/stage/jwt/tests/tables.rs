@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// The table with `renew.message` of these keys.
+fn renewed(keys: &str) -> String {
+    format!("{SHARED}renew.message = {{ {keys} }}")
+}
+
 #[test]
 fn a_short_secret_is_a_warning_and_says_how_to_make_a_better_one() {
     let (stage, warnings) = build("users", "algorithms = [\"HS256\", \"HS512\"]\nsecret = \"secret_key\"");
@@ -87,6 +92,13 @@ fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
         (format!("{SHARED}sources = \"header:Authorization\""), "jwt.users", "write \"header\""),
         (format!("{SHARED}sources = \"first_message\"\nfirst_message = {{ field = \"\" }}"), "jwt.users.first_message.field", "no field"),
         (format!("{SHARED}first_message = {{ max = \"1MiB\" }}"), "jwt.users.first_message.max", "64KiB at most"),
+        (format!("{SHARED}renew = {{}}"), "jwt.users.renew", "says no way"),
+        (renewed("field = \"a..b\", is = \"auth\", token = \"token\""), "jwt.users.renew.message.field", "names no field"),
+        (renewed("field = \"type\", is = \"auth\", token = \"\""), "jwt.users.renew.message.token", "names no field"),
+        (renewed("field = \"type\", is = \"auth\""), "jwt.users", "missing field `token`"),
+        (renewed("field = \"type\", is = \"auth\", token = \"token\", reply = \"{id}\""), "jwt.users", "there is {seconds}"),
+        (format!("{SHARED}warn = {{ before = \"30s\", message = '{{\"in\": {{seconds}}' }}"), "jwt.users", "filled in it is none"),
+        (format!("{SHARED}warn = 30"), "jwt.users", "a time: \"30s\", or { before, message }"),
     ] {
         let (built, _) = build("users", &table);
         let fault = built.err().unwrap_or_else(|| panic!("taken: {table}")).0.remove(0);
