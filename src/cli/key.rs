@@ -50,7 +50,7 @@ struct Of {
     /// What it is for, for whoever reads the file.
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
-    /// Hash it by Argon2id, which takes the gateway some 20 ms for each handshake: for keys that somebody might guess.
+    /// Hash it by Argon2id, which takes the gateway some 25 ms for each handshake: for keys that somebody might guess.
     #[arg(long)]
     argon2: bool,
     /// Print a JSON object.

@@ -7,6 +7,7 @@ mod support;
 
 mod check;
 mod connect;
+mod key;
 mod proxy;
 
 use std::fs;

@@ -9,6 +9,8 @@ const TESTS: &[&str] = &[
     include_str!("../http/connections.rs"),
     include_str!("../http/framing.rs"),
     include_str!("../http/limits.rs"),
+    include_str!("../identity/edits.rs"),
+    include_str!("../identity/sessions.rs"),
     include_str!("../message/violations.rs"),
     include_str!("../peers.rs"),
     include_str!("../proxy/failing.rs"),
@@ -27,7 +29,7 @@ const TESTS: &[&str] = &[
 ];
 
 /// Rows for stages that come later.
-const LATER: &[&str] = &["auth_unavailable", "scope_insufficient", "kicked"];
+const LATER: &[&str] = &["auth_unavailable"];
 
 /// They take a peer that takes or sends nothing for 30 s: tests within the crate pass that time in no time.
 const TOO_SLOW: &[&str] = &["slow_consumer", "body_timeout"];
