@@ -12,7 +12,7 @@ async function at(url) {
   const page = await browser.newPage();
   await page.goto(url);
   await page.evaluate(() => {
-    window.open_ = (url, protocols = []) => {
+    window.dial = (url, protocols = []) => {
       const socket = new WebSocket(url, protocols);
       socket.binaryType = "arraybuffer";
       const [came, waiting] = [[], []];
@@ -35,7 +35,7 @@ await take("chromium", {
   async "texts and bytes pass, compressed from end to end and where they are read"() {
     for (const way of ["/relay/x", "/read/x"]) {
       const { extensions, said } = await own.evaluate(async (url) => {
-        const { socket, take } = await window.open_(url);
+        const { socket, take } = await window.dial(url);
         const said = [JSON.parse(await take()).extensions];
         const text = "grüße ".repeat(50_000);
         socket.send(text);
@@ -53,8 +53,8 @@ await take("chromium", {
   async "it is known by a token in the subprotocol and in the first message"() {
     const told = await own.evaluate(
       async (users, token, firsts, first) => {
-        const offered = await window.open_(users, ["bearer", token, "chat.v1"]);
-        const spoken = await window.open_(firsts);
+        const offered = await window.dial(users, ["bearer", token, "chat.v1"]);
+        const spoken = await window.dial(firsts);
         spoken.socket.send(first);
         return [offered.socket.protocol, JSON.parse(await offered.take()).user, JSON.parse(await spoken.take()).user];
       },
@@ -69,7 +69,7 @@ await take("chromium", {
     await browser.setCookie(session);
     const asks = (page) =>
       page.evaluate(async (url) => {
-        const { take, isRefused, ended } = await window.open_(url);
+        const { take, isRefused, ended } = await window.dial(url);
         return isRefused ? ended : JSON.parse(await take());
       }, gateway.url("/users/x"));
     const { user, cookie } = await asks(own);
@@ -84,8 +84,8 @@ await take("chromium", {
     await browser.deleteCookie(session);
     const [before, behind] = await own.evaluate(
       async (users, firsts) => {
-        const before = await (await window.open_(users)).ended;
-        const spoken = await window.open_(firsts);
+        const before = await (await window.dial(users)).ended;
+        const spoken = await window.dial(firsts);
         spoken.socket.send("nonsense");
         return [before, await spoken.ended];
       },
@@ -97,7 +97,7 @@ await take("chromium", {
   },
   async "it goes on through an edit, answers pings meanwhile, and is told codes and reasons"() {
     const url = gateway.url("/relay/x");
-    const kept = await own.evaluateHandle((url) => window.open_(url), url);
+    const kept = await own.evaluateHandle((url) => window.dial(url), url);
     await operator.edit();
     const asked = await kept.evaluate(async ({ socket, take }) => {
       await take();
@@ -108,24 +108,24 @@ await take("chromium", {
     assert.ok((await operator.kick()) >= 1);
     assert.deepEqual(await kept.evaluate(({ ended }) => ended), [4001, "moved", true]);
     const told = await own.evaluate(async (url) => {
-      const { socket, ended } = await window.open_(url);
+      const { socket, ended } = await window.dial(url);
       socket.send("close 4321 as you said");
       return ended;
     }, url);
     assert.deepEqual(told, [4321, "as you said", true]);
   },
   async "who is denied is closed with 3003, and then refused"() {
-    const kept = await own.evaluateHandle((url) => window.open_(url), gateway.url("/relay/x"));
+    const kept = await own.evaluateHandle((url) => window.dial(url), gateway.url("/relay/x"));
     await operator.deny();
     assert.equal((await kept.evaluate(({ ended }) => ended))[0], 3003);
-    const refused = await own.evaluate(async (url) => (await window.open_(url)).ended, gateway.url("/relay/x"));
+    const refused = await own.evaluate(async (url) => (await window.dial(url)).ended, gateway.url("/relay/x"));
     assert.equal(refused[0], 1006);
     await operator.undeny();
   },
   async "over TLS, from a page over TLS, of an authority that it was told to trust"() {
     const secure = await at(gateway.url("/page", "https", "secure"));
     const told = await secure.evaluate(
-      async (url) => JSON.parse(await (await window.open_(url)).take()).path,
+      async (url) => JSON.parse(await (await window.dial(url)).take()).path,
       gateway.url("/relay/x", "wss", "secure"),
     );
     assert.equal(told, "/relay/x");

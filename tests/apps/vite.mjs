@@ -47,9 +47,9 @@ async function says(socket, type) {
 
 /** Saves a module, until that has been seen: of two changes within 50 ms Vite's watcher drops the second. */
 async function save(text, seen) {
-  const write_ = () => write("said.js", `export const said = "${text}";`);
-  const again = setInterval(write_, 200);
-  write_();
+  const saves = () => write("said.js", `export const said = "${text}";`);
+  const again = setInterval(saves, 200);
+  saves();
   return seen.finally(() => clearInterval(again));
 }
 
