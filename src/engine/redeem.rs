@@ -93,9 +93,8 @@ impl Visit {
         let step = policy.renewing(client).find(|renewing| renewing.renewal.takes_tickets()).map(|renewing| renewing.step.clone());
         let step = step.ok_or_else(|| unknown("nothing of this connection is renewed by tickets"))?;
         let (stage, within) = (step.name.clone(), self.listener.handshake_timeout);
-        let identity = prove(step, client.clone(), credential, within).await.map_err(|refusal| {
-            self.worker.observer().report(&Event::RenewalRefused { client, how: Shown::Ticket, refusal: &refusal });
-            refusal
+        let identity = prove(step, client.clone(), credential, within).await.inspect_err(|refusal| {
+            self.worker.observer().report(&Event::RenewalRefused { client, how: Shown::Ticket, refusal });
         })?;
         let (answer, answered) = oneshot::channel();
         record.deliver(Delivery { stage, identity, answer });

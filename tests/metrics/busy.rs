@@ -23,9 +23,13 @@ pub(crate) struct Busy {
 
 const KEYS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/keys");
 
-/// Whoever has a token that the tests sign.
-const USERS: &str = r#"
-[jwt.users]
+/// A route whose clients renew the tokens that the tests sign.
+const RENEWED: &str = r#"
+[route.renewed]
+path     = "/renewed"
+pipeline = ["jwt.renewing"]
+endpoint = "echo"
+[jwt.renewing]
 algorithms    = "HS256"
 secret        = { env = "NOBODY_SETS_THIS", default = "a-secret-for-tests-only-0123456789abcdef" }
 renew.message = { field = "type", is = "auth", token = "token", reply = "good", refused = "bad" }
@@ -34,7 +38,7 @@ renew.message = { field = "type", is = "auth", token = "token", reply = "good", 
 fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr, keys: SocketAddr) -> String {
     format!(
         r#"
-{USERS}
+{RENEWED}
         [listener.public]
         address  = "127.0.0.1:0"
         pipeline = ["firewall.door"]
@@ -83,10 +87,6 @@ fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr, keys: Soc
         path     = "/polled"
         endpoint = "ws://{polled}"
         http     = true
-        [route.renewed]
-        path     = "/renewed"
-        pipeline = ["jwt.users"]
-        endpoint = "echo"
         [route.quiet]
         path     = "/quiet"
         endpoint = "echo"
