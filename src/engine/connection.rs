@@ -15,10 +15,11 @@ use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
-use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, OVERLOADED, SHUTTING_DOWN};
+use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, METHOD_NOT_ALLOWED, OVERLOADED, SHUTTING_DOWN};
 use crate::stage::{Asks, Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
+use crate::wire::h2::request::Extended;
 use crate::wire::head::{Reader, Unread};
 use crate::wire::stream::Socket;
 use crate::wire::{answers, handshake};
@@ -253,6 +254,10 @@ impl Visit {
             true => Some("draining"),
             false => self.spare,
         };
+        // A CONNECT that is answered 200 is open, and no probe.
+        if request.extensions.get::<Extended>().is_some() {
+            return refused(Refusal::new(METHOD_NOT_ALLOWED));
+        }
         health.answer(&request.method, path, unready).map_or_else(Stop::Refused, |answer| Stop::Answered(Box::new(answer)))
     }
 
