@@ -159,7 +159,7 @@ impl Visit {
     /// end a gateway that is merely full. So it is read in one of few spare places before it is refused.
     fn take_slots(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
         let Err(limit) = self.take_places(true) else { return Ok(None) };
-        let full = self.is_full(limit);
+        let full = self.overload(limit);
         match self.worker.spare.enter() {
             Some(spare) => self.holdings.permits.push(spare),
             None => return Err(full.into()),
@@ -168,7 +168,7 @@ impl Visit {
     }
 
     /// There is no room for it: what it is refused with, unless it is a probe, and what that is told.
-    pub(super) fn is_full(&mut self, (limit, unready): Limit) -> Box<Refusal> {
+    pub(super) fn overload(&mut self, (limit, unready): Limit) -> Box<Refusal> {
         self.spare = Some(unready);
         Box::new(Refusal::new(OVERLOADED).rule(limit))
     }
