@@ -216,3 +216,15 @@ async fn a_balancer_says_for_whom_a_connection_of_http_2_is() {
         assert_eq!(gateway.event("open")["ip"], "198.51.100.1");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_let_in_to_be_told_no_is_told_so_over_every_stream() {
+    let more = "[firewall.none]\ndeny = [\"127.0.0.1\"]\n[errors.loud]\nreject = \"accept_close\"\n";
+    let gateway = Gateway::run(&(config(nobody(), "pipeline = [\"firewall.none\", \"errors.loud\"]") + more));
+    let mut client = Client::to(gateway.address("public")).await;
+    for _ in 0..2 {
+        let mut socket = client.socket("/echo", &[]).await;
+        assert_eq!(closed(&mut socket).await, (3003, "forbidden".to_owned()));
+    }
+    assert_eq!(client.answer(Method::GET, "/echo", &[]).await.0, 403, "who asks for no WebSocket can read an answer");
+}
