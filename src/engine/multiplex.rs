@@ -131,7 +131,7 @@ impl Visit {
             worker: self.worker.clone(),
             gateway,
             listener,
-            peer: Peer { accepted: SystemTime::now(), ..self.peer.clone() },
+            peer: Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() },
             id: rand::random(),
             began: Instant::now(),
             door: Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head))),

@@ -39,7 +39,7 @@ async fn a_stream_is_a_connection_of_its_own_in_the_log() {
     for _ in 0..2 {
         let mut socket = client.socket("/relay", &[]).await;
         let open = gateway.event("open");
-        assert_eq!((&open["route"], &open["ip"], &open["path"]), (&json!("relay"), &json!("127.0.0.1"), &json!("/relay")));
+        assert_eq!((&open["route"], &open["ip"], &open["http"]), (&json!("relay"), &json!("127.0.0.1"), &json!("2")));
         ask(&mut socket, "hello").await;
         socket.close(None).await.unwrap();
         closed(&mut socket).await;
@@ -102,7 +102,7 @@ async fn refusals_are_answers_with_the_status_that_they_have_in_http_1_1() {
         assert!(answered == status && body.contains(&format!("({id})")), "{path}: {answered} {body}");
         assert!(head.contains_key("date") && !head.contains_key("connection") && !head.contains_key("upgrade"), "{head:?}");
         let refused = gateway.event("refused");
-        assert_eq!((&refused["outcome"], &refused["status"]), (&json!(id), &json!(status)), "{refused}");
+        assert_eq!((&refused["outcome"], &refused["status"], &refused["http"]), (&json!(id), &json!(status), &json!("2")), "{refused}");
     }
     assert_eq!(client.refusal("/secure", &bad).await.1["www-authenticate"], "Bearer error=\"invalid_token\"");
     // Of one connection nothing else has ended.
