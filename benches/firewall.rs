@@ -88,7 +88,15 @@ fn client(jti: u128) -> Client {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let mut client = Client {
         id: 1,
-        peer: Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None },
+        peer: Peer {
+            address: socket,
+            ip: socket.ip(),
+            local: socket,
+            listener: "l".into(),
+            accepted: SystemTime::UNIX_EPOCH,
+            tls: None,
+            http2: false,
+        },
         route: "r".into(),
         host: "localhost".into(),
         port: None,
@@ -126,8 +134,15 @@ fn pipeline(folder: &std::path::Path, tables: &str, stages: &str) -> Pipeline {
 /// Nanoseconds for the verdict on one client.
 fn cost(pipeline: &Pipeline, address: fn(u64) -> IpAddr) -> f64 {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let mut peer =
-        Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None };
+    let mut peer = Peer {
+        address: socket,
+        ip: socket.ip(),
+        local: socket,
+        listener: "l".into(),
+        accepted: SystemTime::UNIX_EPOCH,
+        tls: None,
+        http2: false,
+    };
     let mut findings = Findings::default();
     let mut seed: u64 = rand::random();
     let began = Instant::now();

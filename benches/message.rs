@@ -139,7 +139,15 @@ fn client() -> Client {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     Client {
         id: 1,
-        peer: Peer { address: socket, ip: socket.ip(), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None },
+        peer: Peer {
+            address: socket,
+            ip: socket.ip(),
+            local: socket,
+            listener: "l".into(),
+            accepted: SystemTime::UNIX_EPOCH,
+            tls: None,
+            http2: false,
+        },
         route: "r".into(),
         host: "localhost".into(),
         port: None,

@@ -231,7 +231,15 @@ fn client(number: u32) -> Client {
 
 fn peer(number: u32) -> Peer {
     let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    Peer { address: socket, ip: address(number), local: socket, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None }
+    Peer {
+        address: socket,
+        ip: address(number),
+        local: socket,
+        listener: "l".into(),
+        accepted: SystemTime::UNIX_EPOCH,
+        tls: None,
+        http2: false,
+    }
 }
 
 /// An address for each number below 2^24, in no order.

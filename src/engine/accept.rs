@@ -132,7 +132,8 @@ pub(super) async fn accept(sockets: TcpListener, name: Name, shared: Arc<Shared>
                 // A socket that refuses has been reset already.
                 let Ok(local) = bound.map_or_else(|| socket.local_addr(), Ok) else { continue };
                 let ip = address.ip().to_canonical();
-                let peer = Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None };
+                let peer =
+                    Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None, http2: false };
                 if let Ok(socket) = team.ready(socket) {
                     team.take(Accepted { socket, peer, listener, gateway }).await;
                 }

@@ -15,10 +15,11 @@ use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
-use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, OVERLOADED, SHUTTING_DOWN};
+use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, METHOD_NOT_ALLOWED, OVERLOADED, SHUTTING_DOWN};
 use crate::stage::{Asks, Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
+use crate::wire::h2::request::Extended;
 use crate::wire::head::{Reader, Unread};
 use crate::wire::stream::Socket;
 use crate::wire::{answers, handshake};
@@ -162,7 +163,7 @@ impl Visit {
     /// end a gateway that is merely full. So it is read in one of few spare places before it is refused.
     fn take_slots(&mut self) -> Result<Option<Box<Refusal>>, Stop> {
         let Err(limit) = self.take_places(true) else { return Ok(None) };
-        let full = self.is_full(limit);
+        let full = self.overload(limit);
         match self.worker.spare.enter() {
             Some(spare) => self.holdings.permits.push(spare),
             None => return Err(full.into()),
@@ -171,7 +172,7 @@ impl Visit {
     }
 
     /// There is no room for it: what it is refused with, unless it is a probe, and what that is told.
-    pub(super) fn is_full(&mut self, (limit, unready): Limit) -> Box<Refusal> {
+    pub(super) fn overload(&mut self, (limit, unready): Limit) -> Box<Refusal> {
         self.spare = Some(unready);
         Box::new(Refusal::new(OVERLOADED).rule(limit))
     }
@@ -257,6 +258,10 @@ impl Visit {
             true => Some("draining"),
             false => self.spare,
         };
+        // A CONNECT that is answered 200 is open, and no probe.
+        if request.extensions.get::<Extended>().is_some() {
+            return refused(Refusal::new(METHOD_NOT_ALLOWED));
+        }
         health.answer(&request.method, path, unready).map_or_else(Stop::Refused, |answer| Stop::Answered(Box::new(answer)))
     }
 

@@ -271,7 +271,15 @@ mod tests {
 
     fn client() -> Arc<Client> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let peer = Peer { address, ip: address.ip(), local: address, listener: "l".into(), accepted: SystemTime::UNIX_EPOCH, tls: None };
+        let peer = Peer {
+            address,
+            ip: address.ip(),
+            local: address,
+            listener: "l".into(),
+            accepted: SystemTime::UNIX_EPOCH,
+            tls: None,
+            http2: false,
+        };
         Arc::new(Client {
             id: 0,
             peer,

@@ -131,7 +131,7 @@ impl Visit {
             worker: self.worker.clone(),
             gateway,
             listener,
-            peer: Peer { accepted: SystemTime::now(), ..self.peer.clone() },
+            peer: Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() },
             id: rand::random(),
             began: Instant::now(),
             door: Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head))),
@@ -153,7 +153,7 @@ impl Visit {
     async fn admit_stream(&mut self, parts: Parts, is_first: bool) -> Result<Admitted, Stop> {
         if self.against.full.is_none() {
             let takes_place = parts.extensions.get::<Extended>().is_some();
-            self.against.full = self.take_places(takes_place).err().map(|limit| self.is_full(limit));
+            self.against.full = self.take_places(takes_place).err().map(|limit| self.overload(limit));
         }
         self.come_in(parts, is_first).await
     }

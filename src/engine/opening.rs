@@ -17,6 +17,7 @@ use crate::stage::ticket::{self, Issued};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
 use crate::wire::extensions::Deflate;
+use crate::wire::h2::request::Extended;
 use crate::wire::leg::Leg;
 use crate::wire::relay::Relay;
 use crate::wire::session::{Session, Settings};
@@ -52,6 +53,7 @@ impl Visit {
         let extra: Vec<_> = claims(client, route).into_iter().chain(way_header).collect();
         let user: Option<Box<str>> = client.user().map(Into::into);
         let Some(request) = &mut client.request else { return Err(Stop::Gone) };
+        let is_extended = request.extensions.get::<Extended>().is_some();
         let target = request::sent(&client.path, request);
         request::limit_subprotocols(&mut request.headers, route.subprotocols.as_deref());
         let (ip, user) = (self.peer.ip, user.as_deref());
@@ -60,10 +62,14 @@ impl Visit {
         let mut news = Vec::new();
         let opened = upstream.open(request, &facts, &mut news).await;
         news.iter().for_each(|news| report(news, client, self.worker.observer()));
-        let opened = opened.map_err(|refused| match refused {
+        let opened = opened.map_err(|no| match no {
             Refused::Gateway(refusal) => Stop::Refused(refusal),
             Refused::Backend(server, response) => {
                 let rule = format!("{server}: answered {}", response.status());
+                if is_extended && response.status().is_success() {
+                    // To a CONNECT that is a yes, and the page behind it would be read as frames (RFC 9110 §9.3.6).
+                    return refused(Refusal::new(UPSTREAM_BAD_HANDSHAKE).rule(rule));
+                }
                 Stop::Declined(Box::new(Refusal::new(UPSTREAM_DECLINED).rule(rule)), response)
             }
         })?;

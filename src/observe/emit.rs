@@ -176,6 +176,7 @@ fn open(client: &Client, subprotocol: Option<&str>, upstream: Option<&str>, hand
         peer = shown(peer),
         host = &*client.host,
         path = &*client.path,
+        http = version(&client.peer),
         user = user(client),
         tls = tls.map(|tls| tls.version),
         cipher = tls.map(|tls| tls.cipher),
@@ -304,6 +305,7 @@ fn request(client: &Client, (method, status): (&str, Option<u16>), cut: Option<&
         peer = shown(peer),
         host = &*client.host,
         path = &*client.path,
+        http = version(&client.peer),
         user = user(client),
         upstream,
         client_bytes = from_client.bytes(),
@@ -336,6 +338,7 @@ fn refused(attempt: &Attempt<'_>, refusal: &Refusal, told: Told, duration: Durat
         peer = shown(peer),
         host = attempt.host,
         path = attempt.path,
+        http = version(attempt.peer),
         user = attempt.user,
         duration = seconds(duration)
     );
@@ -344,6 +347,11 @@ fn refused(attempt: &Attempt<'_>, refusal: &Refusal, told: Told, duration: Durat
 /// The client's port where the socket's other end is the client, or that other end where it is a proxy that speaks for the client.
 fn other_end(peer: &Peer) -> (Option<u16>, Option<SocketAddr>) {
     if peer.address.ip().to_canonical() == peer.ip { (Some(peer.address.port()), None) } else { (None, Some(peer.address)) }
+}
+
+/// The version of HTTP, where it is not the usual one.
+fn version(peer: &Peer) -> Option<&'static str> {
+    peer.http2.then_some("2")
 }
 
 /// A value that is there or not, as a field that is.

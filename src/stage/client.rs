@@ -28,6 +28,8 @@ pub struct Peer {
     pub accepted: SystemTime,
     /// How it speaks TLS; none where it does not, and before its handshake is done.
     pub tls: Option<Arc<Tls>>,
+    /// Whether it speaks HTTP/2: each stream of such a connection is a client of its own.
+    pub http2: bool,
 }
 
 /// One connection as stages see it. It outlives the handshake, so it holds copies of what is needed and nothing of the request's buffers.

@@ -19,6 +19,7 @@ pub fn peer(ip: &str) -> Peer {
         listener: "public".into(),
         accepted: SystemTime::now(),
         tls: None,
+        http2: false,
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn facts() -> Arc<Client> {
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
     Arc::new(Client {
         id: 1,
-        peer: Peer { address, ip, local: address, listener: "public".into(), accepted: SystemTime::UNIX_EPOCH, tls: None },
+        peer: Peer { address, ip, local: address, listener: "public".into(), accepted: SystemTime::UNIX_EPOCH, tls: None, http2: false },
         route: "chat".into(),
         host: "localhost".into(),
         port: None,

@@ -3,9 +3,10 @@
 use futures_util::SinkExt;
 use http::Method;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::client::Client;
+use super::client::{Client, dialled};
 use super::support::{Gateway, ask, backend, closed, in_time, next_text, now, token};
 use super::{config, gateway, nobody};
 
@@ -38,7 +39,7 @@ async fn a_stream_is_a_connection_of_its_own_in_the_log() {
     for _ in 0..2 {
         let mut socket = client.socket("/relay", &[]).await;
         let open = gateway.event("open");
-        assert_eq!((&open["route"], &open["ip"], &open["path"]), (&json!("relay"), &json!("127.0.0.1"), &json!("/relay")));
+        assert_eq!((&open["route"], &open["ip"], &open["http"]), (&json!("relay"), &json!("127.0.0.1"), &json!("2")));
         ask(&mut socket, "hello").await;
         socket.close(None).await.unwrap();
         closed(&mut socket).await;
@@ -101,7 +102,7 @@ async fn refusals_are_answers_with_the_status_that_they_have_in_http_1_1() {
         assert!(answered == status && body.contains(&format!("({id})")), "{path}: {answered} {body}");
         assert!(head.contains_key("date") && !head.contains_key("connection") && !head.contains_key("upgrade"), "{head:?}");
         let refused = gateway.event("refused");
-        assert_eq!((&refused["outcome"], &refused["status"]), (&json!(id), &json!(status)), "{refused}");
+        assert_eq!((&refused["outcome"], &refused["status"], &refused["http"]), (&json!(id), &json!(status), &json!("2")), "{refused}");
     }
     assert_eq!(client.refusal("/secure", &bad).await.1["www-authenticate"], "Bearer error=\"invalid_token\"");
     // Of one connection nothing else has ended.
@@ -181,4 +182,49 @@ async fn a_client_that_is_denied_is_refused_before_it_speaks_http_2() {
     let answer = super::support::raw::exchange(gateway.address("public"), super::bare::PREFACE).await;
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     assert_eq!(gateway.event("refused")["outcome"], "ip_denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_websocket_is_told_yes_that_is_not_open() {
+    let backend = backend::scripted(|mut stream| async move {
+        let head = backend::read_head(&mut stream).await;
+        let answer = if head.contains("/relay") { "200 OK" } else { "403 Forbidden" };
+        let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 4\r\nX-Own: 1\r\n\r\npage");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let mut gateway = gateway(backend);
+    let mut client = Client::to(gateway.address("public")).await;
+    let (status, head, body) = client.refusal("/read", &[]).await;
+    assert_eq!((status, body.as_str(), head.contains_key("x-own")), (403, "page", true), "a refusal of its own");
+    assert_eq!(gateway.event("refused")["outcome"], "upstream_declined");
+    let (status, _, body) = client.refusal("/relay", &[]).await;
+    assert!(status == 502 && body.contains("(upstream_bad_handshake)"), "{body}");
+    assert_eq!(gateway.event("refused")["outcome"], "upstream_bad_handshake");
+    let (status, head, _) = client.refusal("/health/livez", &[]).await;
+    assert_eq!((status, &head["allow"]), (405, &"GET, HEAD".parse().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_says_for_whom_a_connection_of_http_2_is() {
+    let mut gateway = Gateway::run(&config(nobody(), "proxy_protocol = { from = [\"127.0.0.0/8\"] }"));
+    let mut stream = dialled(gateway.address("public")).await;
+    stream.write_all(b"PROXY TCP4 198.51.100.1 127.0.0.1 4000 80\r\n").await.unwrap();
+    let mut client = Client::over(stream).await;
+    for _ in 0..2 {
+        let _socket = client.socket("/echo", &[]).await;
+        assert_eq!(gateway.event("open")["ip"], "198.51.100.1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_let_in_to_be_told_no_is_told_so_over_every_stream() {
+    let more = "[firewall.none]\ndeny = [\"127.0.0.1\"]\n[errors.loud]\nreject = \"accept_close\"\n";
+    let gateway = Gateway::run(&(config(nobody(), "pipeline = [\"firewall.none\", \"errors.loud\"]") + more));
+    let mut client = Client::to(gateway.address("public")).await;
+    for _ in 0..2 {
+        let mut socket = client.socket("/echo", &[]).await;
+        assert_eq!(closed(&mut socket).await, (3003, "forbidden".to_owned()));
+    }
+    assert_eq!(client.answer(Method::GET, "/echo", &[]).await.0, 403, "who asks for no WebSocket can read an answer");
 }

@@ -89,6 +89,7 @@ pub(crate) fn peer() -> Peer {
         listener: "public".into(),
         accepted: noon(),
         tls: None,
+        http2: false,
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a> Rehearsal<'a> {
         Self {
             gateway,
             ask,
-            peer: Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None },
+            peer: Peer { address, ip, local, listener: listener.name.clone(), accepted: SystemTime::now(), tls: None, http2: false },
             listener,
             findings: Findings::with_trail(),
             stages: Stages::default(),
