@@ -67,6 +67,7 @@ fn stages_never_import_each_other() {
         "cookies",
         "fields",
         "fingerprint",
+        "header_name",
         "holders",
         "holdings",
         "inputs",

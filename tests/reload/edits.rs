@@ -363,6 +363,12 @@ const EDITS: &[Edit] = &[
         sees: Close(3003, "certificate_missing"),
     },
     Edit {
+        what: "a forward_auth stage where there was none",
+        before: "[route.a]\nendpoint = \"echo\"",
+        after: "[origin.o]\nallow = \"same-origin\"\n[forward_auth.f]\nurl = \"http://127.0.0.1:1/\"\n[route.a]\npipeline = [\"origin.o\", \"forward_auth.f\"]\nendpoint = \"echo\"",
+        sees: Close(3000, "token_missing"),
+    },
+    Edit {
         what: "another route, where this one closes when it changes",
         before: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nendpoint = \"echo\"",
         after: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nping = \"5s\"\nendpoint = \"echo\"",
