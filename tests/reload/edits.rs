@@ -365,7 +365,7 @@ const EDITS: &[Edit] = &[
     Edit {
         what: "a forward_auth stage where there was none",
         before: "[route.a]\nendpoint = \"echo\"",
-        after: "[origin.o]\nallow = \"same-origin\"\n[forward_auth.f]\nurl = \"http://127.0.0.1:1/\"\n[route.a]\npipeline = [\"origin.o\", \"forward_auth.f\"]\nendpoint = \"echo\"",
+        after: "[forward_auth.f]\nurl = \"http://127.0.0.1:1/\"\nsend = \"Authorization\"\n[route.a]\npipeline = [\"forward_auth.f\"]\nendpoint = \"echo\"",
         sees: Close(3000, "token_missing"),
     },
     Edit {
