@@ -90,7 +90,7 @@ impl<C: Stream> Door<C> {
     /// How a client at this door is told of a refusal.
     pub(super) fn tells(&self, refusal: &Refusal) -> Told {
         match self {
-            Self::Unread(_) | Self::Asked(_) => refusal.outcome.status.map_or(Told::Nothing, Told::Status),
+            Self::Unread(_) | Self::Asked(_) => refusal.status().map_or(Told::Nothing, Told::Status),
             Self::Open(_) => refusal.close_code().map_or(Told::Nothing, Told::Code),
             Self::Sealed(_) | Self::Gone => Told::Nothing,
         }

@@ -278,6 +278,11 @@ impl Refusal {
         self
     }
 
+    /// The HTTP status the client gets, where this refusal can be told over HTTP: the row's, or that of whoever was asked and refuses.
+    pub fn status(&self) -> Option<u16> {
+        self.telling.words.as_ref().map(|words| words.status.as_u16()).or(self.outcome.status)
+    }
+
     /// The close code the client gets, where this refusal can be told in a Close frame.
     pub fn close_code(&self) -> Option<u16> {
         self.code.or(self.outcome.code)

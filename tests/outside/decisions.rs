@@ -103,6 +103,7 @@ async fn who_is_refused_is_told_so_in_the_service_s_words() {
             assert!(!answer.contains("stack trace") && !answer.contains("x-secret"), "{answer}");
             assert_eq!(answer.contains("sign in") || answer.contains("not you"), [401, 403].contains(&status), "{answer}");
             let refused = gateway.event("refused");
+            assert_eq!(refused["status"], status, "{refused}");
             assert_eq!((&refused["outcome"], &refused["stage"]), (&json!(outcome), &json!("forward_auth.login")), "{refused}");
         }
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap, HeaderName};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::stage::outside::{Answer, Reply};
 use crate::stage::refusal::{FORBIDDEN, Outcome, Refusal, TOKEN_INVALID, TOKEN_MISSING, Words};
@@ -23,16 +24,16 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    pub(super) fn of(answer: Answer) -> Self {
+    /// What an answer comes to; of one that lets in, these headers say more of the client.
+    pub(super) fn of(answer: Answer, said: &[HeaderName]) -> Self {
         let Reply { status, headers, body } = match answer {
             Ok(reply) => reply,
             Err(failed) => return Self::Failed(failed.to_string()),
         };
         match status.as_u16() {
-            200..=299 => Self::Yes(headers),
+            200..=299 => Self::Yes(copied(&headers, said)),
             401 | 403 | 301 | 302 | 303 | 307 | 308 => {
-                let told = headers.iter().filter(|(name, _)| TOLD.contains(name)).map(|(name, value)| (name.clone(), value.clone()));
-                Self::No(Arc::new(Words { status, headers: told.collect(), body }))
+                Self::No(Arc::new(Words { status, headers: copied(&headers, &TOLD), body: Bytes::copy_from_slice(&body) }))
             }
             other => Self::Failed(format!("its status is {other}")),
         }
@@ -46,6 +47,17 @@ impl Decision {
             Self::Failed(_) => false,
         }
     }
+}
+
+/// These of an answer's headers, without the buffer that they were read into: answers are kept.
+fn copied(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut copied = HeaderMap::new();
+    for (name, value) in headers.iter().filter(|(name, _)| names.contains(name)) {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            copied.append(name, value);
+        }
+    }
+    copied
 }
 
 /// Who is sent away in the service's words. Where it was shown nothing to know the client by, the next of several ways in is tried.

@@ -47,6 +47,8 @@ pub struct ForwardAuth {
     send: Option<Box<[HeaderName]>>,
     receive: Box<[HeaderName]>,
     user: Option<HeaderName>,
+    /// Both of these.
+    said: Arc<[HeaderName]>,
     timeout: Duration,
     keep: Option<Duration>,
     answers: Answers,
@@ -65,9 +67,10 @@ impl ForwardAuth {
         let is_bare = !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(header::COOKIE);
         let question =
             Question { url: self.url.clone(), headers, trust: self.trust.clone(), within: self.timeout, max_body: MAX_BODY, redirects: 0 };
-        let outside = self.outside.clone();
-        let ask =
-            || -> super::BoxFuture<'static, Arc<Decision>> { Box::pin(async move { Arc::new(Decision::of(outside.ask(question).await)) }) };
+        let (outside, said) = (self.outside.clone(), self.said.clone());
+        let ask = || -> super::BoxFuture<'static, Arc<Decision>> {
+            Box::pin(async move { Arc::new(Decision::of(outside.ask(question).await, &said)) })
+        };
         let decision = self.answers.to(fingerprint, self.keep, ask).await;
         match &*decision {
             Decision::Yes(headers) => match self.identity(headers, SystemTime::now()) {
@@ -94,7 +97,7 @@ impl ForwardAuth {
             self.outside.tell(News::ServiceFailed { stage: self.name.clone(), error: why.to_owned(), lets_in });
         }
         if !lets_in {
-            return Err(Box::new(Refusal::new(AUTH_UNAVAILABLE).rule(format!("{}: {why}", self.url)).at("url")));
+            return Err(Box::new(Refusal::new(AUTH_UNAVAILABLE).rule(format!("{}: {why}", self.url.shown())).at("url")));
         }
         self.tell_backend(client, &HeaderMap::new());
         client.prove(self.somebody(None, &Map::new(), SystemTime::now()));
@@ -126,7 +129,7 @@ impl ForwardAuth {
             user: user.map(Into::into),
             claims: Value::Object(claims.clone()).to_string().into(),
             expires: self.lifetime.and_then(|lifetime| now.checked_add(lifetime)),
-            key: self.url.to_string().into(),
+            key: self.url.shown().into(),
             kid: None,
             algorithm: ALGORITHM,
         }
@@ -200,7 +203,7 @@ impl Stage for ForwardAuth {
         if client.asks == Asks::Leave {
             return Ok(());
         }
-        let url = self.url.to_string();
+        let url = self.url.shown();
         let is_own = |identity: &&Identity| *identity.key == *url && identity.algorithm == ALGORITHM;
         let Some(own) = client.identity(&self.name).or_else(|| client.identities.iter().find(is_own)) else {
             let rule = if client.identities.is_empty() { "never asked about" } else { "authenticated otherwise" };
@@ -240,7 +243,7 @@ impl Configure for ForwardAuth {
             build.needs.push(Need::Origins(at.key(if table.send.is_some() { "send" } else { "url" })));
         }
         if !table.url.is_private() {
-            let message = format!("what is asked of {} is read by whoever sits between, credentials and all", table.url);
+            let message = format!("what is asked of {} is read by whoever sits between, credentials and all", table.url.shown());
             build.warnings.push(Fault::warning(at.key("url"), message).hint("ask over https"));
         }
         let trust = match table.url.is_tls {
@@ -256,6 +259,7 @@ impl Configure for ForwardAuth {
             trust,
             outside: build.outside(),
             send: send.map(Into::into),
+            said: receive.iter().chain(&user).cloned().collect(),
             receive: receive.into(),
             user,
             timeout: table.timeout.get(),
