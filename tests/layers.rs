@@ -68,6 +68,7 @@ fn stages_never_import_each_other() {
         "credentials",
         "fields",
         "fingerprint",
+        "header_name",
         "holders",
         "holdings",
         "identities",

@@ -98,7 +98,7 @@ impl<C: Stream> Door<C> {
             return answers::status_over_h2(refusal).map_or(Told::Nothing, Told::Status);
         }
         match self {
-            Self::Unread(_) | Self::Asked(_) => refusal.outcome.status.map_or(Told::Nothing, Told::Status),
+            Self::Unread(_) | Self::Asked(_) => refusal.status().map_or(Told::Nothing, Told::Status),
             Self::Open(_) => refusal.close_code().map_or(Told::Nothing, Told::Code),
             Self::Sealed(_) | Self::Gone => Told::Nothing,
         }

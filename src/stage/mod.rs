@@ -16,6 +16,8 @@ pub mod errors;
 pub mod fields;
 pub mod fingerprint;
 pub mod firewall;
+pub mod forward_auth;
+mod header_name;
 pub mod headers;
 pub mod holders;
 pub mod holdings;
@@ -202,6 +204,7 @@ pub const STAGES: &[StageKind] = &[
     StageKind::of::<client_cert::ClientCert>(),
     StageKind::of::<errors::Errors>(),
     StageKind::of::<firewall::Firewall>(),
+    StageKind::of::<forward_auth::ForwardAuth>(),
     StageKind::of::<headers::Headers>(),
     StageKind::of::<jwt::Jwt>(),
     StageKind::of::<message::Messages>(),

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -194,8 +196,21 @@ pub struct Telling {
     pub notify: Option<Arc<Template>>,
     /// Accept the upgrade and close at once, where the row has a close code.
     pub accept_close: bool,
+    /// What the client is answered over HTTP by whoever was asked and refuses, in the place of what the row says.
+    pub words: Option<Arc<Words>>,
     /// The request was a HEAD: an HTTP refusal of it has no body (RFC 9110 §9.3.2).
     pub bodiless: bool,
+}
+
+/// The answer of a service that refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Its status, 300..=599.
+    pub status: StatusCode,
+    /// Those of its headers that say how to be let in, and what its body is.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// The form of an HTTP refusal's body.
@@ -262,6 +277,11 @@ impl Refusal {
     pub fn reported(mut self) -> Self {
         self.report = true;
         self
+    }
+
+    /// The HTTP status the client gets, where this refusal can be told over HTTP: the row's, or that of whoever was asked and refuses.
+    pub fn status(&self) -> Option<u16> {
+        self.telling.words.as_ref().map(|words| words.status.as_u16()).or(self.outcome.status)
     }
 
     /// The close code the client gets, where this refusal can be told in a Close frame.

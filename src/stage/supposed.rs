@@ -13,6 +13,10 @@ pub struct Supposed {
     pub claims: Map<String, Value>,
 }
 
+/// Left in the extensions of every made-up request: nobody outside is asked about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Rehearsed;
+
 /// What a made-up client shows of a token, and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {

@@ -106,6 +106,18 @@ fn refusal_as(refusal: &Refusal, status: Option<u16>, hint: &str) -> Response<By
     if let Some(seconds) = retry_after(status, refusal.retry_after) {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }
+    if let Some(words) = &refusal.telling.words {
+        *response.status_mut() = words.status;
+        *response.body_mut() = words.body.clone();
+        let headers = response.headers_mut();
+        for name in words.headers.keys() {
+            headers.remove(name);
+        }
+        headers.extend(words.headers.clone());
+        if words.body.is_empty() {
+            headers.remove(header::CONTENT_TYPE);
+        }
+    }
     response
 }
 

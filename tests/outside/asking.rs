@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig};
 use wsgate::stage::fingerprint::Fingerprint;
 use wsgate::stage::outside::{Question, Trust};
@@ -106,8 +107,8 @@ async fn a_connection_serves_the_next_question_and_another_is_made_where_it_was_
     assert_eq!(connections, [0, 0, 0, 1, 1]);
 }
 
-/// A server's TLS, and the authority that vouches for it.
-fn tls() -> (ServerConfig, Trust) {
+/// A server's TLS for localhost, and the authority that vouches for it, in PEM.
+pub(crate) fn sealed() -> (ServerConfig, String) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -116,9 +117,16 @@ fn tls() -> (ServerConfig, Trust) {
     let server =
         ServerConfig::builder_with_provider(provider().clone()).with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let server = server.with_single_cert(vec![cert.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap()).unwrap();
+    (server, authority.pem())
+}
+
+/// The same, and who trusts that authority.
+fn tls() -> (ServerConfig, Trust) {
+    let (server, pem) = sealed();
+    let authority = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
-    (server, Trust { roots: Arc::new(roots), made_of: Fingerprint::of(authority.der().as_ref()) })
+    roots.add(authority.clone()).unwrap();
+    (server, Trust { roots: Arc::new(roots), made_of: Fingerprint::of(authority.as_ref()) })
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
+use super::asking::sealed;
 use super::support::provider::{Provider, Says};
 use super::support::raw::exchange;
 use super::support::{self, Gateway, Socket, ask, closed, command};
@@ -174,6 +175,35 @@ async fn a_provider_that_answers_badly_is_no_reason_to_call_a_token_bad() {
     provider.says(DESCRIPTION, description(&ours, &keys));
     gateway.event("key_set_fetched");
     assert_eq!(status(&gateway, &good).await, 101, "it is tried again by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_over_tls_is_believed_where_somebody_vouches_for_it() {
+    let (server, authority) = sealed();
+    let (provider, folder) = (Provider::start_tls(server).await, tempfile::tempdir().unwrap());
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority).unwrap();
+    let issuer = format!("https://localhost:{}", provider.address.port());
+    let description = |keys: &str| Says::ok(json!({ "issuer": issuer, "jwks_uri": keys }).to_string());
+    provider.says(SET, set(&[jwk("rsa", "one")]));
+    let plain = Provider::start().await;
+    plain.says(SET, set(&[jwk("rsa", "one")]));
+    let good = token("rsa", Some("one"), &json!({ "iss": issuer }));
+    let trusted = format!("issuer = \"{issuer}\"\ntls = {{ ca = {ca:?} }}");
+    for (jwt, keys, why) in [
+        (trusted.as_str(), format!("{issuer}{SET}"), None),
+        (&format!("issuer = \"{issuer}\""), format!("{issuer}{SET}"), Some("its certificate's issuer is not trusted")),
+        (&trusted, plain.url(SET), Some("its keys would come without TLS")),
+    ] {
+        provider.says(DESCRIPTION, description(&keys));
+        let mut gateway = Gateway::run(&file(jwt));
+        assert_eq!(status(&gateway, &good).await, if why.is_some() { 503 } else { 101 }, "{jwt}");
+        if let Some(why) = why {
+            let failed = first(&mut gateway, "key_set_failed");
+            assert!(failed["error"].as_str().unwrap().contains(why), "{failed}");
+        }
+    }
+    assert!(plain.asked().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

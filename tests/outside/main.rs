@@ -6,4 +6,5 @@
 mod support;
 
 mod asking;
+mod decisions;
 mod keys;

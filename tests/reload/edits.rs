@@ -411,6 +411,12 @@ const EDITS: &[Edit] = &[
         sees: Close(3003, "scope_insufficient"),
     },
     Edit {
+        what: "a forward_auth stage where there was none",
+        before: "[route.a]\nendpoint = \"echo\"",
+        after: "[forward_auth.f]\nurl = \"http://127.0.0.1:1/\"\nsend = \"Authorization\"\n[route.a]\npipeline = [\"forward_auth.f\"]\nendpoint = \"echo\"",
+        sees: Close(3000, "token_missing"),
+    },
+    Edit {
         what: "another route, where this one closes when it changes",
         before: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nendpoint = \"echo\"",
         after: "[route.a]\non_reload = \"close\"\nendpoint = \"echo\"\n[route.b]\npath = \"/b\"\nping = \"5s\"\nendpoint = \"echo\"",

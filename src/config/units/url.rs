@@ -40,6 +40,12 @@ impl HttpUrl {
         }
     }
 
+    /// What it is called in logs: without its query, which may hold a secret.
+    pub fn shown(&self) -> String {
+        let path = self.target.split('?').next().unwrap_or_default();
+        format!("{}://{}{path}", if self.is_tls { "https" } else { "http" }, self.authority())
+    }
+
     /// Whether nobody between here and there could answer in its place: it is TLS, or this machine.
     pub fn is_private(&self) -> bool {
         let is_here = match &self.address {
@@ -79,7 +85,7 @@ impl HttpUrl {
             format!("{scheme}://{}{target}", self.authority()).parse::<Self>()?
         };
         match self.is_tls && !next.is_tls {
-            true => Err(format!("it leads from https to {next}")),
+            true => Err(format!("it leads from https to {}", next.shown())),
             false => Ok(next),
         }
     }
@@ -167,5 +173,6 @@ mod tests {
             assert_eq!(url(base).below("/.well-known/x").to_string(), "https://a.example/realm/.well-known/x");
         }
         assert_eq!(url("https://a.example").below("/k").to_string(), "https://a.example/k");
+        assert_eq!(url("https://a.example/keys?token=secret").shown(), "https://a.example/keys");
     }
 }

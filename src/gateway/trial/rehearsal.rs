@@ -20,7 +20,7 @@ use crate::gateway::table::choice::{Way, covering};
 use crate::stage::client::ForwardFirst;
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, INTERNAL, NO_ROUTE, Refusal, Verdict};
-use crate::stage::supposed::{Shown, Supposed};
+use crate::stage::supposed::{Rehearsed, Shown, Supposed};
 use crate::stage::{Client, FirstMessage, Peer, Pipeline};
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::handshake;
@@ -217,6 +217,7 @@ impl<'a> Rehearsal<'a> {
 
     /// Lets the token that was put into the request prove what it is supposed to.
     fn suppose(&self, parts: &mut Parts) {
+        parts.extensions.insert(Rehearsed);
         let Some(Credential::Claims(claims)) = &self.ask.credential else { return };
         let mut claims = claims.clone();
         let end = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| (now + TTL).as_secs());

@@ -1,11 +1,10 @@
 //! `headers`: what a backend is told in the header of its request, and what of the client's it is not.
 
-mod name;
 mod value;
 
 use std::collections::BTreeMap;
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +12,10 @@ use crate::config::fault::{Fault, Faults, Place};
 use crate::config::units::Many;
 
 use super::build::Need;
-use super::fields::reads_as;
+use super::fields::{reads_as, take_out, unbind};
+use super::header_name::header_name;
 use super::{Build, Client, Configure, Judgement, Stage};
 
-use name::name;
 pub use value::Value;
 
 /// `[headers.NAME]`: what a backend is told in the header of its request, and what of the client's it is not.
@@ -49,33 +48,9 @@ impl Stage for Headers {
             for ((name, _), value) in self.set.iter().zip(values) {
                 headers.extend(value.map(|value| (name.clone(), value)));
             }
-            self.unbind(headers);
+            unbind(headers, |element| self.set.iter().any(|(name, _)| element.eq_ignore_ascii_case(name.as_str().as_bytes())));
         }
         Judgement::Now(Ok(()))
-    }
-}
-
-impl Headers {
-    /// What `Connection` names does not go on to a backend (RFC 9110 §7.6.1): a client must not name what is written here.
-    fn unbind(&self, headers: &mut HeaderMap) {
-        let is_ours = |element: &[u8]| self.set.iter().any(|(name, _)| element.eq_ignore_ascii_case(name.as_str().as_bytes()));
-        let lines = headers.get_all(CONNECTION).iter();
-        let elements: Vec<&[u8]> = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii).collect();
-        if !elements.iter().any(|element| is_ours(element)) {
-            return;
-        }
-        let left: Vec<&[u8]> = elements.into_iter().filter(|element| !is_ours(element)).collect();
-        let left = HeaderValue::from_bytes(&left.join(&b", "[..]));
-        headers.remove(CONNECTION);
-        headers.extend(left.ok().map(|left| (CONNECTION, left)));
-    }
-}
-
-/// Removes a header, and every other that a server might take for it.
-fn take_out(headers: &mut HeaderMap, name: &HeaderName) {
-    let alike: Vec<HeaderName> = headers.keys().filter(|other| reads_as(other.as_str(), name.as_str())).cloned().collect();
-    for name in alike {
-        headers.remove(name);
     }
 }
 
@@ -114,7 +89,7 @@ struct Names(Vec<(HeaderName, Place)>);
 
 impl Names {
     fn read(&mut self, written: &str, at: Place, faults: &mut Faults) -> Option<HeaderName> {
-        let name = name(written).map_err(|why| faults.push(Fault::said(at.clone(), &why))).ok()?;
+        let name = header_name(written).map_err(|why| faults.push(Fault::said(at.clone(), &why))).ok()?;
         match self.0.iter().find(|(other, _)| reads_as(other.as_str(), name.as_str())) {
             Some((other, first)) => {
                 let what = format!("{written} reads as {other}, which is set or removed already");

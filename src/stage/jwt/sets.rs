@@ -179,7 +179,8 @@ impl Reading<'_> {
 
     fn fetched(&mut self, issuer: Option<&str>, place: Place, url: &HttpUrl, at: &KeyPath, build: &mut Build<'_>) {
         if !url.is_private() {
-            let warning = Fault::warning(at.clone(), format!("what comes from {url} may be anybody's: whoever sits between can send keys"));
+            let warning =
+                Fault::warning(at.clone(), format!("what comes from {} may be anybody's: whoever sits between can send keys", url.shown()));
             build.warnings.push(warning.hint("fetch keys over https"));
         }
         let trust = if url.is_tls { self.trust(at, build) } else { None };

@@ -116,7 +116,11 @@ impl Outside {
         desk.sources.retain(|source| source.strong_count() > 0);
         let sources = desk.sources.clone();
         drop(desk);
-        sources.iter().filter_map(Weak::upgrade).map(|source| source.facts()).collect()
+        let mut facts: Vec<SourceFacts> = sources.iter().filter_map(Weak::upgrade).map(|source| source.facts()).collect();
+        // One that is fetched twice, by other authorities, is called the same: the one that was fetched earlier is told of.
+        facts.sort_by(|one, other| (&one.name, one.fetched).cmp(&(&other.name, other.fetched)));
+        facts.dedup_by(|later, first| later.name == first.name);
+        facts
     }
 
     /// Attends to what is handed in; there is one who does.

@@ -54,11 +54,11 @@ impl Fetch {
             Place::Issuer(name, url) => {
                 let found = url.below("/.well-known/openid-configuration");
                 let reply = self.ask(&found).await?;
-                discovered(name, url, &reply).map_err(|why| format!("{found}: {why}"))?
+                discovered(name, url, &reply).map_err(|why| format!("{}: {why}", found.shown()))?
             }
         };
         let reply = self.ask(&url).await?;
-        let read = read(&reply.body).map_err(|why| format!("{url}: {why}"))?;
+        let read = read(&reply.body).map_err(|why| format!("{}: {why}", url.shown()))?;
         Ok((read, lifetime(&reply.headers)))
     }
 
@@ -66,10 +66,10 @@ impl Fetch {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let (trust, max_body) = (self.trust.clone(), MAX_BODY);
         let question = Question { url: url.clone(), headers, trust, within: WITHIN, max_body, redirects: REDIRECTS };
-        let reply = self.outside.ask(question).await.map_err(|failed| format!("{url}: {failed}"))?;
+        let reply = self.outside.ask(question).await.map_err(|failed| format!("{}: {failed}", url.shown()))?;
         match reply.status.is_success() {
             true => Ok(reply),
-            false => Err(format!("{url}: its status is {}", reply.status.as_u16())),
+            false => Err(format!("{}: its status is {}", url.shown(), reply.status.as_u16())),
         }
     }
 }
@@ -86,7 +86,7 @@ fn discovered(name: &str, asked: &HttpUrl, reply: &Reply) -> Result<HttpUrl, Str
     let url: HttpUrl =
         text("jwks_uri").ok_or("it does not say where its keys are")?.parse().map_err(|why| format!("its jwks_uri: {why}"))?;
     if asked.is_tls && !url.is_tls {
-        return Err(format!("its keys would come without TLS, from {url}"));
+        return Err(format!("its keys would come without TLS, from {}", url.shown()));
     }
     Ok(url)
 }

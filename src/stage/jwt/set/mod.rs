@@ -64,7 +64,7 @@ impl KeySet {
     /// The set at this place, whose provider is vouched for by these.
     pub(super) fn of(place: Place, trust: Option<Trust>, build: &Build<'_>) -> Arc<Self> {
         let name = match &place {
-            Place::Set(url) => url.to_string(),
+            Place::Set(url) => url.shown(),
             Place::Issuer(name, _) => name.clone(),
         };
         let outside = build.outside();

@@ -1,4 +1,4 @@
-//! Which headers of a request may be written or removed.
+//! Which headers of a request the file may have written or removed.
 
 use http::HeaderName;
 
@@ -12,7 +12,7 @@ const ONE_HOP: [&str; 6] = ["keep-alive", "proxy-connection", "proxy-authenticat
 ///
 /// # Errors
 /// Says what is wrong with it, and what would mend it.
-pub(super) fn name(text: &str) -> Result<HeaderName, String> {
+pub(super) fn header_name(text: &str) -> Result<HeaderName, String> {
     let written = text.parse::<ClaimHeader>()?;
     let name = written.as_str();
     if is_spoofable(name) {

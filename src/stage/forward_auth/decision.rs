@@ -1,0 +1,74 @@
+//! What a service has decided, by the status of its answer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::stage::outside::{Answer, Reply};
+use crate::stage::refusal::{FORBIDDEN, Outcome, Refusal, TOKEN_INVALID, TOKEN_MISSING, Words};
+
+/// The largest refusal that is kept, in bytes.
+const MAX_KEPT_BODY: usize = 4096;
+/// What of a refusal the client is told: how to be let in, and what its body is.
+const TOLD: [HeaderName; 5] = [header::WWW_AUTHENTICATE, header::LOCATION, header::SET_COOKIE, header::CONTENT_TYPE, header::CACHE_CONTROL];
+
+/// What a service has decided.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// These of its headers say more of the client.
+    Yes(HeaderMap),
+    No(Arc<Words>),
+    /// It gave no answer that could be gone by.
+    Failed(String),
+}
+
+impl Decision {
+    /// What an answer comes to; of one that lets in, these headers say more of the client.
+    pub(super) fn of(answer: Answer, said: &[HeaderName]) -> Self {
+        let Reply { status, headers, body } = match answer {
+            Ok(reply) => reply,
+            Err(failed) => return Self::Failed(failed.to_string()),
+        };
+        match status.as_u16() {
+            200..=299 => Self::Yes(copied(&headers, said)),
+            401 | 403 | 301 | 302 | 303 | 307 | 308 => {
+                Self::No(Arc::new(Words { status, headers: copied(&headers, &TOLD), body: Bytes::copy_from_slice(&body) }))
+            }
+            other => Self::Failed(format!("its status is {other}")),
+        }
+    }
+
+    /// A failure is over when the service is asked again; a redirect may be meant for one request.
+    pub(super) fn may_be_kept(&self) -> bool {
+        match self {
+            Self::Yes(_) => true,
+            Self::No(words) => !words.status.is_redirection() && words.body.len() <= MAX_KEPT_BODY,
+            Self::Failed(_) => false,
+        }
+    }
+}
+
+/// These of an answer's headers, without the buffer that they were read into: answers are kept.
+fn copied(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+    let mut copied = HeaderMap::new();
+    for (name, value) in headers.iter().filter(|(name, _)| names.contains(name)) {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            copied.append(name, value);
+        }
+    }
+    copied
+}
+
+/// Who is sent away in the service's words. Where it was shown nothing to know the client by, the next of several ways in is tried.
+pub(super) fn refusal(words: &Arc<Words>, is_bare: bool) -> Box<Refusal> {
+    let outcome: Outcome = match words.status.as_u16() {
+        403 => FORBIDDEN,
+        401 if !is_bare => TOKEN_INVALID,
+        _ => TOKEN_MISSING,
+    };
+    let mut refusal = Refusal::new(outcome).rule(format!("its status is {}", words.status.as_u16())).at("url");
+    refusal.is_missing = is_bare && outcome == TOKEN_MISSING;
+    refusal.telling.words = Some(words.clone());
+    Box::new(refusal)
+}
