@@ -52,12 +52,11 @@ impl Visit {
         let answered = match parts.method {
             Method::OPTIONS if origin.is_some() && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) => Ok(()),
             Method::POST => self.renew_live(&parts).await,
-            _ => Err(Box::new(Refusal { reason: "only POST is answered here".into(), ..Refusal::new(METHOD_NOT_ALLOWED) })),
+            _ => Err(self.told(Box::new(Refusal { reason: "only POST is answered here".into(), ..Refusal::new(METHOD_NOT_ALLOWED) }))),
         };
         match answered {
             Ok(()) => Stop::Answered(Box::new(allowed(done(), origin))),
-            Err(mut refusal) => {
-                pipeline::tell(&self.listener.pipeline, None, None, &mut refusal);
+            Err(refusal) => {
                 let mut answer = allowed(answers::refusal(&refusal), origin);
                 if refusal.outcome.id == METHOD_NOT_ALLOWED.id {
                     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
@@ -67,9 +66,22 @@ impl Visit {
         }
     }
 
-    /// Renews the connection that this request means.
+    /// Renews the connection that this request means, by whose own stages a refusal is told.
     async fn renew_live(&self, parts: &Parts) -> Verdict {
-        let record = self.find(parts)?;
+        let record = self.find(parts).map_err(|refusal| self.told(refusal))?;
+        self.renew_found(&record, parts).await.map_err(|mut refusal| {
+            record.policy().tell(&record.client, &mut refusal);
+            refusal
+        })
+    }
+
+    /// A refusal as the listener tells it, where there is nobody else to.
+    fn told(&self, mut refusal: Box<Refusal>) -> Box<Refusal> {
+        pipeline::tell(&self.listener.pipeline, None, None, &mut refusal);
+        refusal
+    }
+
+    async fn renew_found(&self, record: &Record, parts: &Parts) -> Verdict {
         let client = &record.client;
         if let Some(origin) = request::origin(parts)
             && !client.origin.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(&origin))
@@ -81,10 +93,8 @@ impl Visit {
         let step = policy.renewing(client).find(|renewing| renewing.renewal.takes_tickets()).map(|renewing| renewing.step.clone());
         let step = step.ok_or_else(|| unknown("nothing of this connection is renewed by tickets"))?;
         let (stage, within) = (step.name.clone(), self.listener.handshake_timeout);
-        let identity = prove(step, client.clone(), credential, within).await.map_err(|mut refusal| {
-            policy.tell(client, &mut refusal);
-            self.worker.observer().report(&Event::RenewalRefused { client, how: Shown::Ticket, refusal: &refusal });
-            refusal
+        let identity = prove(step, client.clone(), credential, within).await.inspect_err(|refusal| {
+            self.worker.observer().report(&Event::RenewalRefused { client, how: Shown::Ticket, refusal });
         })?;
         let (answer, answered) = oneshot::channel();
         record.deliver(Delivery { stage, identity, answer });

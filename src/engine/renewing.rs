@@ -130,13 +130,15 @@ impl<S: Session + Unpin> Live<S> {
     pub(super) fn warn(&mut self, at: SystemTime, now: Tick) {
         let client = &self.seat.record.client;
         for (Renewing { step, identity, .. }, warning) in self.policy.warnings(client) {
+            if warning.from > at {
+                continue;
+            }
+            // What has ended by now is said no more, and not waited for either.
+            client.identities.warned(&identity.by);
             let Ok(left) = warning.end.duration_since(at) else { continue };
-            if warning.from <= at {
-                client.identities.warned(&identity.by);
-                self.worker.observer().report(&Event::Expiring { client, stage: &step.name, left });
-                if let Some(message) = warning.message {
-                    self.session.say(&message, now);
-                }
+            self.worker.observer().report(&Event::Expiring { client, stage: &step.name, left });
+            if let Some(message) = warning.message {
+                self.session.say(&message, now);
             }
         }
     }

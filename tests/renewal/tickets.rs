@@ -197,6 +197,20 @@ async fn the_path_is_taken_where_a_stage_renews_by_tickets_and_a_ticket_is_its_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whom_another_stage_has_let_in_has_no_ticket_and_its_choice_goes_nowhere() {
+    let (address, mut requests) = backend::echo().await;
+    let api = users("audience = \"api\"").replace("jwt.users", "jwt.api");
+    let keys = format!("sources = \"query:token\"\n{TICKET}");
+    let gateway = Gateway::run(&(config([format!("ws://{address}")], "[[\"jwt.api\", \"jwt.users\"]]") + &users(&keys) + &api));
+    let bearer = token(&json!({ "sub": "ci", "aud": "api", "exp": ahead(600.0) }));
+    let request = with_token(&gateway.url("public", &format!("/0?a=b&wsgate_ticket={CHOSEN}")), &bearer);
+    let mut socket = support::connect(request).await.unwrap();
+    assert_eq!(ask(&mut socket, "hello").await, "hello");
+    assert_eq!(support::in_time(requests.recv()).await.unwrap().uri().query(), Some("a=b"));
+    assert_eq!(answer(&renewed(&gateway, CHOSEN, &bearer).await), ("404", "ticket_unknown"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_listeners_firewall_judges_who_asks() {
     let guarded = config(["echo".to_owned()], "[\"jwt.users\"]").replace(
         "[route.r0]",

@@ -23,6 +23,7 @@ use crate::config::units::{Interval, Size};
 
 use super::build::Need;
 use super::client::{ForwardFirst, claim};
+use super::query;
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
 use super::supposed::{Shown, Supposed};
 use super::ticket;
@@ -208,6 +209,9 @@ impl Stage for Jwt {
     fn withhold(&self, client: &mut Client) {
         if let Some(request) = &mut client.request {
             self.take(request);
+            if self.renewals.ticket {
+                query::take(request, ticket::PARAMETER);
+            }
         }
     }
 

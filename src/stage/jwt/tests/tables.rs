@@ -2,6 +2,21 @@
 
 use super::*;
 
+/// A table that is refused, at this place and with these words.
+fn faulty(table: &str, place: &str, expected: &str) {
+    let (built, _) = build("users", table);
+    let fault = built.err().unwrap_or_else(|| panic!("taken: {table}")).0.remove(0);
+    let Place::Value(at) = &fault.place else { panic!("{fault:?}") };
+    assert_eq!(at.to_string(), place, "{table}");
+    assert!(fault.message.contains(expected), "{table}: {}", fault.message);
+    assert!(!fault.message.contains(SECRET));
+}
+
+/// The table with `renew.message` of these keys.
+fn renewed(keys: &str) -> String {
+    format!("{SHARED}renew.message = {{ {keys} }}")
+}
+
 #[test]
 fn a_short_secret_is_a_warning_and_says_how_to_make_a_better_one() {
     let (stage, warnings) = build("users", "algorithms = [\"HS256\", \"HS512\"]\nsecret = \"secret_key\"");
@@ -88,11 +103,21 @@ fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
         (format!("{SHARED}sources = \"first_message\"\nfirst_message = {{ field = \"\" }}"), "jwt.users.first_message.field", "no field"),
         (format!("{SHARED}first_message = {{ max = \"1MiB\" }}"), "jwt.users.first_message.max", "64KiB at most"),
     ] {
-        let (built, _) = build("users", &table);
-        let fault = built.err().unwrap_or_else(|| panic!("taken: {table}")).0.remove(0);
-        let Place::Value(at) = &fault.place else { panic!("{fault:?}") };
-        assert_eq!(at.to_string(), place, "{table}");
-        assert!(fault.message.contains(expected), "{table}: {}", fault.message);
-        assert!(!fault.message.contains(SECRET));
+        faulty(&table, place, expected);
+    }
+}
+
+#[test]
+fn a_renewal_that_could_not_be_told_or_found_is_a_fault() {
+    for (table, place, expected) in [
+        (format!("{SHARED}renew = {{}}"), "jwt.users.renew", "says no way"),
+        (renewed("field = \"a..b\", is = \"auth\", token = \"token\""), "jwt.users.renew.message.field", "names no field"),
+        (renewed("field = \"type\", is = \"auth\", token = \"\""), "jwt.users.renew.message.token", "names no field"),
+        (renewed("field = \"type\", is = \"auth\""), "jwt.users", "missing field `token`"),
+        (renewed("field = \"type\", is = \"auth\", token = \"token\", reply = \"{id}\""), "jwt.users", "there is {seconds}"),
+        (format!("{SHARED}warn = {{ before = \"30s\", message = '{{\"in\": {{seconds}}' }}"), "jwt.users", "filled in it is none"),
+        (format!("{SHARED}warn = 30"), "jwt.users", "a time: \"30s\", or { before, message }"),
+    ] {
+        faulty(&table, place, expected);
     }
 }
