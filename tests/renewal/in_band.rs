@@ -227,3 +227,25 @@ async fn what_comes_behind_a_token_waits_for_its_verdict() {
     assert_eq!(passed.iter().map(|(_, payload)| &payload[..]).collect::<Vec<_>>()[..2], [b"one", b"two"]);
     assert_eq!(passed.len(), 3, "and a Close");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_and_edits_at_once_lose_nobody() {
+    let file = |leeway: u32| config(["echo".to_owned()], "[\"jwt.users\"]") + &users(&format!("{MESSAGE}\nleeway = \"{leeway}s\""));
+    let mut gateway = Gateway::run(&file(30));
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(alice(&gateway, "/0", 600.0).await);
+    }
+    for round in 1..=5 {
+        let edited = file(30 + round);
+        let renewing = sockets.iter_mut().map(async |socket| tells(&ask(socket, &auth(&of("alice", 600.0))).await, "renewed", 600));
+        let renewing = futures_util::future::join_all(renewing);
+        let (_, reloaded) = tokio::join!(renewing, async { tokio::task::block_in_place(|| gateway.reload(&edited)) });
+        assert_eq!(said(&reloaded, ["connections_adopted", "connections_closed"]), [json!(20), json!(0)], "{reloaded}");
+    }
+    for socket in &mut sockets {
+        assert_eq!(ask(socket, "hello").await, "hello");
+    }
+    let events = gateway.events();
+    assert_eq!(events.iter().filter(|event| event["event"] == "renewed").count(), 100);
+}
