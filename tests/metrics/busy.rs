@@ -28,7 +28,7 @@ const USERS: &str = r#"
 [jwt.users]
 algorithms    = "HS256"
 secret        = { env = "NOBODY_SETS_THIS", default = "a-secret-for-tests-only-0123456789abcdef" }
-renew.message = { field = "type", is = "auth", token = "token", reply = "good", refused = "bad" }
+renew.message = { match = { type = "auth" }, field = "token", reply = "good", refused = "bad" }
 "#;
 
 fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr) -> String {

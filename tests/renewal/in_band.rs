@@ -114,7 +114,7 @@ async fn of_many_tokens_most_are_not_even_looked_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_words_for_it_a_renewal_is_silent() {
-    let keys = r#"renew.message = { field = "op.kind", is = "renew", token = "d.token" }"#;
+    let keys = r#"renew.message = { match = { "op.kind" = "renew" }, field = "d.token" }"#;
     let mut gateway = Gateway::run(&(config(["echo".to_owned()], "[\"jwt.users\"]") + &users(keys)));
     let mut socket = alice(&gateway, "/0", 2.0).await;
     let message = |token: &str| json!({ "op": { "kind": "renew" }, "d": { "token": token } }).to_string();

@@ -111,10 +111,11 @@ fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
 fn a_renewal_that_could_not_be_told_or_found_is_a_fault() {
     for (table, place, expected) in [
         (format!("{SHARED}renew = {{}}"), "jwt.users.renew", "says no way"),
-        (renewed("field = \"a..b\", is = \"auth\", token = \"token\""), "jwt.users.renew.message.field", "names no field"),
-        (renewed("field = \"type\", is = \"auth\", token = \"\""), "jwt.users.renew.message.token", "names no field"),
-        (renewed("field = \"type\", is = \"auth\""), "jwt.users", "missing field `token`"),
-        (renewed("field = \"type\", is = \"auth\", token = \"token\", reply = \"{id}\""), "jwt.users", "there is {seconds}"),
+        (renewed("match = {}, field = \"token\""), "jwt.users.renew.message.match", "every message"),
+        (renewed("match = { \"a..b\" = \"auth\" }, field = \"token\""), "jwt.users.renew.message.match", "names no field"),
+        (renewed("match = { type = \"auth\" }, field = \"\""), "jwt.users.renew.message.field", "names no field"),
+        (renewed("match = { type = \"auth\" }"), "jwt.users", "missing field `field`"),
+        (renewed("match = { type = \"auth\" }, field = \"token\", reply = \"{id}\""), "jwt.users", "there is {seconds}"),
         (format!("{SHARED}warn = {{ before = \"30s\", message = '{{\"in\": {{seconds}}' }}"), "jwt.users", "filled in it is none"),
         (format!("{SHARED}warn = 30"), "jwt.users", "a time: \"30s\", or { before, message }"),
     ] {
