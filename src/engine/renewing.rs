@@ -68,27 +68,27 @@ impl<S: Session + Unpin> Live<S> {
         let Poll::Ready(proven) = pending.proven.as_mut().poll(cx) else { return false };
         let stage = pending.stage.clone();
         self.renewal = None;
-        let outcome = match proven {
-            // Whoever speaks here is not, or no longer, whom the connection was opened for.
+        match proven {
             Ok(identity) => match self.renew(&stage, identity, Shown::Message, now) {
-                Ok(left) => Ok(left),
-                Err(refusal) => {
-                    self.end(refusal, now);
-                    return true;
-                }
+                Ok(left) => self.answer(&stage, Ok(left), now),
+                // Whoever speaks here is not, or no longer, whom the connection was opened for.
+                Err(refusal) => self.end(refusal, now),
             },
-            Err(mut refusal) => {
-                let client = &self.seat.record.client;
-                self.policy.tell(client, &mut refusal);
-                self.worker.observer().report(&Event::RenewalRefused { client, how: Shown::Message, refusal: &refusal });
-                Err(refusal)
+            Err(refusal) => {
+                let mut refusal = self.refuse(&stage, Shown::Message, refusal);
+                self.policy.tell(&self.seat.record.client, &mut refusal);
+                self.answer(&stage, Err(&refusal), now);
             }
-        };
-        let told = self.renewing(&stage, |renewing| renewing.renewal.told(outcome.as_ref().copied().map_err(|refusal| &**refusal)));
-        if let Some(message) = told.flatten() {
-            self.session.say(&message, now);
         }
         true
+    }
+
+    /// Tells the client what has become of what it has shown, as the stage words it.
+    fn answer(&mut self, stage: &str, outcome: Result<Option<Duration>, &Refusal>, now: Tick) {
+        let renewing = self.policy.renewing(&self.seat.record.client).find(|renewing| *renewing.step.name == *stage);
+        if let Some(message) = renewing.and_then(|renewing| renewing.renewal.told(outcome)) {
+            self.session.say(&message, now);
+        }
     }
 
     /// Takes what was proven elsewhere; one that is ending takes nothing more.
@@ -106,24 +106,25 @@ impl<S: Session + Unpin> Live<S> {
     /// # Errors
     /// Why it does not. A stage that refuses it ends the connection; somebody else's identity leaves that to the caller.
     fn renew(&mut self, stage: &Arc<str>, identity: Identity, how: Shown, now: Tick) -> Result<Option<Duration>, Box<Refusal>> {
-        let record = self.seat.record.clone();
-        let (client, expires) = (&record.client, identity.expires);
-        let judged = SystemTime::now();
-        let refused = |mut refusal: Box<Refusal>, worker: &super::worker::Worker| {
-            refusal.stage.get_or_insert_with(|| stage.clone());
-            worker.observer().report(&Event::RenewalRefused { client, how, refusal: &refusal });
-            refusal
-        };
-        client.identities.renew(identity).map_err(|refusal| refused(refusal, &self.worker))?;
+        let expires = identity.expires;
+        self.seat.record.client.identities.renew(identity).map_err(|refusal| self.refuse(stage, how, refusal))?;
         self.is_renewed = true;
+        let judged = SystemTime::now();
         if let Some(refusal) = self.review(judged) {
-            let refusal = refused(refusal, &self.worker);
+            let refusal = self.refuse(stage, how, refusal);
             self.end(refusal.clone(), now);
             return Err(refusal);
         }
         self.adopt(self.policy.clone(), judged, now);
-        self.worker.observer().report(&Event::Renewed { client, stage, how, expires });
+        self.worker.observer().report(&Event::Renewed { client: &self.seat.record.client, stage, how, expires });
         Ok(expires.map(|expires| expires.duration_since(judged).unwrap_or_default()))
+    }
+
+    /// What was shown does not renew the connection.
+    fn refuse(&self, stage: &Arc<str>, how: Shown, mut refusal: Box<Refusal>) -> Box<Refusal> {
+        refusal.stage.get_or_insert_with(|| stage.clone());
+        self.worker.observer().report(&Event::RenewalRefused { client: &self.seat.record.client, how, refusal: &refusal });
+        refusal
     }
 
     /// Tells of what is about to end, once each.
@@ -141,9 +142,5 @@ impl<S: Session + Unpin> Live<S> {
                 self.session.say(&message, now);
             }
         }
-    }
-
-    fn renewing<T>(&self, stage: &str, ask: impl FnOnce(Renewing<'_>) -> T) -> Option<T> {
-        self.policy.renewing(&self.seat.record.client).find(|renewing| *renewing.step.name == *stage).map(ask)
     }
 }

@@ -32,7 +32,7 @@ endpoint = "echo"
 [jwt.renewing]
 algorithms    = "HS256"
 secret        = { env = "NOBODY_SETS_THIS", default = "a-secret-for-tests-only-0123456789abcdef" }
-renew.message = { field = "type", is = "auth", token = "token", reply = "good", refused = "bad" }
+renew.message = { match = { type = "auth" }, field = "token", reply = "good", refused = "bad" }
 "#;
 
 fn config(backend: SocketAddr, polled: SocketAddr, nobody: SocketAddr, keys: SocketAddr) -> String {

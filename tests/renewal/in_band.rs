@@ -114,7 +114,7 @@ async fn of_many_tokens_most_are_not_even_looked_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_words_for_it_a_renewal_is_silent() {
-    let keys = r#"renew.message = { field = "op.kind", is = "renew", token = "d.token" }"#;
+    let keys = r#"renew.message = { match = { "op.kind" = "renew" }, field = "d.token" }"#;
     let mut gateway = Gateway::run(&(config(["echo".to_owned()], "[\"jwt.users\"]") + &users(keys)));
     let mut socket = alice(&gateway, "/0", 2.0).await;
     let message = |token: &str| json!({ "op": { "kind": "renew" }, "d": { "token": token } }).to_string();
@@ -226,4 +226,26 @@ async fn what_comes_behind_a_token_waits_for_its_verdict() {
     let passed = raw::frames(&support::in_time(seen.recv()).await.unwrap());
     assert_eq!(passed.iter().map(|(_, payload)| &payload[..]).collect::<Vec<_>>()[..2], [b"one", b"two"]);
     assert_eq!(passed.len(), 3, "and a Close");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renewals_and_edits_at_once_lose_nobody() {
+    let file = |leeway: u32| config(["echo".to_owned()], "[\"jwt.users\"]") + &users(&format!("{MESSAGE}\nleeway = \"{leeway}s\""));
+    let mut gateway = Gateway::run(&file(30));
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(alice(&gateway, "/0", 600.0).await);
+    }
+    for round in 1..=5 {
+        let edited = file(30 + round);
+        let renewing = sockets.iter_mut().map(async |socket| tells(&ask(socket, &auth(&of("alice", 600.0))).await, "renewed", 600));
+        let renewing = futures_util::future::join_all(renewing);
+        let (_, reloaded) = tokio::join!(renewing, async { tokio::task::block_in_place(|| gateway.reload(&edited)) });
+        assert_eq!(said(&reloaded, ["connections_adopted", "connections_closed"]), [json!(20), json!(0)], "{reloaded}");
+    }
+    for socket in &mut sockets {
+        assert_eq!(ask(socket, "hello").await, "hello");
+    }
+    let events = gateway.events();
+    assert_eq!(events.iter().filter(|event| event["event"] == "renewed").count(), 100);
 }

@@ -23,7 +23,7 @@ use support::{Gateway, SECRET, Socket, token, with_token};
 
 /// How tokens come in messages, in the tests that have them come so.
 const MESSAGE: &str =
-    r#"renew.message = { field = "type", is = "auth", token = "token", reply = '{"renewed":{seconds}}', refused = '{"refused":"{id}"}' }"#;
+    r#"renew.message = { match = { type = "auth" }, field = "token", reply = '{"renewed":{seconds}}', refused = '{"refused":"{id}"}' }"#;
 
 /// A listener with a route `/0`, `/1`, … to each of these endpoints, all by this pipeline.
 fn config(endpoints: impl IntoIterator<Item = String>, pipeline: &str) -> String {

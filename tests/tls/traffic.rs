@@ -215,7 +215,7 @@ async fn a_token_is_renewed_over_tls_as_without() {
     let authority = Authority::new("ca");
     let jwt = format!(
         "[jwt.users]\nalgorithms = \"HS256\"\nsecret = {{ env = \"NOBODY_SETS_THIS\", default = \"{SECRET}\" }}\n\
-         renew.message = {{ field = \"type\", is = \"auth\", token = \"token\", reply = \"renewed\" }}\nrenew.ticket = true\n"
+         renew.message = {{ match = {{ type = \"auth\" }}, field = \"token\", reply = \"renewed\" }}\nrenew.ticket = true\n"
     );
     let gateway =
         run(&authority, &listening(SERVER, &jwt).replace("endpoint = \"echo\"", "endpoint = \"echo\"\npipeline = [\"jwt.users\"]"));

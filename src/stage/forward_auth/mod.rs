@@ -195,7 +195,7 @@ impl Stage for ForwardAuth {
     }
 
     fn show(&self, token: &str) -> Option<Shown> {
-        Some(Shown { header: Some(("Authorization", format!("Bearer {token}"))), ..Shown::default() })
+        Some(Shown { header: Some(("Authorization".into(), format!("Bearer {token}"))), ..Shown::default() })
     }
 
     /// The service was asked about this client, under this stage's name or one that it had before.
@@ -204,7 +204,7 @@ impl Stage for ForwardAuth {
             return Ok(());
         }
         let url = self.url.shown();
-        let is_own = |identity: &&Identity| *identity.key == *url && identity.algorithm == ALGORITHM;
+        let is_own = |identity: &Arc<Identity>| *identity.key == *url && identity.algorithm == ALGORITHM;
         let Some(own) = client.identity(&self.name).or_else(|| client.identities.iter().find(is_own)) else {
             let rule = if client.identities.is_empty() { "never asked about" } else { "authenticated otherwise" };
             return Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));

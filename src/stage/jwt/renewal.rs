@@ -35,9 +35,14 @@ impl Renewals {
         let at = at.key("renew");
         if message.is_none() && !ticket {
             let fault = Fault::new(at.clone(), "`renew` says no way to do so");
-            faults.push(fault.hint("write renew.message = { field = \"type\", is = \"auth\", token = \"token\" }, or renew.ticket = true"));
+            faults.push(fault.hint("write renew.message = { match = { type = \"auth\" }, field = \"token\" }, or renew.ticket = true"));
         }
-        for (key, field) in message.iter().flat_map(|message| [("field", &message.field), ("token", &message.token)]) {
+        if message.as_ref().is_some_and(|message| message.matches.is_empty()) {
+            faults.push(Fault::new(at.key("message").key("match"), "`match` is empty: every message would be taken for one with a token"));
+        }
+        let fields =
+            message.iter().flat_map(|message| message.matches.keys().map(|field| ("match", field)).chain([("field", &message.field)]));
+        for (key, field) in fields {
             if field.split('.').any(str::is_empty) {
                 faults.push(Fault::new(
                     at.key("message").key(key),
@@ -58,14 +63,15 @@ impl RenewMessage {
     /// The token of a message that bears one; an empty one where what stands there is none. None where it is a message like others.
     fn token(&self, text: &str) -> Option<Secret> {
         // All but few messages are told apart by this much; an escape could hide the word.
-        if text.len() > MAX_MESSAGE || !text.trim_ascii_start().starts_with('{') || !(text.contains(&self.is) || text.contains('\\')) {
+        let may_say = |words: &String| text.contains(words.as_str()) || text.contains('\\');
+        if text.len() > MAX_MESSAGE || !text.trim_ascii_start().starts_with('{') || !self.matches.values().all(may_say) {
             return None;
         }
         let object: Map<String, Value> = serde_json::from_str(text).ok()?;
-        if claim(&object, &self.field)?.as_str()? != self.is {
+        if !self.matches.iter().all(|(field, text)| claim(&object, field).and_then(Value::as_str) == Some(text)) {
             return None;
         }
-        Some(Secret::new(claim(&object, &self.token).and_then(Value::as_str).unwrap_or_default()))
+        Some(Secret::new(claim(&object, &self.field).and_then(Value::as_str).unwrap_or_default()))
     }
 
     fn refused(&self, refusal: &Refusal) -> Option<Message<'static>> {

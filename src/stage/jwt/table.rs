@@ -1,5 +1,7 @@
 //! The keys of `[jwt.*]`, with their defaults.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -106,12 +108,13 @@ pub struct RenewTable {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewMessage {
-    /// What the message is told by, a JSON object of 64 KiB at most: the field of this name, or at this dotted path.
-    pub field: String,
-    /// It is this text.
-    pub is: String,
+    /// What the message is told by, a JSON object of 64 KiB at most: each of these fields, by its name or the dotted path to it, is this
+    /// text, as in `{ type = "auth" }` or `{ "op.kind" = "auth" }`.
+    #[serde(rename = "match")]
+    #[schemars(extend("minProperties" = 1))]
+    pub matches: BTreeMap<String, String>,
     /// Where the token stands in it: `"token"`, `"payload.token"`.
-    pub token: String,
+    pub field: String,
     /// What the client is told once the new token is in force: a template with `{seconds}`, until the connection ends. Left out, nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<Template<OfTime>>,

@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// A table that is refused, at this place and with these words.
+fn faulty(table: &str, place: &str, expected: &str) {
+    let (built, _) = build("users", table);
+    let fault = built.err().unwrap_or_else(|| panic!("taken: {table}")).0.remove(0);
+    let Place::Value(at) = &fault.place else { panic!("{fault:?}") };
+    assert_eq!(at.to_string(), place, "{table}");
+    assert!(fault.message.contains(expected), "{table}: {}", fault.message);
+    assert!(!fault.message.contains(SECRET));
+}
+
 /// The table with `renew.message` of these keys.
 fn renewed(keys: &str) -> String {
     format!("{SHARED}renew.message = {{ {keys} }}")
@@ -38,18 +48,6 @@ fn a_text_that_is_no_key_is_told_with_where_it_stands() {
     }
 }
 
-/// Asserts that each table is refused, at the key that must change and for this.
-fn refuses<'a>(rows: impl IntoIterator<Item = (String, &'a str, &'a str)>) {
-    for (table, place, expected) in rows {
-        let (built, _) = build("users", &table);
-        let fault = built.err().unwrap_or_else(|| panic!("taken: {table}")).0.remove(0);
-        let Place::Value(at) = &fault.place else { panic!("{fault:?}") };
-        assert_eq!(at.to_string(), place, "{table}");
-        assert!(fault.message.contains(expected), "{table}: {}", fault.message);
-        assert!(!fault.message.contains(SECRET));
-    }
-}
-
 #[test]
 fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
     let file = |name: &str| format!("{{ file = {name:?} }}");
@@ -61,7 +59,7 @@ fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
         jwk[key] = value;
         literal(jwk)
     };
-    refuses([
+    for (table, place, expected) in [
         ("algorithms = []\nsecret = \"x\"".to_owned(), "jwt.users.algorithms", "no token could be verified"),
         ("algorithms = \"none\"".to_owned(), "jwt.users", "`none` is no signature"),
         ("algorithms = \"RS265\"".to_owned(), "jwt.users", "did you mean RS256?"),
@@ -93,12 +91,6 @@ fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
         (literal(json!({ "kty": "oct", "k": "AQAB" })), "jwt.users.key[0]", "shared secret"),
         (literal(json!({ "keys": [rsa] })), "jwt.users.key[0]", "set of keys"),
         (rs256("\"{\""), "jwt.users.key[0]", "not JSON"),
-    ]);
-}
-
-#[test]
-fn a_table_that_says_wrongly_where_tokens_stand_or_are_renewed_is_a_fault_at_that_key() {
-    refuses([
         (format!("{SHARED}leeway = \"11m\""), "jwt.users.leeway", "10m at most"),
         (format!("{SHARED}sources = []"), "jwt.users.sources", "no token could be read"),
         (format!("{SHARED}sources = \"body\""), "jwt.users", "there are \"header\", \"header:NAME\""),
@@ -110,12 +102,23 @@ fn a_table_that_says_wrongly_where_tokens_stand_or_are_renewed_is_a_fault_at_tha
         (format!("{SHARED}sources = \"header:Authorization\""), "jwt.users", "write \"header\""),
         (format!("{SHARED}sources = \"first_message\"\nfirst_message = {{ field = \"\" }}"), "jwt.users.first_message.field", "no field"),
         (format!("{SHARED}first_message = {{ max = \"1MiB\" }}"), "jwt.users.first_message.max", "64KiB at most"),
+    ] {
+        faulty(&table, place, expected);
+    }
+}
+
+#[test]
+fn a_renewal_that_could_not_be_told_or_found_is_a_fault() {
+    for (table, place, expected) in [
         (format!("{SHARED}renew = {{}}"), "jwt.users.renew", "says no way"),
-        (renewed("field = \"a..b\", is = \"auth\", token = \"token\""), "jwt.users.renew.message.field", "names no field"),
-        (renewed("field = \"type\", is = \"auth\", token = \"\""), "jwt.users.renew.message.token", "names no field"),
-        (renewed("field = \"type\", is = \"auth\""), "jwt.users", "missing field `token`"),
-        (renewed("field = \"type\", is = \"auth\", token = \"token\", reply = \"{id}\""), "jwt.users", "there is {seconds}"),
+        (renewed("match = {}, field = \"token\""), "jwt.users.renew.message.match", "every message"),
+        (renewed("match = { \"a..b\" = \"auth\" }, field = \"token\""), "jwt.users.renew.message.match", "names no field"),
+        (renewed("match = { type = \"auth\" }, field = \"\""), "jwt.users.renew.message.field", "names no field"),
+        (renewed("match = { type = \"auth\" }"), "jwt.users", "missing field `field`"),
+        (renewed("match = { type = \"auth\" }, field = \"token\", reply = \"{id}\""), "jwt.users", "there is {seconds}"),
         (format!("{SHARED}warn = {{ before = \"30s\", message = '{{\"in\": {{seconds}}' }}"), "jwt.users", "filled in it is none"),
         (format!("{SHARED}warn = 30"), "jwt.users", "a time: \"30s\", or { before, message }"),
-    ]);
+    ] {
+        faulty(&table, place, expected);
+    }
 }
