@@ -215,6 +215,7 @@ impl<S> Live<S> {
     fn finish(&mut self, ending: &Ending) {
         self.is_over = true;
         let record = &self.seat.record;
+        record.take_no_more();
         let client = &record.client;
         // A stage may be what has panicked: to ask it again could end the process.
         if !std::thread::panicking() {

@@ -51,6 +51,8 @@ struct Mail {
     is_ending: bool,
     order: Option<Order>,
     delivery: Option<Box<Delivery>>,
+    /// Whether nobody takes any more: the connection has ended.
+    is_over: bool,
 }
 
 /// What a connection is asked to do.
@@ -65,7 +67,7 @@ pub(super) enum Order {
 
 impl Record {
     pub(super) fn new(client: Arc<Client>, policy: Policy, settled: Settled, observer: Arc<Observer>) -> Self {
-        let mail = Mail { waker: None, policy, is_ending: false, order: None, delivery: None };
+        let mail = Mail { waker: None, policy, is_ending: false, order: None, delivery: None, is_over: false };
         Self { client, settled, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
@@ -116,10 +118,24 @@ impl Record {
         self.order(Order::Adopt(policy, judged));
     }
 
-    /// Gives the connection an identity that is to renew its own; the last that it has not taken counts.
+    /// Gives the connection an identity that is to renew its own; the last that it has not taken counts. Whoever waits for the answer to
+    /// another hears that there is none, as does whoever comes too late.
     pub(super) fn deliver(&self, delivery: Delivery) {
-        self.mail().delivery = Some(Box::new(delivery));
+        {
+            let mut mail = self.mail();
+            if mail.is_over {
+                return;
+            }
+            mail.delivery = Some(Box::new(delivery));
+        }
         self.call();
+    }
+
+    /// The connection has ended, and takes nothing more.
+    pub(super) fn take_no_more(&self) {
+        let mut mail = self.mail();
+        mail.is_over = true;
+        mail.delivery = None;
     }
 
     /// What has been delivered, if anything.
@@ -300,5 +316,36 @@ pub(super) struct Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.registry.lists().strike(self.place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    use super::*;
+    use crate::engine::tests::record;
+    use crate::stage::{Identity, Verdict};
+
+    fn delivery() -> (Delivery, oneshot::Receiver<Verdict>) {
+        let identity =
+            Identity { by: "jwt.a".into(), user: None, claims: "{}".into(), expires: None, key: "k".into(), kid: None, algorithm: "HS256" };
+        let (answer, answered) = oneshot::channel();
+        (Delivery { stage: "jwt.a".into(), identity, answer }, answered)
+    }
+
+    #[test]
+    fn what_a_connection_does_not_take_is_answered_by_nobody_at_once() {
+        let record = record();
+        let ((first, mut first_answer), (second, mut second_answer), (late, mut late_answer)) = (delivery(), delivery(), delivery());
+        record.deliver(first);
+        record.deliver(second);
+        assert_eq!(first_answer.try_recv(), Err(TryRecvError::Closed), "another came behind it");
+        assert_eq!(second_answer.try_recv(), Err(TryRecvError::Empty));
+        record.take_no_more();
+        assert_eq!(second_answer.try_recv(), Err(TryRecvError::Closed), "it has ended");
+        record.deliver(late);
+        assert_eq!(late_answer.try_recv(), Err(TryRecvError::Closed), "it had ended");
     }
 }
