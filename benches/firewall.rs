@@ -8,7 +8,7 @@
 
 use std::fmt::Write;
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -16,7 +16,7 @@ use wsgate::config::document::Document;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 use wsgate::stage::pipeline::Findings;
-use wsgate::stage::{Client, Identity, Peer, Pipeline, Stage};
+use wsgate::stage::{Client, Identity, Pipeline, Stage, sample};
 
 const NETWORKS: usize = 100_000;
 /// Revoked tokens.
@@ -85,33 +85,7 @@ fn review(stage: &dyn Stage, clients: &[Client]) -> f64 {
 
 /// Somebody with a token of this id.
 fn client(jti: u128) -> Client {
-    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let mut client = Client {
-        id: 1,
-        peer: Peer {
-            address: socket,
-            ip: socket.ip(),
-            local: socket,
-            listener: "l".into(),
-            accepted: SystemTime::UNIX_EPOCH,
-            tls: None,
-            http2: false,
-        },
-        route: "r".into(),
-        host: "localhost".into(),
-        port: None,
-        path: "/".into(),
-        origin: None,
-        asks: Default::default(),
-        method: http::Method::GET,
-        subprotocol: None,
-        params: Box::default(),
-        identities: Default::default(),
-        counters: Default::default(),
-        holdings: Default::default(),
-        request: None,
-        first_message: None,
-    };
+    let mut client = Client { request: None, ..sample::client(&[]) };
     let claims = format!("{{\"sub\":\"alice\",\"exp\":4102444800,\"jti\":\"{jti:032x}\"}}").into();
     client.prove(Identity {
         by: "jwt.users".into(),
@@ -133,16 +107,7 @@ fn pipeline(folder: &std::path::Path, tables: &str, stages: &str) -> Pipeline {
 
 /// Nanoseconds for the verdict on one client.
 fn cost(pipeline: &Pipeline, address: fn(u64) -> IpAddr) -> f64 {
-    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let mut peer = Peer {
-        address: socket,
-        ip: socket.ip(),
-        local: socket,
-        listener: "l".into(),
-        accepted: SystemTime::UNIX_EPOCH,
-        tls: None,
-        http2: false,
-    };
+    let mut peer = sample::peer("127.0.0.1");
     let mut findings = Findings::default();
     let mut seed: u64 = rand::random();
     let began = Instant::now();

@@ -9,15 +9,13 @@
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
 use std::hint::black_box;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use wsgate::config::document::Document;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
-use wsgate::stage::{Client, Fate, Inspector, Message, Peer, Pipeline, Side};
+use wsgate::stage::{Client, Fate, Inspector, Message, Pipeline, Side, sample};
 
 const ROUNDS: usize = 7;
 
@@ -136,33 +134,7 @@ fn close(pipeline: &Pipeline, message: &Message<'_>) -> f64 {
 }
 
 fn client() -> Client {
-    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    Client {
-        id: 1,
-        peer: Peer {
-            address: socket,
-            ip: socket.ip(),
-            local: socket,
-            listener: "l".into(),
-            accepted: SystemTime::UNIX_EPOCH,
-            tls: None,
-            http2: false,
-        },
-        route: "r".into(),
-        host: "localhost".into(),
-        port: None,
-        path: "/".into(),
-        origin: None,
-        asks: Default::default(),
-        method: http::Method::GET,
-        subprotocol: None,
-        params: Box::default(),
-        identities: Default::default(),
-        counters: Default::default(),
-        holdings: Default::default(),
-        request: None,
-        first_message: None,
-    }
+    Client { request: None, ..sample::client(&[]) }
 }
 
 /// Nanoseconds this thread has had of a processor.

@@ -10,11 +10,10 @@
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
-use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use wsgate::config::document::Document;
@@ -22,7 +21,7 @@ use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 use wsgate::stage::holders::{Holder, Slot};
 use wsgate::stage::pipeline::{Findings, Resume};
-use wsgate::stage::{Client, FrameHead, Inspector, Opcode, Peer, Pipeline, Refusal, Side};
+use wsgate::stage::{Client, FrameHead, Inspector, Opcode, Peer, Pipeline, Refusal, Side, sample};
 
 const ROUNDS: usize = 7;
 const MESSAGES: u32 = 2_000_000;
@@ -209,37 +208,11 @@ fn admit(pipeline: &Pipeline, client: &mut Client) -> (Vec<Slot>, Arc<dyn Holder
 }
 
 fn client(number: u32) -> Client {
-    Client {
-        id: number.into(),
-        peer: peer(number),
-        route: "r".into(),
-        host: "localhost".into(),
-        port: None,
-        path: "/".into(),
-        origin: None,
-        asks: Default::default(),
-        method: http::Method::GET,
-        subprotocol: None,
-        params: Box::default(),
-        identities: Default::default(),
-        counters: Default::default(),
-        holdings: Default::default(),
-        request: None,
-        first_message: None,
-    }
+    Client { id: number.into(), peer: peer(number), request: None, ..sample::client(&[]) }
 }
 
 fn peer(number: u32) -> Peer {
-    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    Peer {
-        address: socket,
-        ip: address(number),
-        local: socket,
-        listener: "l".into(),
-        accepted: SystemTime::UNIX_EPOCH,
-        tls: None,
-        http2: false,
-    }
+    Peer { ip: address(number), ..sample::peer("127.0.0.1") }
 }
 
 /// An address for each number below 2^24, in no order.

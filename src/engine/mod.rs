@@ -248,9 +248,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, SocketAddr};
     use std::sync::Arc;
-    use std::time::SystemTime;
 
     use super::policy::Policy;
     use super::registry::{Record, Settled};
@@ -258,7 +256,7 @@ mod tests {
     use crate::gateway::{Catalog, Gateway};
     use crate::observe::Observer;
     use crate::stage::cells::Cells;
-    use crate::stage::{Client, Peer};
+    use crate::stage::{Client, sample};
 
     /// What is known of somebody on some route.
     pub(super) fn record() -> Arc<Record> {
@@ -270,33 +268,8 @@ mod tests {
     }
 
     fn client() -> Arc<Client> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let peer = Peer {
-            address,
-            ip: address.ip(),
-            local: address,
-            listener: "l".into(),
-            accepted: SystemTime::UNIX_EPOCH,
-            tls: None,
-            http2: false,
-        };
-        Arc::new(Client {
-            id: 0,
-            peer,
-            route: "r".into(),
-            host: "h".into(),
-            port: None,
-            path: "/".into(),
-            origin: None,
-            asks: Default::default(),
-            method: http::Method::GET,
-            subprotocol: None,
-            params: Box::default(),
-            identities: Default::default(),
-            counters: Default::default(),
-            holdings: Default::default(),
-            request: None,
-            first_message: None,
-        })
+        let mut client = Client { request: None, ..sample::client(&[]) };
+        (client.peer.listener, client.route) = ("l".into(), "r".into());
+        Arc::new(client)
     }
 }

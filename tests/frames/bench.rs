@@ -1,16 +1,13 @@
 //! A session between peers in memory, polled by hand, its time counted by hand.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::SystemTime;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
-use wsgate::stage::client::Counters;
 use wsgate::stage::pipeline::{Inspector, Step};
-use wsgate::stage::{Client, Ending, FrameInspector, MessageInspector, Mode, Outcome, Peer, Refusal, Side, Stage};
+use wsgate::stage::{Client, Ending, FrameInspector, MessageInspector, Mode, Outcome, Refusal, Side, Stage, sample};
 use wsgate::wire::budget::Budget;
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
@@ -65,26 +62,7 @@ impl Default for Setup {
 }
 
 pub(crate) fn facts() -> Arc<Client> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000));
-    let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    Arc::new(Client {
-        id: 1,
-        peer: Peer { address, ip, local: address, listener: "public".into(), accepted: SystemTime::UNIX_EPOCH, tls: None, http2: false },
-        route: "chat".into(),
-        host: "localhost".into(),
-        port: None,
-        path: "/chat".into(),
-        origin: None,
-        asks: Default::default(),
-        method: http::Method::GET,
-        subprotocol: None,
-        params: Box::default(),
-        identities: Default::default(),
-        counters: Counters::default(),
-        holdings: Default::default(),
-        request: None,
-        first_message: None,
-    })
+    Arc::new(Client { request: None, ..sample::client(&[]) })
 }
 
 impl Setup {

@@ -14,7 +14,7 @@ use wsgate::observe::select::Selection;
 use wsgate::observe::sink::{Format, Sink};
 use wsgate::stage::refusal::{CLIENT_LOST, IP_DENIED, Party};
 use wsgate::stage::tls::Tls;
-use wsgate::stage::{Client, Ending, Identity, Peer, Refusal, Side};
+use wsgate::stage::{Client, Ending, Identity, Peer, Refusal, Side, sample};
 
 /// Longer than any writer here takes unless it is stuck.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -84,12 +84,9 @@ pub(crate) fn logged(format: Format, selection: Selection, emit: impl FnOnce()) 
 pub(crate) fn peer() -> Peer {
     Peer {
         address: SocketAddr::from(([203, 0, 113, 7], 50112)),
-        ip: [203, 0, 113, 7].into(),
         local: SocketAddr::from(([192, 0, 2, 1], 443)),
-        listener: "public".into(),
         accepted: noon(),
-        tls: None,
-        http2: false,
+        ..sample::peer("203.0.113.7")
     }
 }
 
@@ -110,18 +107,10 @@ pub(crate) fn named(user: &str) -> Client {
         peer: Peer { tls: Some(tls().into()), ..peer() },
         route: "chat".into(),
         host: "chat.example.com".into(),
-        port: None,
         path: "/chat/room".into(),
         origin: Some("https://example.com".into()),
-        asks: Default::default(),
-        method: http::Method::GET,
-        subprotocol: None,
-        params: Box::default(),
-        identities: Default::default(),
-        counters: wsgate::stage::client::Counters::default(),
-        holdings: Default::default(),
         request: None,
-        first_message: None,
+        ..sample::client(&[])
     };
     client.prove(Identity {
         by: "jwt.users".into(),
