@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::mask::{API_KEYS, OF_API_KEYS, is_count, is_key_file, is_private, is_secret};
+use super::mask::{API_KEYS, OF_API_KEYS, is_count, is_key_file, is_private, is_secret, query_at};
 use super::secret::MASK;
 
 /// The table as its type writes it. Its secrets are masked, also those that its type takes for plain values: by the names of their
@@ -55,6 +55,11 @@ fn hide_value(key: &str, value: &mut Value, is_hidden: bool) {
         Value::Boolean(_) => {}
         Value::String(text) if is_private(text) => *value = MASK.into(),
         _ if is_hidden => *value = MASK.into(),
+        Value::String(text) => {
+            if let Some(query) = query_at(text) {
+                text.replace_range(query.., MASK);
+            }
+        }
         _ => {}
     }
 }
@@ -89,6 +94,9 @@ mod tests {
             ("certificates = [{ key = \"a.key\" }]", "certificates = [{ key = \"a.key\" }]"),
             ("tls = { key = \"MIGH\\nMIGH\" }", "tls = { key = \"********\" }"),
             ("keys = [{ name = \"a\", sha256 = \"f\" }, \"hunter2\"]", "keys = [{ name = \"a\", sha256 = \"********\" }, \"********\"]"),
+            ("url = \"https://a.example.com/b?key=hunter2\"", "url = \"https://a.example.com/b?********\""),
+            ("url = \"https://a.example.com/b\"", "url = \"https://a.example.com/b\""),
+            ("path = \"/b?c\"", "path = \"/b?c\""),
             ("keep = 5", "keep = 5"),
         ] {
             let table: Table = written.parse().unwrap();

@@ -33,6 +33,23 @@ pub(super) fn is_private(text: &str) -> bool {
     text.contains(PRIVATE) || (text.starts_with(API_KEY) && text.len() > SHORTEST_KEY)
 }
 
+/// Where the query of a URL begins that services are asked with, which may hold a secret; none where it has none, or is another text.
+pub(super) fn query_at(text: &str) -> Option<usize> {
+    let is_asked =
+        ["http://", "https://"].iter().any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    text.find('?').filter(|_| is_asked).map(|mark| mark + 1)
+}
+
+/// The spans of the queries of all URLs in a text.
+fn queries(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(colon, _)| {
+        let rest = text.get(..colon)?;
+        let start = rest.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |before| before + 1);
+        let url = text.get(start..)?.split(['"', '\'', ' ', '\t', '\r', '\n']).next()?;
+        Some(start + query_at(url)?..start + url.len())
+    })
+}
+
 /// What the API keys of our own making begin with.
 const API_KEY: &str = "wsg_";
 
@@ -46,6 +63,7 @@ pub(super) fn printable(text: &str, root: &Node, is_doubtful: bool) -> String {
     if is_doubtful {
         spans.extend(doubtful_lines(text).into_iter().map(|span| (span, "\"'\r\n\t {}[],=")));
     }
+    spans.extend(queries(text).map(|span| (span, "")));
     let mut shown = String::with_capacity(text.len());
     spans.sort_by_key(|(span, _)| span.start);
     let mut spans = spans.into_iter().peekable();
@@ -261,6 +279,8 @@ mod tests {
             ("[jwt.a]\nkey = { file = \"a.pem\" }", "[jwt.a]\nkey = { file = \"a.pem\" }"),
             ("[jwt.a]\nkey = \"\"\"\nab\ncd\"\"\"", "[jwt.a]\nkey = \"\"\"\n**\n**\"\"\""),
             ("[jwt.a]\npem = '-PRIVATE KEY-----'", "[jwt.a]\npem = '*****************'"),
+            ("[jwt.a]\njwks = \"HTTPS://a.b/c?key=d\" # http://e/?f", "[jwt.a]\njwks = \"HTTPS://a.b/c?*****\" # http://e/?*"),
+            ("[route.a]\nendpoint = 'ws://a.b/?c'", "[route.a]\nendpoint = 'ws://a.b/?c'"),
             ("[log.a]\nAPI-Key = \"x\"\npasword = \"y\"", "[log.a]\nAPI-Key = \"*\"\npasword = \"*\""),
             ("[errors.a]\nmessages = { token_missing = \"x\" }", "[errors.a]\nmessages = { token_missing = \"x\" }"),
             ("[log.a]\nrotate = { keep = 5 }\n[token.key]\na = 1", "[log.a]\nrotate = { keep = 5 }\n[token.key]\na = 1"),

@@ -95,13 +95,15 @@ impl FromStr for HttpUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        // A query may hold a secret, and is not repeated.
+        let shown = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("{text:?} is not a URL; write it as \"https://login.example.com/keys\""));
+            return Err(format!("{:?} is not a URL; write it as \"https://login.example.com/keys\"", shown(text)));
         };
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            _ => return Err(format!("\"{scheme}://\" is not asked; write \"https://{rest}\"")),
+            _ => return Err(format!("\"{scheme}://\" is not asked; write \"https://{}\"", shown(rest))),
         };
         if rest.contains(['#', '@']) {
             return Err("the URL has a fragment or a user name, which no service is asked with; leave it out".to_owned());
@@ -109,7 +111,10 @@ impl FromStr for HttpUrl {
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
         if target.parse::<http::uri::PathAndQuery>().is_err() {
-            return Err(format!("{target:?} is not a path of a URL; percent-encode what has no place in one"));
+            return Err(format!(
+                "{:?} is not a path of a URL, or not with that query; percent-encode what has no place in one",
+                shown(&target)
+            ));
         }
         let port = if is_tls { HTTPS_PORT } else { HTTP_PORT };
         Ok(Self { is_tls, address: address::with_default_port(authority, port)?, target })
