@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::support::provider::{Provider, Says};
-use super::support::{self, Gateway, command, logged, now, raw, request, token};
+use super::support::{self, Gateway, Socket, command, logged, now, raw, request, token};
 use super::{Run, leave};
 
 /// In the URLs of services.
@@ -108,6 +108,38 @@ impl Run {
     }
 }
 
+/// Shows keys, good and bad, to what knows them and to what does not.
+async fn use_keys(run: &mut Run, gateway: &Gateway, [quick, slow]: [&str; 2]) {
+    let altered = format!("{slow}x");
+    for key in [quick, slow, &altered, "not-a-key-at-all"] {
+        run.used.push(key.to_owned());
+        run.comes(gateway, "/bots", &[("x-api-key", key)], &[]).await;
+        run.comes(gateway, &format!("/bots?key={key}"), &[], &[]).await;
+        run.comes(gateway, "/asked", &[("authorization", key), ("cookie", &format!("session={key}"))], &[]).await;
+        run.comes(gateway, "/others", &[("authorization", &format!("Bearer {key}"))], &[]).await;
+    }
+}
+
+/// Renews tokens, in messages and with tickets, well and badly; gives the token to begin with, and whoever has the ticket.
+async fn renew(run: &mut Run, gateway: &mut Gateway, on: &str) -> (String, Socket) {
+    let tokens = [60, 600, 1200].map(|lives| token(&json!({ "sub": "alice", "exp": now() + lives })));
+    let [first, newer, newest] = &tokens;
+    let auth = |token: &str| json!({ "type": "auth", "token": token }).to_string();
+    let says = [auth(newer), auth("not-a-token-at-all")];
+    let bearer = format!("Bearer {first}");
+    assert_eq!(run.comes(gateway, "/users", &[("authorization", &bearer)], &says).await, 2);
+    run.comes(gateway, "/users?wsgate_ticket=tooshort-ticket", &[("authorization", &bearer)], &[]).await;
+    gateway.event_where("close", |event| event["user"] == "alice");
+    let socket = support::connect(request(&gateway.url("public", on), &[("authorization", &bearer)])).await.unwrap();
+    gateway.event_where("open", |event| event["user"] == "alice");
+    run.redeems(gateway, TICKET, newest).await;
+    run.redeems(gateway, TICKET, "not-a-token-at-all").await;
+    run.redeems(gateway, "ffffffffffffffffffffffffffffffff", newest).await;
+    run.used.extend(tokens.iter().cloned());
+    run.used.extend(["not-a-token-at-all", "tooshort-ticket", "ffffffffffffffffffffffffffffffff", TICKET].map(str::to_owned));
+    (first.clone(), socket)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_key_no_ticket_and_nothing_a_service_is_asked_with_is_written() {
     let service = Provider::start().await;
@@ -120,29 +152,9 @@ async fn no_key_no_ticket_and_nothing_a_service_is_asked_with_is_written() {
     let config = config(&service);
     let mut gateway = Gateway::run_in(folder, &config);
     let mut run = Run::default();
-    let altered = format!("{slow}x");
-    for key in [&*quick, &slow, &altered, "not-a-key-at-all"] {
-        run.used.push(key.to_owned());
-        run.comes(&gateway, "/bots", &[("x-api-key", key)], &[]).await;
-        run.comes(&gateway, &format!("/bots?key={key}"), &[], &[]).await;
-        run.comes(&gateway, "/asked", &[("authorization", key), ("cookie", &format!("session={key}"))], &[]).await;
-        run.comes(&gateway, "/others", &[("authorization", &format!("Bearer {key}"))], &[]).await;
-    }
-    let tokens = [60, 600, 1200].map(|lives| token(&json!({ "sub": "alice", "exp": now() + lives })));
-    let [first, newer, newest] = &tokens;
-    let auth = |token: &str| json!({ "type": "auth", "token": token }).to_string();
-    let says = [auth(newer), auth("not-a-token-at-all")];
-    let bearer = format!("Bearer {first}");
-    assert_eq!(run.comes(&gateway, "/users", &[("authorization", &bearer)], &says).await, 2);
-    run.comes(&gateway, "/users?wsgate_ticket=tooshort-ticket", &[("authorization", &bearer)], &[]).await;
+    use_keys(&mut run, &gateway, [&quick, &slow]).await;
     let on = format!("/users?wsgate_ticket={TICKET}");
-    let _on = support::connect(request(&gateway.url("public", &on), &[("authorization", &bearer)])).await.unwrap();
-    gateway.event_where("open", |event| event["user"] == "alice");
-    run.redeems(&gateway, TICKET, newest).await;
-    run.redeems(&gateway, TICKET, "not-a-token-at-all").await;
-    run.redeems(&gateway, "ffffffffffffffffffffffffffffffff", newest).await;
-    run.used.extend(tokens.iter().cloned());
-    run.used.extend(["not-a-token-at-all", "tooshort-ticket", "ffffffffffffffffffffffffffffffff", TICKET].map(str::to_owned));
+    let (first, _on) = renew(&mut run, &mut gateway, &on).await;
     for file in [config.replace("receive =", "recieve ="), config.replace("/check?", "check?"), config.clone()] {
         fs::write(gateway.folder.path().join("gateway.toml"), logged(&file)).unwrap();
         for arguments in [
@@ -156,7 +168,7 @@ async fn no_key_no_ticket_and_nothing_a_service_is_asked_with_is_written() {
             &["events"],
             &["explain", "--path", "/bots", "--header", &format!("X-API-Key: {quick}")],
             &["explain", "--path", "/asked", "--header", &format!("Authorization: {quick}")],
-            &["explain", "--path", &on, "--token", first],
+            &["explain", "--path", &on, "--token", &first],
         ] {
             run.typed(&gateway, arguments);
         }
