@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking, and so do its helpers")]
 
+#[path = "h2/client.rs"]
+#[allow(dead_code, reason = "this takes what it needs of it")]
+mod h2;
 mod support;
 
 use std::collections::BTreeSet;
@@ -24,7 +27,7 @@ use wsgate::stage::STAGES;
 use wsgate::stage::cells::Cells;
 
 /// Examples that are not named after a stage or an endpoint. Each has a test below, named like it; `article` has `tests/article.rs`.
-const FEATURES: [&str; 18] = [
+const FEATURES: [&str; 19] = [
     "article",
     "listener",
     "route",
@@ -40,6 +43,7 @@ const FEATURES: [&str; 18] = [
     "gateway",
     "hosts",
     "http",
+    "http2",
     "segments",
     "test",
     "tls",
@@ -348,6 +352,22 @@ async fn tls_ends_at_the_gateway_and_begins_again() {
     assert_eq!(says(&gateway, "/", &[], "hello"), "hello\n");
     // Nobody is there; what is asked of it is TLS, as `tests/tls` has it with somebody.
     assert!(says(&gateway, "/chat/x", &[], "hello").contains("502 Bad Gateway"));
+}
+
+#[tokio::test]
+async fn http2_carries_sockets_and_requests_on_one_connection_and_only_where_it_is_spoken() {
+    let gateway = example("http2");
+    let mut client = h2::Client::to(gateway.address("plain")).await;
+    let mut sockets = [client.socket("/a", &[]).await, client.socket("/b", &[]).await];
+    for socket in &mut sockets {
+        assert_eq!(ask(socket, "hello").await, "hello");
+    }
+    assert_eq!(client.answer(http::Method::GET, "/health/livez", &[]).await.0, 200);
+    // Nobody is there to answer either.
+    assert_eq!(client.answer(http::Method::GET, "/app/page", &[]).await.0, 502);
+    assert_eq!(client.refusal("/app/socket", &[]).await.0, 502);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    assert!(raw::exchange(gateway.address("devices"), preface).await.starts_with("HTTP/1.1 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -273,6 +273,7 @@ fn close(client: &Client, ending: &Ending, (subprotocol, upstream): (Option<&str
         peer = shown(peer),
         host = &*client.host,
         path = &*client.path,
+        http = version(&client.peer),
         user = user(client),
         subprotocol,
         upstream,

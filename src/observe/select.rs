@@ -48,7 +48,8 @@ impl Selection {
             Some(Only::Access) => metadata.target() == ACCESS,
             Some(Only::Errors) => level <= Level::WARN,
         };
-        kind && !metadata.is_span() && level <= self.level && (level <= Level::INFO || is_ours(metadata))
+        let is_fact = is_ours(metadata) || (level <= Level::INFO && !is_of_peers(metadata));
+        kind && !metadata.is_span() && level <= self.level && is_fact
     }
 
     /// Whether this event, of a kind that is wanted, carries a route that is.
@@ -65,6 +66,11 @@ impl Selection {
 /// Whether it is an event of the gateway itself.
 pub(super) fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.target().strip_prefix("wsgate").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// Whether a library tells of what a peer does, which strangers could fill the log with: what matters of it is told in lines of our own.
+fn is_of_peers(metadata: &Metadata<'_>) -> bool {
+    matches!(metadata.target().split("::").next(), Some("h2" | "hyper" | "hyper_util"))
 }
 
 /// Looks whether an event carries one of these routes.

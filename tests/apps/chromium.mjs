@@ -122,12 +122,20 @@ await take("chromium", {
     assert.equal(refused[0], 1006);
     await operator.undeny();
   },
-  async "over TLS, from a page over TLS, of an authority that it was told to trust"() {
+  async "over TLS, from a page over TLS, of an authority that it was told to trust: sockets and requests share a connection of HTTP/2"() {
     const secure = await at(gateway.url("/page", "https", "secure"));
-    const told = await secure.evaluate(
-      async (url) => JSON.parse(await (await window.dial(url)).take()).path,
-      gateway.url("/relay/x", "wss", "secure"),
-    );
-    assert.equal(told, "/relay/x");
+    const told = await secure.evaluate(async (url) => {
+      const dialled = await Promise.all([...Array(6)].map(() => window.dial(url)));
+      const said = [];
+      for (const { socket, take } of dialled) {
+        said.push(JSON.parse(await take()).path);
+        socket.send("hello");
+        said.push(await take());
+      }
+      return said;
+    }, gateway.url("/relay/x", "wss", "secure"));
+    assert.deepEqual(told, [...Array(6)].flatMap(() => ["/relay/x", "hello"]));
+    const [line] = await gateway.logs(/ open .*path=\/relay\/x .*tls=.*/);
+    assert.match(line, / http=2 /);
   },
 });

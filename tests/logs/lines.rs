@@ -217,6 +217,7 @@ fn a_sink_takes_what_its_level_kind_and_routes_select() {
         tracing::debug!(target: "h2::frame", "debug of a library");
         tracing::info!(target: "a_plugin", tenants = 3, "loaded");
         tracing::warn!(target: "wsgate_plugin", "not ours by its name");
+        tracing::warn!(target: "h2::proto::streams::recv", "what a stranger has done");
         Event::Stopped.emit();
         sample(&client);
         sample(&elsewhere);
