@@ -1,5 +1,6 @@
-//! What identity costs: CPU of a handshake by how the client proves who it is, beside one that asks for nothing, and how long it takes
-//! to end ten thousand connections whose tokens end in the same second, and what that means for the messages of others.
+//! What identity costs: CPU of a handshake by how the client proves who it is, beside one that asks for nothing; how many tokens are
+//! renewed in a second; and how long it takes to end ten thousand connections whose tokens end in the same second, and what that means
+//! for the messages of others.
 //! `cargo bench --bench identity [-- ROUNDS]`; Linux, loopback only.
 //!
 //! The gateway is a process of its own, whose CPU is the kernel's count. Gateway and clients share the machine, so
@@ -13,11 +14,13 @@ mod support;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use futures_util::{SinkExt, StreamExt};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize, SignatureAlgorithm};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_tungstenite::tungstenite::Message;
 
 use support::figures::{load, quartiles};
 use support::gateway::{Gateway, ask, close};
@@ -27,6 +30,9 @@ const HANDSHAKES: usize = 400;
 /// Connections whose tokens end together, and others whose messages are timed meanwhile.
 const OPEN: usize = 10_000;
 const BUSY: usize = 16;
+/// Connections that renew their tokens, and how many tokens each shows: no more than are taken at once.
+const RENEWING: usize = 1_000;
+const RENEWALS: u64 = 10;
 /// How long the tokens live, at the most: all of them connect within.
 const LIVES: Duration = Duration::from_secs(40);
 /// For how long before the end round trips are timed to compare with.
@@ -40,6 +46,7 @@ async fn main() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     println!("machine load {} before, on {} processors", load(), std::thread::available_parallelism().unwrap());
     handshakes(rounds).await;
+    renew().await;
     expire().await;
     println!("machine load {} after", load());
 }
@@ -92,6 +99,45 @@ async fn handshakes(rounds: usize) {
         let more = own.iter().zip(&costs[0]).map(|(own, nothing)| own - nothing).collect();
         println!("{:<8} {:>28} µs {:>28} µs more", proof.name, quartiles(own.clone()), quartiles(more));
     }
+}
+
+/// Connections that are open renew their tokens in messages, all at once and as fast as they are answered.
+async fn renew() {
+    let secret = std::str::from_utf8(SECRET).unwrap();
+    let message = "renew.message = { match = { type = \"auth\" }, field = \"token\", reply = \"renewed\", refused = \"refused\" }";
+    let gateway = Gateway::run(&format!(
+        "[jwt.j]\nalgorithms = \"HS256\"\nsecret = \"{secret}\"\n{message}\n[route.r]\npipeline = [\"jwt.j\"]\nendpoint = \"echo\"\n"
+    ));
+    let key = EncodingKey::from_secret(SECRET);
+    let mut ready = Vec::new();
+    for user in 0..RENEWING {
+        let mut tokens = (0..RENEWALS).map(|later| {
+            let end = SystemTime::now() + Duration::from_hours(1 + later);
+            token(Algorithm::HS256, &key, &format!("user-{user}"), end)
+        });
+        let socket = gateway.connect_with("/", Some(&tokens.next().unwrap())).await;
+        ready.push((socket, tokens.map(|token| json!({ "type": "auth", "token": token }).to_string()).collect::<Vec<_>>()));
+    }
+    let (cpu, began) = (gateway.cpu(), Instant::now());
+    let mut busy = JoinSet::new();
+    for (mut socket, messages) in ready {
+        busy.spawn(async move {
+            for message in messages {
+                socket.send(Message::text(message)).await.unwrap();
+                assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap(), "renewed");
+            }
+            socket
+        });
+    }
+    let renewed = RENEWING as f64 * (RENEWALS - 1) as f64;
+    let open = busy.join_all().await;
+    let (took, cpu) = (began.elapsed().as_secs_f64(), gateway.cpu() - cpu);
+    println!(
+        "{renewed} renewals of {} connections: {:.0} a second, {:.1} µs of the gateway's CPU each",
+        open.len(),
+        renewed / took,
+        cpu / renewed
+    );
 }
 
 /// Ten thousand tokens end in one second.
