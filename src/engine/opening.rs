@@ -171,7 +171,7 @@ impl Visit {
             if Arc::ptr_eq(&gateway, &seen) {
                 return;
             }
-            if let Judged::Leaves(_, haste) = settle(record, &gateway, Haste::AtOnce, self.worker.observer())
+            if let Judged::Leaves(_, haste) = settle(record, &gateway, self.worker.observer())
                 && haste != Haste::AtOnce
             {
                 self.worker.shared.pacer.add(vec![record.clone()], haste, &gateway.reload);

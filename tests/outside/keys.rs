@@ -268,6 +268,47 @@ async fn whom_a_key_has_let_in_that_is_gone_is_closed_unless_the_file_keeps_it()
     }
 }
 
+/// Those that wait for their turn to be closed, as `wsgate status` counts them.
+async fn waits(gateway: &Gateway, count: usize) {
+    support::in_time(async {
+        loop {
+            let status = command(gateway.folder.path()).arg("status").output().unwrap();
+            if String::from_utf8_lossy(&status.stdout).contains(&format!("({count} to be closed in their turn)")) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_something_else_saves_nobody_whose_key_is_gone() {
+    for on_reload in ["recheck", "keep"] {
+        let provider = Provider::start().await;
+        provider.says(SET, set(&[jwk("rsa", "old")]));
+        let text = file(&format!("jwks = \"{}\"", provider.url(SET)))
+            .replace("spread = \"1ms\"", "spread = \"1h\"")
+            .replace("endpoint = \"echo\"", &format!("endpoint = \"echo\"\non_reload = \"{on_reload}\""));
+        let mut gateway = Gateway::run(&text);
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            all.push(enter(&gateway, &token("rsa", Some("old"), &json!({}))).await.unwrap());
+        }
+        provider.says(SET, set(&[jwk("rsa-next", "new")]));
+        let mut by_new = enter(&gateway, &token("rsa-next", Some("new"), &json!({}))).await.unwrap();
+        waits(&gateway, 5).await;
+        let more = "[route.more]\npath = \"/more\"\npipeline = [\"jwt.users\"]\nendpoint = \"echo\"\n";
+        let reloaded = gateway.reload(&format!("{text}{more}"));
+        assert_eq!((&reloaded["connections_leaving"], &reloaded["connections_kept"]), (&json!(5), &json!(1)), "{on_reload}: {reloaded}");
+        gateway.reload(&format!("{}{more}", text.replace("1h", "1ms")));
+        for mut socket in all {
+            assert_eq!(closed(&mut socket).await.0, 3000, "{on_reload}");
+        }
+        ask(&mut by_new, "still there").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_in_a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
