@@ -268,6 +268,21 @@ async fn whom_a_key_has_let_in_that_is_gone_is_closed_unless_the_file_keeps_it()
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_file_itself_gives_up_is_no_key_that_a_set_may_keep() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "old")]));
+    let jwt = format!("jwks = \"{}\"\non_key_removed = \"keep\"\n", provider.url(SET));
+    let mut gateway = Gateway::run(&file(&format!("{jwt}key = '{}'", jwk("p256", "own"))));
+    let mut by_own = enter(&gateway, &token("p256", Some("own"), &json!({}))).await.unwrap();
+    let mut by_set = enter(&gateway, &token("rsa", Some("old"), &json!({}))).await.unwrap();
+    provider.says(SET, set(&[jwk("rsa-next", "new")]));
+    assert_eq!(status(&gateway, &token("rsa-next", Some("new"), &json!({}))).await, 101);
+    gateway.reload(&file(&jwt));
+    assert_eq!(closed(&mut by_own).await.0, 3000);
+    ask(&mut by_set, "still there").await;
+}
+
 /// Those that wait for their turn to be closed, as `wsgate status` counts them.
 async fn waits(gateway: &Gateway, count: usize) {
     support::in_time(async {

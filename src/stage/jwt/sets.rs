@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, Header};
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::units::HttpUrl;
 use crate::stage::Build;
+use crate::stage::fingerprint::Fingerprint;
 use crate::stage::outside::Trust;
 
 use super::issuer::KeySetPlace;
@@ -24,6 +25,8 @@ pub(super) struct Sets(Box<[Bound]>);
 pub(super) struct Bound {
     /// None where it is for those of any issuer.
     issuer: Option<Box<str>>,
+    /// Which set it is, by where it is.
+    pub(super) place: Fingerprint,
     source: Source,
 }
 
@@ -152,14 +155,14 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn add(&mut self, issuer: Option<&str>, source: Source) {
-        self.all.push(Bound { issuer: issuer.map(Into::into), source });
+    fn add(&mut self, issuer: Option<&str>, place: Fingerprint, source: Source) {
+        self.all.push(Bound { issuer: issuer.map(Into::into), place, source });
     }
 
     fn set(&mut self, issuer: Option<&str>, place: &KeySetPlace, at: &KeyPath, build: &mut Build<'_>) {
         match place {
             KeySetPlace::File(file) => match from_file(file, &at.key("file"), build) {
-                Ok(keys) => self.add(issuer, Source::Read(keys)),
+                Ok(keys) => self.add(issuer, Fingerprint::of(file), Source::Read(keys)),
                 Err(fault) => self.faults.push(fault),
             },
             KeySetPlace::Url(url) => self.fetched(issuer, Place::Set(url.clone()), url, at, build),
@@ -187,7 +190,8 @@ impl Reading<'_> {
         if url.is_tls && trust.is_none() {
             return;
         }
-        self.add(issuer, Source::Fetched(KeySet::of(place, trust, build)));
+        let is_at = Fingerprint::of(format!("{place:?}"));
+        self.add(issuer, is_at, Source::Fetched(KeySet::of(place, trust, build)));
     }
 
     /// Who is trusted, read once; where there is a fault it is told once.

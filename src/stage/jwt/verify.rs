@@ -6,6 +6,8 @@ use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::{Algorithm, Header, crypto, decode_header};
 use serde_json::Value;
 
+use crate::stage::Identity;
+use crate::stage::fingerprint::Fingerprint;
 use crate::stage::refusal::{Refusal, TOKEN_INVALID};
 
 use super::claims::Claims;
@@ -20,6 +22,8 @@ pub(super) struct Verified {
     pub(super) key: Box<str>,
     /// The key's own `kid`, or the token's where the key has none.
     pub(super) kid: Option<Box<str>>,
+    /// The set that the key is of; none where it stands in the table.
+    pub(super) key_set: Option<Fingerprint>,
     pub(super) algorithm: Algorithm,
 }
 
@@ -106,26 +110,37 @@ impl Keys {
         }
     }
 
-    /// Whether a key of this name may have verified an identity of this issuer with this algorithm: of a set that was never fetched
-    /// nothing is known, and nobody is closed for it.
-    pub(super) fn still_verify(&self, key: &str, algorithm: &str, issuer: Option<&str>) -> Standing {
-        let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == algorithm);
+    /// Whether an identity that says it is this issuer's could still be verified. Of a set that was never fetched nothing is known yet:
+    /// who may be let in by it stays, and is judged again once it has been.
+    pub(super) fn still_verify(&self, identity: &Identity, issuer: Option<&str>) -> Standing {
+        let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == identity.algorithm);
         let mut standing = Standing::NoKey;
-        for own in self.all.iter().filter(|own| *own.id == *key) {
+        for own in self.all.iter().filter(|own| own.id == identity.key) {
             if has_it(&own.algorithms) {
                 return Standing::Good;
             }
             standing = Standing::NoAlgorithm;
         }
         for bound in self.sets.of(issuer) {
-            let Ok(keys) = bound.keys() else { return Standing::Good };
-            for own in keys.iter().filter(|own| *own.id == *key) {
-                if self.paired.iter().any(|allowed| may(own, *allowed, &self.paired) && super::algorithm::name(*allowed) == algorithm) {
+            let Ok(keys) = bound.keys() else {
+                standing = Standing::NoAlgorithm;
+                if has_it(&self.paired) {
+                    return Standing::Good;
+                }
+                continue;
+            };
+            for own in keys.iter().filter(|own| own.id == identity.key) {
+                if self
+                    .paired
+                    .iter()
+                    .any(|allowed| may(own, *allowed, &self.paired) && super::algorithm::name(*allowed) == identity.algorithm)
+                {
                     return Standing::Good;
                 }
                 standing = Standing::NoAlgorithm;
             }
-            if standing == Standing::NoKey && self.keeps && has_it(&self.paired) {
+            let was_of_it = identity.key_set == Some(bound.place);
+            if was_of_it && standing == Standing::NoKey && self.keeps && has_it(&self.paired) {
                 return Standing::Good;
             }
         }
@@ -139,10 +154,10 @@ impl Keys {
     pub(super) fn suppose(&self, claims: &Claims) -> Result<Verified, Box<Refusal>> {
         let claims = claims.clone();
         if let Some((key, algorithm)) = self.all.first().and_then(|key| Some((key, *key.algorithms.first()?))) {
-            return Ok(Verified { claims, key: key.id.clone(), kid: key.kid.clone(), algorithm });
+            return Ok(Verified { claims, key: key.id.clone(), kid: key.kid.clone(), key_set: None, algorithm });
         }
         let algorithm = self.paired.first().filter(|_| !self.sets.is_empty()).ok_or_else(|| invalid("no key"))?;
-        Ok(Verified { claims, key: "supposed".into(), kid: None, algorithm: *algorithm })
+        Ok(Verified { claims, key: "supposed".into(), kid: None, key_set: None, algorithm: *algorithm })
     }
 }
 
@@ -186,7 +201,7 @@ impl Token<'_> {
                 // Read once, and not before it is known who wrote them.
                 let claims = insecure_decode_claims(self.whole).map_err(|_| invalid("malformed token"))?;
                 let kid = key.kid.clone().or_else(|| self.header.kid.as_deref().map(Into::into));
-                Ok(Ok(Verified { claims, key: key.id.clone(), kid, algorithm: self.header.alg }))
+                Ok(Ok(Verified { claims, key: key.id.clone(), kid, key_set: None, algorithm: self.header.alg }))
             }
             Ok(false) => Ok(Err("bad signature")),
             Err(_) => Ok(Err("malformed token")),
@@ -205,7 +220,7 @@ impl Token<'_> {
             Found::Keys(found) => {
                 for key in found.into_iter().filter_map(|index| keys.get(index)) {
                     match self.try_key(key)? {
-                        Ok(verified) => return Ok(BySet::Good(verified)),
+                        Ok(verified) => return Ok(BySet::Good(Verified { key_set: Some(bound.place), ..verified })),
                         Err(why) => failure = why,
                     }
                 }
