@@ -1,18 +1,25 @@
-//! Judges connections again whose key has gone: not the file has changed, but what is known outside of it.
+//! Judges connections again whose key has gone, or is known now not to be one: not the file has changed, but what is known outside of it.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::task::yield_now;
 
+use crate::stage::Identity;
+use crate::stage::outside::Lapse;
 use crate::stage::pipeline::Findings;
 
 use super::judge::Haste;
 use super::registry::Record;
 use super::roster::Roster;
 
-/// Has those closed in turn that these keys have let in and that would be refused now.
-pub(super) async fn recheck(roster: Roster, removed: Vec<Box<str>>) {
-    let is_by_one = |record: &Record| record.client.identities.iter().any(|identity| removed.contains(&identity.key));
+/// Has those closed in turn whom this concerns and who would be refused now.
+pub(super) async fn recheck(roster: Roster, lapse: Lapse) {
+    let is_concerned = |identity: Arc<Identity>| match &lapse {
+        Lapse::Keys(removed) => removed.contains(&identity.key),
+        Lapse::Anyone => true,
+    };
+    let is_by_one = |record: &Record| record.client.identities.iter().any(is_concerned);
     let is_refused = |record: &Record| {
         // What stages in report mode say of it is reported when its turn comes.
         record.policy().review(&record.client, SystemTime::now(), &mut Findings::default()).is_err()

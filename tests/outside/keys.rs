@@ -283,6 +283,40 @@ async fn a_key_that_the_file_itself_gives_up_is_no_key_that_a_set_may_keep() {
     ask(&mut by_set, "still there").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_another_source_of_keys_has_let_in_is_closed_once_it_is_known_that_the_new_one_has_no_such_key() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let claims = json!({ "sub": "alice", "exp": 9_999_999_999_u64 });
+    let shared = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap();
+    for (from_secret, policy) in [(false, "recheck"), (false, "keep"), (true, "recheck"), (true, "keep")] {
+        let (a, b) = (Provider::start().await, Provider::start().await);
+        a.says(SET, set(&[jwk("rsa", "old"), jwk("p256", "both")]));
+        b.says(SET, Says::answer(500, &[], ""));
+        let jwks = |provider: &Provider| file(&format!("jwks = \"{}\"\non_key_removed = \"{policy}\"", provider.url(SET)));
+        let (before, old) = match from_secret {
+            true => (file(&format!("algorithms = \"HS256\"\nsecret = \"{secret}\"")), shared.clone()),
+            false => (jwks(&a), token("rsa", Some("old"), &json!({}))),
+        };
+        let mut gateway = Gateway::run(&before);
+        let mut by_old = enter(&gateway, &old).await.unwrap();
+        let mut by_both = match from_secret {
+            true => None,
+            false => Some(enter(&gateway, &token("p256", Some("both"), &json!({}))).await.unwrap()),
+        };
+        gateway.reload(&jwks(&b));
+        if let Some(socket) = &mut by_both {
+            first(&mut gateway, "key_set_failed");
+            ask(socket, "still there").await;
+            ask(&mut by_old, "still there").await;
+        }
+        b.says(SET, set(&[jwk("p256", "both")]));
+        assert_eq!(closed(&mut by_old).await.0, 3000, "{from_secret} {policy}");
+        if let Some(mut socket) = by_both {
+            ask(&mut socket, "still there").await;
+        }
+    }
+}
+
 /// Those that wait for their turn to be closed, as `wsgate status` counts them.
 async fn waits(gateway: &Gateway, count: usize) {
     support::in_time(async {

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::stage::Build;
-use crate::stage::outside::{News, Outside, Source, SourceFacts, Trust};
+use crate::stage::outside::{Lapse, News, Outside, Source, SourceFacts, Trust};
 use crate::stage::refusal::{AUTH_UNAVAILABLE, Refusal};
 
 use super::keys::Key;
@@ -157,7 +157,13 @@ impl KeySet {
         let added: Vec<_> = after.iter().filter(|id| !known.contains(id)).cloned().collect();
         let removed: Vec<_> = known.iter().filter(|id| !after.contains(id)).cloned().collect();
         if before.is_none() || has_failed || !added.is_empty() || !removed.is_empty() {
-            self.outside().tell(News::KeySetFetched { set: self.name.clone(), keys: after.len(), added, removed });
+            self.outside().tell(News::KeySetFetched { set: self.name.clone(), keys: after.len(), added, removed: removed.clone() });
+        }
+        match before {
+            // Under a stage that is new to this set there may be those that it would not let in: nobody could tell until now.
+            None => self.outside().recheck(Lapse::Anyone),
+            Some(_) if !removed.is_empty() => self.outside().recheck(Lapse::Keys(removed)),
+            Some(_) => {}
         }
     }
 

@@ -20,6 +20,7 @@ struct Script {
     max_age: Option<u64>,
     asked: usize,
     news: Vec<News>,
+    lapses: Vec<Lapse>,
 }
 
 struct Provider {
@@ -52,6 +53,7 @@ impl Provider {
                 match attendant.next().await {
                     Job::Run(work) => drop(tokio::spawn(work)),
                     Job::Tell(news) => shared.lock().unwrap().news.push(news),
+                    Job::Recheck(lapse) => shared.lock().unwrap().lapses.push(lapse),
                     Job::Ask(_, answer) => {
                         // An answer takes a second.
                         sleep(Duration::from_secs(1)).await;
@@ -92,6 +94,15 @@ impl Provider {
             news => format!("{news:?}"),
         };
         std::mem::take(&mut self.script.lock().unwrap().news).into_iter().map(said).collect()
+    }
+
+    /// Who was to be judged again, by the names of their keys.
+    fn lapses(&self) -> Vec<String> {
+        let said = |lapse: Lapse| match lapse {
+            Lapse::Keys(ids) => ids.iter().map(|id| id.split(':').next().unwrap()).collect::<Vec<_>>().join(" "),
+            Lapse::Anyone => "anyone".to_owned(),
+        };
+        std::mem::take(&mut self.script.lock().unwrap().lapses).into_iter().map(said).collect()
     }
 
     fn kids(&self) -> Vec<String> {
@@ -138,6 +149,7 @@ async fn what_was_fetched_serves_on_while_its_provider_is_down_or_says_what_is_n
     pass(6 * MINUTE).await;
     assert_eq!((provider.kids(), provider.set.facts().error), (vec!["b".to_owned()], None));
     assert_eq!(provider.news(), ["+a -", "failed true", "+b -a"], "a failure is told once until it is over");
+    assert_eq!(provider.lapses(), ["anyone", "a"], "with the first keys, and with each that is gone");
 }
 
 #[tokio::test(start_paused = true)]
