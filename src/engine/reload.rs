@@ -15,6 +15,7 @@ use crate::stage::pipeline::Findings;
 
 use super::Shared;
 use super::judge::{Judged, judge, judge_in_turn};
+use super::recheck::is_refused;
 use super::registry::{Record, Split};
 use super::scrape;
 use super::{Engine, StartError};
@@ -204,6 +205,7 @@ impl Engine {
     }
 
     async fn judge_all(&self, before: &Gateway, gateway: &Gateway) -> Impact {
+        let rechecks = self.shared.rechecks.count();
         let (Concerned { all, waiting, others }, mut impact) = self.concerned(before, gateway);
         // How turns are spread may be all that has changed.
         let (mut soon, mut leaving) = (Vec::new(), if before.reload == gateway.reload { Vec::new() } else { others });
@@ -220,6 +222,10 @@ impl Engine {
                 }
             }
             yield_now().await;
+        }
+        if self.shared.rechecks.count() != rechecks {
+            // It may have met those who went by the old snapshot still, and were judged by the new before what it was about.
+            leaving.extend(all.iter().filter(|record| is_refused(record)).cloned());
         }
         self.shared.pacer.add(soon, Haste::Soon, &gateway.reload);
         self.shared.pacer.add(leaving, Haste::InTurn, &gateway.reload);

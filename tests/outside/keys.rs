@@ -317,6 +317,29 @@ async fn whom_another_source_of_keys_has_let_in_is_closed_once_it_is_known_that_
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_key_goes_while_its_backend_is_asked_is_closed_when_it_has_come_in() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "old")]));
+    let backend = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = format!(
+        "{}[route.slow]\npath = \"/slow\"\npipeline = [\"jwt.users\"]\nendpoint = \"upstream.u\"\n[upstream.u]\nservers = \"ws://{}\"\n",
+        file(&format!("jwks = \"{}\"", provider.url(SET))),
+        backend.local_addr().unwrap()
+    );
+    let mut gateway = Gateway::run(&text);
+    let asked = support::with_token(&gateway.url("l", "/slow"), &token("rsa", Some("old"), &json!({})));
+    let coming = tokio::spawn(support::connect(asked));
+    let (stream, _) = support::in_time(backend.accept()).await.unwrap();
+    provider.says(SET, set(&[jwk("rsa-next", "new")]));
+    let mut by_new = enter(&gateway, &token("rsa-next", Some("new"), &json!({}))).await.unwrap();
+    gateway.event_where("key_set_fetched", |event| !event["removed"].is_null());
+    let _served = tokio_tungstenite::accept_async(stream).await.unwrap();
+    let mut by_old = coming.await.unwrap().unwrap();
+    assert_eq!(closed(&mut by_old).await.0, 3000);
+    ask(&mut by_new, "still there").await;
+}
+
 /// Those that wait for their turn to be closed, as `wsgate status` counts them.
 async fn waits(gateway: &Gateway, count: usize) {
     support::in_time(async {
