@@ -137,6 +137,36 @@ async fn an_issuer_alone_is_enough_and_each_of_several_has_its_own_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_of_the_table_are_for_issuers_without_any_of_their_own() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "a")]));
+    let secret = "0123456789abcdef0123456789abcdef";
+    let gateway = Gateway::run(&file(&format!(
+        "algorithms = [\"HS256\", \"RS256\", \"ES256\"]\nsecret = \"{secret}\"\nkey = '{}'\nissuer = [{{ iss = \"a\", jwks = \"{}\" }}, \"b\"]",
+        jwk("p256", "own"),
+        provider.url(SET)
+    )));
+    let shared = |issuer: &str| {
+        let claims = json!({ "sub": "alice", "exp": 9_999_999_999_u64, "iss": issuer });
+        encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    };
+    for (what, token, expected) in [
+        ("a's, by its set", token("rsa", Some("a"), &json!({ "iss": "a" })), 101),
+        ("a's, by the secret", shared("a"), 401),
+        ("a's, by the key", token("p256", Some("own"), &json!({ "iss": "a" })), 401),
+        ("b's, by the secret", shared("b"), 101),
+        ("b's, by the key", token("p256", Some("own"), &json!({ "iss": "b" })), 101),
+        ("b's, by a's set", token("rsa", Some("a"), &json!({ "iss": "b" })), 401),
+        ("a stranger's, by the secret", shared("c"), 401),
+    ] {
+        assert_eq!(status(&gateway, &token).await, expected, "{what}");
+    }
+    let minted = command(gateway.folder.path()).args(["token", "--stage", "jwt.users", "--sub", "alice"]).output().unwrap();
+    let minted = String::from_utf8_lossy(&minted.stdout).trim().to_owned();
+    assert_eq!(status(&gateway, &minted).await, 101, "what is minted is one's whose keys the table has: {minted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_answers_badly_is_no_reason_to_call_a_token_bad() {
     let provider = Provider::start().await;
     let (good, other) = (token("rsa", Some("one"), &json!({ "iss": provider.url("") })), Provider::start().await);

@@ -23,7 +23,7 @@ pub(super) struct Sets(Box<[Bound]>);
 
 /// A key set, and whose tokens it is for.
 pub(super) struct Bound {
-    /// None where it is for those of any issuer.
+    /// None where it is for those of any issuer that has none of its own.
     issuer: Option<Box<str>>,
     /// Which set it is, by where it is.
     pub(super) place: Fingerprint,
@@ -77,15 +77,21 @@ impl Sets {
         self.0.len()
     }
 
-    /// Whether any set is for the tokens of one issuer only.
+    /// Whether any set is one issuer's own.
     pub(super) fn has_bound(&self) -> bool {
         self.0.iter().any(|bound| bound.issuer.is_some())
     }
 
-    /// The sets for tokens that say they are this issuer's. What a token says is not believed: it picks among these, and its key is no
-    /// other issuer's then.
+    /// Whether this issuer has keys of its own, which alone verify its tokens then.
+    pub(super) fn are_there_for(&self, issuer: &str) -> bool {
+        self.0.iter().any(|bound| bound.issuer.as_deref() == Some(issuer))
+    }
+
+    /// The sets for tokens that say they are this issuer's: its own, where it has any, and those of the table otherwise. What a token
+    /// says is not believed: it picks among these, and its key is no other issuer's then.
     pub(super) fn of(&self, issuer: Option<&str>) -> impl Iterator<Item = &Bound> {
-        self.0.iter().filter(move |bound| bound.issuer.is_none() || bound.issuer.as_deref() == issuer)
+        let whose = issuer.filter(|issuer| self.are_there_for(issuer));
+        self.0.iter().filter(move |bound| bound.issuer.as_deref() == whose)
     }
 
     /// Has those that are fetched fetched from now on.

@@ -73,8 +73,10 @@ impl Keys {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or_else(|| invalid("malformed token"))?;
         let token = Token { whole: token, signed: signed.as_bytes(), signature, header };
+        let issuer = if self.sets.has_bound() { token.issuer()? } else { None };
+        let issuer = issuer.as_deref();
         let by_sets = !self.sets.is_empty() && self.paired.contains(&token.header.alg);
-        let able = || self.all.iter().filter(|key| key.algorithms.contains(&token.header.alg));
+        let able = || self.of_table(issuer).iter().filter(|key| key.algorithms.contains(&token.header.alg));
         if able().next().is_none() && !by_sets {
             return Err(Box::new(invalid("algorithm not allowed").at("algorithms")));
         }
@@ -86,13 +88,17 @@ impl Keys {
                 Err(why) => failure = why,
             }
         }
-        if by_sets { self.by_sets(&token, failure) } else { Err(invalid(failure)) }
+        if by_sets { self.by_sets(&token, issuer, failure) } else { Err(invalid(failure)) }
     }
 
-    fn by_sets(&self, token: &Token<'_>, mut failure: &'static str) -> Result<Tried<'_>, Box<Refusal>> {
-        let issuer = if self.sets.has_bound() { token.issuer()? } else { None };
+    /// The table's own keys, for tokens that say they are this issuer's: none where that has its own.
+    fn of_table(&self, issuer: Option<&str>) -> &[Key] {
+        if issuer.is_some_and(|issuer| self.sets.are_there_for(issuer)) { &[] } else { &self.all }
+    }
+
+    fn by_sets(&self, token: &Token<'_>, issuer: Option<&str>, mut failure: &'static str) -> Result<Tried<'_>, Box<Refusal>> {
         let (mut unsettled, mut is_any) = (None, false);
-        for bound in self.sets.of(issuer.as_deref()) {
+        for bound in self.sets.of(issuer) {
             is_any = true;
             match token.try_set(bound)? {
                 BySet::Good(verified) => return Ok(Tried::Settled(Ok(verified))),
@@ -115,7 +121,7 @@ impl Keys {
     pub(super) fn still_verify(&self, identity: &Identity, issuer: Option<&str>) -> Standing {
         let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == identity.algorithm);
         let mut standing = Standing::NoKey;
-        for own in self.all.iter().filter(|own| own.id == identity.key) {
+        for own in self.of_table(issuer).iter().filter(|own| own.id == identity.key) {
             if has_it(&own.algorithms) {
                 return Standing::Good;
             }
@@ -147,13 +153,14 @@ impl Keys {
         standing
     }
 
-    /// As if the first key had signed these claims.
+    /// As if the first key that may had signed these claims.
     ///
     /// # Errors
     /// `TOKEN_INVALID` where there is no key.
     pub(super) fn suppose(&self, claims: &Claims) -> Result<Verified, Box<Refusal>> {
         let claims = claims.clone();
-        if let Some((key, algorithm)) = self.all.first().and_then(|key| Some((key, *key.algorithms.first()?))) {
+        let own = self.of_table(claims.get("iss").and_then(Value::as_str));
+        if let Some((key, algorithm)) = own.first().and_then(|key| Some((key, *key.algorithms.first()?))) {
             return Ok(Verified { claims, key: key.id.clone(), kid: key.kid.clone(), key_set: None, algorithm });
         }
         let algorithm = self.paired.first().filter(|_| !self.sets.is_empty()).ok_or_else(|| invalid("no key"))?;
