@@ -272,6 +272,29 @@ async fn a_new_key_is_fetched_for_once_however_many_bring_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_nobody_has_makes_no_token_of_a_new_key_a_bad_one() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "one")]));
+    let mut gateway = Gateway::run(&file(&format!("jwks = \"{}\"", provider.url(SET))));
+    let junk = token("p256", Some("junk"), &json!({}));
+    assert_eq!(status(&gateway, &junk).await, 401, "it was looked for");
+    provider.says(SET, set(&[jwk("rsa", "one"), jwk("rsa-next", "two")]));
+    let request = format!(
+        "GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nauthorization: Bearer {}\r\n\r\n",
+        token("rsa-next", Some("two"), &json!({}))
+    );
+    let answer = exchange(gateway.address("l"), request.as_bytes()).await.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 503 "), "nobody has looked for it: {answer}");
+    let wait: u64 = answer.split("retry-after: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    let refused = gateway.event_where("refused", |event| event["outcome"] == "auth_unavailable");
+    assert_eq!(refused["level"], "warn", "anybody can have it said: {refused}");
+    assert_eq!(status(&gateway, &junk).await, 401, "it was looked for a moment ago");
+    assert_eq!(provider.count(SET), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whom_a_key_has_let_in_that_is_gone_is_closed_unless_the_file_keeps_it() {
     for (policy, closes) in [("", true), ("on_key_removed = \"recheck\"", true), ("on_key_removed = \"keep\"", false)] {
         let provider = Provider::start().await;

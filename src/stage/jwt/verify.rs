@@ -27,6 +27,10 @@ pub(super) struct Verified {
     pub(super) algorithm: Algorithm,
 }
 
+/// How many fetches a token waits for at most, besides the first of each set: one that had begun before, for another key or because it was
+/// due, its own, and a look at what has come of that.
+const ROUNDS: usize = 3;
+
 /// What the keys that there are have to say of a token.
 pub(super) enum Tried<'a> {
     Settled(Result<Verified, Box<Refusal>>),
@@ -52,17 +56,17 @@ impl Keys {
     /// # Errors
     /// `TOKEN_INVALID`; `AUTH_UNAVAILABLE` where the set cannot be fetched.
     pub(super) async fn verify_by_more(&self, token: &str, mut unsettled: &Arc<KeySet>) -> Result<Verified, Box<Refusal>> {
-        // Once for each set, and for the first keys of a set that are not the one either.
-        for _ in 0..=self.sets.of_all() {
-            if unsettled.more().await? == More::Not {
-                break;
+        let kid = decode_header(token).map_err(|_| invalid("malformed token"))?.kid.unwrap_or_default();
+        for _ in 0..self.sets.of_all() + ROUNDS {
+            if unsettled.more(&kid).await? == More::Not {
+                return Err(invalid("no key with this kid"));
             }
             match self.try_verify(token) {
                 Tried::Settled(verdict) => return verdict,
                 Tried::Unsettled(set) => unsettled = set,
             }
         }
-        Err(invalid("no key with this kid"))
+        Err(unsettled.unavailable("it has been fetched again and again"))
     }
 
     fn attempt(&self, token: &str) -> Result<Tried<'_>, Box<Refusal>> {
