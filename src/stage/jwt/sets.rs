@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, Header};
 
+use crate::config::bare;
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::units::HttpUrl;
 use crate::stage::Build;
@@ -180,7 +181,7 @@ impl Reading<'_> {
         match issuer.parse::<HttpUrl>() {
             Ok(url) => self.fetched(Some(issuer), Place::Issuer(issuer.to_owned(), url.clone()), &url, at, build),
             Err(_) => {
-                let fault = Fault::new(at.clone(), format!("{issuer:?} is no URL, so it cannot be asked where its keys are"));
+                let fault = Fault::new(at.clone(), format!("{:?} is no URL, so it cannot be asked where its keys are", bare(issuer)));
                 self.faults.push(fault.hint("say where they are with `jwks`, or name them with `key` or `secret`"));
             }
         }
