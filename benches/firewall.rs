@@ -94,6 +94,7 @@ fn client(jti: u128) -> Client {
         expires: None,
         key: "k".into(),
         kid: None,
+        key_set: None,
         algorithm: "HS256",
     });
     client

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::mask::{API_KEYS, OF_API_KEYS, is_count, is_key_file, is_private, is_secret, query_at};
+use super::mask::{API_KEYS, OF_API_KEYS, is_count, is_key_file, is_private, is_secret, query_at, user_of};
 use super::secret::MASK;
 
 /// The table as its type writes it. Its secrets are masked, also those that its type takes for plain values: by the names of their
@@ -58,6 +58,9 @@ fn hide_value(key: &str, value: &mut Value, is_hidden: bool) {
         Value::String(text) => {
             if let Some(query) = query_at(text) {
                 text.replace_range(query.., MASK);
+            }
+            if let Some(user) = user_of(text) {
+                text.replace_range(user, MASK);
             }
         }
         _ => {}

@@ -40,13 +40,47 @@ pub(super) fn query_at(text: &str) -> Option<usize> {
     text.find('?').filter(|_| is_asked).map(|mark| mark + 1)
 }
 
-/// The spans of the queries of all URLs in a text.
-fn queries(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices("://").filter_map(|(colon, _)| {
-        let rest = text.get(..colon)?;
-        let start = rest.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |before| before + 1);
-        let url = text.get(start..)?.split(['"', '\'', ' ', '\t', '\r', '\n']).next()?;
-        Some(start + query_at(url)?..start + url.len())
+/// Where a URL says who asks, with a password or without; none where it does not. A scheme that is misspelled or left out changes
+/// nothing, and neither does a password that has a slash in it, unencoded.
+pub(super) fn user_of(url: &str) -> Option<Range<usize>> {
+    let (start, has_scheme) = match url.find(":/") {
+        Some(colon) => (url.get(colon + 1..)?.find(|c| c != '/').map(|slashes| colon + 1 + slashes)?, true),
+        None => (0, false),
+    };
+    let rest = url.get(start..)?;
+    let authority = rest.get(..rest.find(['/', '?', '#']).unwrap_or(rest.len()))?;
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit() || byte == b']');
+    let end = match authority.rfind('@') {
+        Some(end) => end,
+        None => authority.rsplit_once(':').filter(|(_, port)| !is_port(port)).and_then(|_| rest.rfind('@'))?,
+    };
+    (has_scheme || rest.get(..end)?.contains(':')).then_some(start..start + end)
+}
+
+/// A text that may be a URL, for a message about it: without who asks, and without its query.
+pub(crate) fn bare(text: &str) -> &str {
+    let text = text.rsplit('@').next().unwrap_or_default();
+    text.split('?').next().unwrap_or_default()
+}
+
+/// The words of a text, each with where it begins.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let ends = ['"', '\'', ' ', '\t', '\r', '\n'];
+    text.split(ends).scan(0, |next, word| {
+        let at = *next;
+        *next += word.len() + 1;
+        Some((at, word))
+    })
+}
+
+/// The spans of what URLs in a text hold that may be secret: their queries, and who asks.
+fn in_urls(text: &str) -> impl Iterator<Item = Range<usize>> {
+    words(text).filter(|(_, word)| word.contains(":/") || word.contains('@')).flat_map(|(at, word)| {
+        let queries = word.match_indices("://").filter_map(move |(colon, _)| {
+            let start = word.get(..colon)?.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |before| before + 1);
+            Some(start + query_at(word.get(start..)?)?..word.len())
+        });
+        queries.chain(user_of(word)).map(move |span| at + span.start..at + span.end)
     })
 }
 
@@ -63,7 +97,7 @@ pub(super) fn printable(text: &str, root: &Node, is_doubtful: bool) -> String {
     if is_doubtful {
         spans.extend(doubtful_lines(text).into_iter().map(|span| (span, "\"'\r\n\t {}[],=")));
     }
-    spans.extend(queries(text).map(|span| (span, "")));
+    spans.extend(in_urls(text).map(|span| (span, "")));
     let mut shown = String::with_capacity(text.len());
     spans.sort_by_key(|(span, _)| span.start);
     let mut spans = spans.into_iter().peekable();
@@ -281,6 +315,12 @@ mod tests {
             ("[jwt.a]\npem = '-PRIVATE KEY-----'", "[jwt.a]\npem = '*****************'"),
             ("[jwt.a]\njwks = \"HTTPS://a.b/c?key=d\" # http://e/?f", "[jwt.a]\njwks = \"HTTPS://a.b/c?*****\" # http://e/?*"),
             ("[route.a]\nendpoint = 'ws://a.b/?c'", "[route.a]\nendpoint = 'ws://a.b/?c'"),
+            ("[jwt.a]\njwks = \"htp://u:PW@h/k?l\"", "[jwt.a]\njwks = \"htp://****@h/k?l\""),
+            ("[jwt.a]\njwks = 'https://u:P/W@h/k?l' # http:/u@e", "[jwt.a]\njwks = 'https://*****@h/k?*' # http:/*@e"),
+            ("[jwt.a]\njwks = 'u:pä@h/k'", "[jwt.a]\njwks = '***·@h/k'"),
+            ("[route.a]\nendpoint = 'ws://[::1]:80/@c'", "[route.a]\nendpoint = 'ws://[::1]:80/@c'"),
+            ("[route.a]\nendpoint = 'wss://u:p@a.b'", "[route.a]\nendpoint = 'wss://***@a.b'"),
+            ("[jwt.a]\nissuer = 'me@a.b'", "[jwt.a]\nissuer = 'me@a.b'"),
             ("[log.a]\nAPI-Key = \"x\"\npasword = \"y\"", "[log.a]\nAPI-Key = \"*\"\npasword = \"*\""),
             ("[errors.a]\nmessages = { token_missing = \"x\" }", "[errors.a]\nmessages = { token_missing = \"x\" }"),
             ("[log.a]\nrotate = { keep = 5 }\n[token.key]\na = 1", "[log.a]\nrotate = { keep = 5 }\n[token.key]\na = 1"),

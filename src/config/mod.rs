@@ -34,6 +34,7 @@ mod written;
 pub use document::Document;
 pub(crate) use expanded::expanded;
 pub use frame::{FRAME, FrameKind, Tables};
+pub(crate) use mask::bare;
 pub use part::{Mode, Part};
 pub use render::render;
 pub use report::{Also, Point, Spot, Told, report, unknown};

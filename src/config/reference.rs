@@ -60,7 +60,7 @@ impl FromStr for PartRef {
         let bare = text.trim_matches(['[', ']', ' ']);
         Err(match bare != text && bare.parse::<Self>().is_ok() {
             true => format!("{text:?} is not a reference; write \"{bare}\""),
-            false => format!("{text:?} is not a reference; write \"kind.name\", after the table it means"),
+            false => format!("{:?} is not a reference; write \"kind.name\", after the table it means", super::bare(text)),
         })
     }
 }

@@ -56,6 +56,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         terms: None,
         findings: Findings::default(),
         spare: None,
+        rechecks: 0,
         holdings: Holdings::new(load),
         handshake: None,
     };
@@ -134,6 +135,7 @@ impl Visit {
         let route = self.enter(parts, against)?;
         // What it has shown in its TLS handshake may have been enough for another listener than the one in force.
         self.client.as_ref().map_or(Ok(()), |client| self.listener.review(client, SystemTime::now()))?;
+        self.rechecks = self.worker.shared.rechecks.count();
         self.judge(&self.listener.clone().pipeline).await?;
         let is_plain = self.client.as_ref().is_some_and(|client| client.asks != Asks::Upgrade);
         if let Some(requests) = route.http.as_ref().and_then(|http| http.requests.as_ref()).filter(|_| is_plain) {

@@ -40,8 +40,8 @@ pub(super) enum Haste {
 /// Outcomes that do not wait their turn: a client is turned away for what it is, not for what was edited.
 const AT_ONCE: [Outcome; 5] = [IP_DENIED, REVOKED, KICKED, TOKEN_EXPIRED, CERTIFICATE_EXPIRED];
 
-/// Judges one connection by this snapshot, which may be the one it goes by: what is known outside of it may have changed, and then its
-/// turn has come to be closed for that.
+/// Judges one connection that is to end in its turn by this snapshot, which may be the one it goes by: what is known outside of it may
+/// have changed, and then it ends for that.
 pub(super) fn judge_in_turn(record: &Record, gateway: &Gateway, now: SystemTime, findings: &mut Findings) -> Judged {
     match judge(record, gateway, now, findings) {
         Judged::Same => {

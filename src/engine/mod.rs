@@ -60,6 +60,7 @@ use crate::wire::tick::TICK;
 
 use ages::Ages;
 use pacer::Pacer;
+use recheck::Rechecks;
 use roster::Roster;
 use scrape::Scraper;
 use sockets::Sockets;
@@ -103,6 +104,8 @@ struct Shared {
     ages: Ages,
     /// Which connections have which tickets.
     tickets: Tickets,
+    /// How often connections were to be judged again for what has changed outside.
+    rechecks: Rechecks,
 }
 
 /// A running gateway.
@@ -130,7 +133,14 @@ impl Engine {
         let observer = Arc::new(Observer::new(threads));
         observer.metrics().retain(&scrape::names(&gateway));
         let gateway = ArcSwap::from_pointee(gateway);
-        let shared = Arc::new(Shared { gateway, observer, pacer: Pacer::default(), ages: Ages::default(), tickets: Tickets::default() });
+        let shared = Arc::new(Shared {
+            gateway,
+            observer,
+            pacer: Pacer::default(),
+            ages: Ages::default(),
+            tickets: Tickets::default(),
+            rechecks: Rechecks::default(),
+        });
         let mut workers = Vec::new();
         for index in 0..threads {
             let thread = Thread::start(index, shared.clone(), stopped.clone());

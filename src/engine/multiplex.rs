@@ -144,6 +144,7 @@ impl Visit {
             terms: None,
             findings: Findings::default(),
             spare: self.spare,
+            rechecks: 0,
             holdings: Holdings::new(self.worker.take_load()),
             handshake: None,
         }

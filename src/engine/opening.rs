@@ -27,6 +27,7 @@ use crate::wire::terminal::Terminal;
 use super::judge::Judged;
 use super::live::{Kept, Live};
 use super::policy::Policy;
+use super::recheck::is_refused;
 use super::registry::{Record, Seat, Settled};
 use super::reload::{Haste, settle};
 use super::tickets::Enrolled;
@@ -160,21 +161,25 @@ impl Visit {
 }
 
 impl Visit {
-    /// What began while its backend was asked has not seen it: a drain, or an edit.
+    /// What began while its backend was asked has not seen it: a drain, an edit, or a look at all whom a key has let in.
     pub(super) fn catch_up(&self, record: &Arc<Record>) {
         if self.worker.is_draining() {
             record.end(Box::new(Refusal::new(SHUTTING_DOWN)));
         }
+        let shared = &self.worker.shared;
         let mut seen = self.gateway.clone();
         loop {
-            let gateway = self.worker.shared.gateway.load_full();
+            let gateway = shared.gateway.load_full();
             if Arc::ptr_eq(&gateway, &seen) {
+                if shared.rechecks.count() != self.rechecks && is_refused(record) {
+                    shared.pacer.add(vec![record.clone()], Haste::InTurn, &gateway.reload);
+                }
                 return;
             }
-            if let Judged::Leaves(_, haste) = settle(record, &gateway, Haste::AtOnce, self.worker.observer())
+            if let Judged::Leaves(_, haste) = settle(record, &gateway, self.worker.observer())
                 && haste != Haste::AtOnce
             {
-                self.worker.shared.pacer.add(vec![record.clone()], haste, &gateway.reload);
+                shared.pacer.add(vec![record.clone()], haste, &gateway.reload);
             }
             // Another may have come meanwhile, and have been judged by before this was said.
             seen = gateway;

@@ -24,14 +24,8 @@ pub(super) async fn attend(attendant: Attendant, roster: Roster) {
         tokio::select! {
             job = attendant.next() => match job {
                 Job::Run(job) => drop(work.spawn(job)),
-                Job::Tell(news) => {
-                    report(&news, roster.observer());
-                    if let News::KeySetFetched { removed, .. } = news
-                        && !removed.is_empty()
-                    {
-                        work.spawn(recheck(roster.clone(), removed));
-                    }
-                }
+                Job::Tell(news) => report(&news, roster.observer()),
+                Job::Recheck(lapse) => drop(work.spawn(recheck(roster.clone(), lapse))),
                 Job::Ask(question, mut answer) => {
                     let (asker, places) = (asker.clone(), places.clone());
                     work.spawn(async move {

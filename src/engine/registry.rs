@@ -329,8 +329,16 @@ mod tests {
     use crate::stage::{Identity, Verdict};
 
     fn delivery() -> (Delivery, oneshot::Receiver<Verdict>) {
-        let identity =
-            Identity { by: "jwt.a".into(), user: None, claims: "{}".into(), expires: None, key: "k".into(), kid: None, algorithm: "HS256" };
+        let identity = Identity {
+            by: "jwt.a".into(),
+            user: None,
+            claims: "{}".into(),
+            expires: None,
+            key: "k".into(),
+            kid: None,
+            key_set: None,
+            algorithm: "HS256",
+        };
         let (answer, answered) = oneshot::channel();
         (Delivery { stage: "jwt.a".into(), identity, answer }, answered)
     }

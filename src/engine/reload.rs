@@ -15,6 +15,7 @@ use crate::stage::pipeline::Findings;
 
 use super::Shared;
 use super::judge::{Judged, judge, judge_in_turn};
+use super::recheck::is_refused;
 use super::registry::{Record, Split};
 use super::scrape;
 use super::{Engine, StartError};
@@ -163,8 +164,9 @@ impl Engine {
         let (Concerned { all, waiting, .. }, mut impact) = self.concerned(&self.shared.gateway.load(), gateway);
         for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
-                let judged = judge(record, gateway, now, &mut Findings::default());
-                impact.count(record, &judged, waiting.contains(&record.client.id));
+                let is_waiting = waiting.contains(&record.client.id);
+                let judged = way(is_waiting)(record, gateway, now, &mut Findings::default());
+                impact.count(record, &judged, is_waiting);
             }
             yield_now().await;
         }
@@ -203,21 +205,27 @@ impl Engine {
     }
 
     async fn judge_all(&self, before: &Gateway, gateway: &Gateway) -> Impact {
+        let rechecks = self.shared.rechecks.count();
         let (Concerned { all, waiting, others }, mut impact) = self.concerned(before, gateway);
         // How turns are spread may be all that has changed.
         let (mut soon, mut leaving) = (Vec::new(), if before.reload == gateway.reload { Vec::new() } else { others });
         for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
-                let judged = settle(record, gateway, Haste::AtOnce, &self.shared.observer);
-                impact.count(record, &judged, waiting.contains(&record.client.id));
+                let is_waiting = waiting.contains(&record.client.id);
+                let judged = settle_by(way(is_waiting), record, gateway, Haste::AtOnce, &self.shared.observer);
+                impact.count(record, &judged, is_waiting);
                 match judged {
-                    Judged::Same | Judged::Adopts(_) if waiting.contains(&record.client.id) => self.shared.pacer.call_off(record),
+                    Judged::Same | Judged::Adopts(_) if is_waiting => self.shared.pacer.call_off(record),
                     Judged::Leaves(_, Haste::Soon) => soon.push(record.clone()),
                     Judged::Leaves(_, Haste::InTurn) => leaving.push(record.clone()),
                     _ => {}
                 }
             }
             yield_now().await;
+        }
+        if self.shared.rechecks.count() != rechecks {
+            // It may have met those who went by the old snapshot still, and were judged by the new before what it was about.
+            leaving.extend(all.iter().filter(|record| is_refused(record)).cloned());
         }
         self.shared.pacer.add(soon, Haste::Soon, &gateway.reload);
         self.shared.pacer.add(leaving, Haste::InTurn, &gateway.reload);
@@ -259,18 +267,32 @@ pub(super) fn too_many(gateway: &Gateway, impact: &Impact) -> Option<NotReloaded
 pub(super) fn settle_as_it_stands(record: &Record, shared: &Shared) {
     loop {
         let gateway = shared.gateway.load_full();
-        settle(record, &gateway, Haste::InTurn, &shared.observer);
+        settle_by(judge_in_turn, record, &gateway, Haste::InTurn, &shared.observer);
         if Arc::ptr_eq(&gateway, &shared.gateway.load()) {
             return;
         }
     }
 }
 
-/// Judges a connection by this snapshot and lets the verdict hold: it adopts, or ends where it must as soon as `haste` says.
-pub(super) fn settle(record: &Record, gateway: &Gateway, haste: Haste, observer: &Observer) -> Judged {
+/// How a connection is judged.
+type Way = fn(&Record, &Gateway, SystemTime, &mut Findings) -> Judged;
+
+/// How one is judged that may be `waiting` for its turn to end: what has ended it need not be an edit, so that an edit which means
+/// nothing for it does not let it stay.
+fn way(is_waiting: bool) -> Way {
+    if is_waiting { judge_in_turn } else { judge }
+}
+
+/// Judges a connection by this snapshot and lets the verdict hold: it adopts, or ends where it must at once.
+pub(super) fn settle(record: &Record, gateway: &Gateway, observer: &Observer) -> Judged {
+    settle_by(judge, record, gateway, Haste::AtOnce, observer)
+}
+
+/// The same by one way to judge; it ends where it must as soon as `haste` says.
+fn settle_by(way: Way, record: &Record, gateway: &Gateway, haste: Haste, observer: &Observer) -> Judged {
     let mut findings = Findings::default();
     let now = SystemTime::now();
-    let judged = if haste == Haste::InTurn { judge_in_turn } else { judge }(record, gateway, now, &mut findings);
+    let judged = way(record, gateway, now, &mut findings);
     for refusal in &findings.take().0 {
         observer.report(&Event::WouldRefuse { attempt: Attempt::from(&*record.client), refusal });
     }

@@ -8,6 +8,7 @@ use crate::observe::Observer;
 
 use super::Shared;
 use super::judge::Haste;
+use super::recheck::Rechecks;
 use super::registry::Record;
 use super::worker::Worker;
 
@@ -41,6 +42,11 @@ impl Roster {
     /// Whom facts are told.
     pub(super) fn observer(&self) -> &Observer {
         &self.shared.observer
+    }
+
+    /// How often these were to be judged again.
+    pub(super) fn rechecks(&self) -> &Rechecks {
+        &self.shared.rechecks
     }
 
     /// How many snapshots have been in force with the one that is.

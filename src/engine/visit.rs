@@ -75,6 +75,8 @@ pub(super) struct Visit {
     pub(super) findings: Findings,
     /// Where it was let in beyond a limit, to be read and turned away: what a probe is told then.
     pub(super) spare: Option<&'static str>,
+    /// How often live connections had been judged again when it was first judged.
+    pub(super) rechecks: u64,
     pub(super) holdings: Holdings,
     /// Its place among the handshakes in progress.
     pub(super) handshake: Option<Permit>,

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use serde_json::{Map, Value};
 
 use super::certificate::Certificate;
+use super::fingerprint::Fingerprint;
 use super::holdings::Holdings;
 use super::identities::Identities;
 use super::tls::Tls;
@@ -96,6 +97,8 @@ pub struct Identity {
     pub key: Box<str>,
     /// That key's `kid` (RFC 7515 §4.1.4), or the token's own where the key is configured without; at most 256 bytes.
     pub kid: Option<Box<str>>,
+    /// The set that the key is of, by where it is; none where the file has the key itself.
+    pub key_set: Option<Fingerprint>,
     /// The signature algorithm, as in the token's header.
     pub algorithm: &'static str,
 }
@@ -254,7 +257,16 @@ mod tests {
             ("jwt.user", "alice", "{\"role\":\"admin\"}"),
         ] {
             let (user, key) = (Some(user.into()), "k".into());
-            client.prove(Identity { by: by.into(), user, claims: claims.into(), expires: None, key, kid: None, algorithm: "HS256" });
+            client.prove(Identity {
+                by: by.into(),
+                user,
+                claims: claims.into(),
+                expires: None,
+                key,
+                kid: None,
+                key_set: None,
+                algorithm: "HS256",
+            });
         }
         assert_eq!(client.identities.iter().map(|identity| identity.by.to_string()).collect::<Vec<_>>(), ["jwt.device", "jwt.user"]);
         assert_eq!((client.user(), client.expires(None)), (Some("alice"), None));

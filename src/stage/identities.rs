@@ -117,7 +117,16 @@ mod tests {
 
     fn identity(by: &str, user: Option<&str>, claims: &str) -> Identity {
         let user = user.map(Into::into);
-        Identity { by: by.into(), user, claims: claims.into(), expires: None, key: "k".into(), kid: None, algorithm: "HS256" }
+        Identity {
+            by: by.into(),
+            user,
+            claims: claims.into(),
+            expires: None,
+            key: "k".into(),
+            kid: None,
+            key_set: None,
+            algorithm: "HS256",
+        }
     }
 
     #[test]

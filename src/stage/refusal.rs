@@ -107,7 +107,7 @@ outcomes! {
     CERTIFICATE_DENIED = "certificate_denied", Some(403), Some(3003), 1001, Warn, "certificate not allowed", "the client's certificate is not among those that are let in, or is trusted no more";
     CERTIFICATE_EXPIRED = "certificate_expired", Some(403), Some(3003), 1001, Warn, "certificate expired", "the client's certificate has expired, at the handshake or under the live connection";
     AUTH_TIMEOUT = "auth_timeout", None, Some(3008), 1001, Warn, "Authentication timed out", "the first message with the credential did not arrive in time";
-    AUTH_UNAVAILABLE = "auth_unavailable", Some(503), Some(1013), 1001, Error, "authentication unavailable", "a key set or an authentication service cannot be reached";
+    AUTH_UNAVAILABLE = "auth_unavailable", Some(503), Some(1013), 1001, Warn, "authentication unavailable", "a key set or an authentication service cannot be reached";
     SCOPE_INSUFFICIENT = "scope_insufficient", Some(403), Some(3003), 1001, Warn, "insufficient scope", "the identity is known but lacks a right the route asks for";
     FORBIDDEN = "forbidden", Some(403), Some(3003), 1001, Warn, "forbidden", "a stage forbids this connection";
     IP_DENIED = "ip_denied", Some(403), Some(3003), 1001, Warn, "forbidden", "a firewall denies the client's address";
@@ -369,7 +369,7 @@ mod tests {
     #[test]
     fn only_what_lies_in_the_gateway_or_behind_it_is_an_error() {
         let errors = TABLE.iter().filter(|row| row.level == Level::Error).map(|row| row.id);
-        let lies_behind = |id: &str| id == "internal" || id == "auth_unavailable" || id.starts_with("upstream_");
+        let lies_behind = |id: &str| id == "internal" || id.starts_with("upstream_");
         assert_eq!(errors.filter(|id| !lies_behind(id)).collect::<Vec<_>>(), <[&str; 0]>::default());
         assert_eq!(CLIENT_LOST.level, Level::Info);
     }

@@ -119,6 +119,7 @@ pub(crate) fn named(user: &str) -> Client {
         expires: None,
         key: "key-is-never-logged".into(),
         kid: None,
+        key_set: None,
         algorithm: "HS256",
     });
     client.counters.add(Side::Client, 12, 345);

@@ -137,6 +137,36 @@ async fn an_issuer_alone_is_enough_and_each_of_several_has_its_own_keys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_of_the_table_are_for_issuers_without_any_of_their_own() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "a")]));
+    let secret = "0123456789abcdef0123456789abcdef";
+    let gateway = Gateway::run(&file(&format!(
+        "algorithms = [\"HS256\", \"RS256\", \"ES256\"]\nsecret = \"{secret}\"\nkey = '{}'\nissuer = [{{ iss = \"a\", jwks = \"{}\" }}, \"b\"]",
+        jwk("p256", "own"),
+        provider.url(SET)
+    )));
+    let shared = |issuer: &str| {
+        let claims = json!({ "sub": "alice", "exp": 9_999_999_999_u64, "iss": issuer });
+        encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    };
+    for (what, token, expected) in [
+        ("a's, by its set", token("rsa", Some("a"), &json!({ "iss": "a" })), 101),
+        ("a's, by the secret", shared("a"), 401),
+        ("a's, by the key", token("p256", Some("own"), &json!({ "iss": "a" })), 401),
+        ("b's, by the secret", shared("b"), 101),
+        ("b's, by the key", token("p256", Some("own"), &json!({ "iss": "b" })), 101),
+        ("b's, by a's set", token("rsa", Some("a"), &json!({ "iss": "b" })), 401),
+        ("a stranger's, by the secret", shared("c"), 401),
+    ] {
+        assert_eq!(status(&gateway, &token).await, expected, "{what}");
+    }
+    let minted = command(gateway.folder.path()).args(["token", "--stage", "jwt.users", "--sub", "alice"]).output().unwrap();
+    let minted = String::from_utf8_lossy(&minted.stdout).trim().to_owned();
+    assert_eq!(status(&gateway, &minted).await, 101, "what is minted is one's whose keys the table has: {minted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_answers_badly_is_no_reason_to_call_a_token_bad() {
     let provider = Provider::start().await;
     let (good, other) = (token("rsa", Some("one"), &json!({ "iss": provider.url("") })), Provider::start().await);
@@ -242,6 +272,29 @@ async fn a_new_key_is_fetched_for_once_however_many_bring_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_nobody_has_makes_no_token_of_a_new_key_a_bad_one() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "one")]));
+    let mut gateway = Gateway::run(&file(&format!("jwks = \"{}\"", provider.url(SET))));
+    let junk = token("p256", Some("junk"), &json!({}));
+    assert_eq!(status(&gateway, &junk).await, 401, "it was looked for");
+    provider.says(SET, set(&[jwk("rsa", "one"), jwk("rsa-next", "two")]));
+    let request = format!(
+        "GET / HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nauthorization: Bearer {}\r\n\r\n",
+        token("rsa-next", Some("two"), &json!({}))
+    );
+    let answer = exchange(gateway.address("l"), request.as_bytes()).await.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 503 "), "nobody has looked for it: {answer}");
+    let wait: u64 = answer.split("retry-after: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    let refused = gateway.event_where("refused", |event| event["outcome"] == "auth_unavailable");
+    assert_eq!(refused["level"], "warn", "anybody can have it said: {refused}");
+    assert_eq!(status(&gateway, &junk).await, 401, "it was looked for a moment ago");
+    assert_eq!(provider.count(SET), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whom_a_key_has_let_in_that_is_gone_is_closed_unless_the_file_keeps_it() {
     for (policy, closes) in [("", true), ("on_key_removed = \"recheck\"", true), ("on_key_removed = \"keep\"", false)] {
         let provider = Provider::start().await;
@@ -265,6 +318,119 @@ async fn whom_a_key_has_let_in_that_is_gone_is_closed_unless_the_file_keeps_it()
         ask(&mut by_other, "still there").await;
         ask(&mut by_new, "still there").await;
         assert_eq!(status(&gateway, &token("rsa", Some("old"), &json!({}))).await, 401, "who comes anew has no such key");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_the_file_itself_gives_up_is_no_key_that_a_set_may_keep() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "old")]));
+    let jwt = format!("jwks = \"{}\"\non_key_removed = \"keep\"\n", provider.url(SET));
+    let mut gateway = Gateway::run(&file(&format!("{jwt}key = '{}'", jwk("p256", "own"))));
+    let mut by_own = enter(&gateway, &token("p256", Some("own"), &json!({}))).await.unwrap();
+    let mut by_set = enter(&gateway, &token("rsa", Some("old"), &json!({}))).await.unwrap();
+    provider.says(SET, set(&[jwk("rsa-next", "new")]));
+    assert_eq!(status(&gateway, &token("rsa-next", Some("new"), &json!({}))).await, 101);
+    gateway.reload(&file(&jwt));
+    assert_eq!(closed(&mut by_own).await.0, 3000);
+    ask(&mut by_set, "still there").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_another_source_of_keys_has_let_in_is_closed_once_it_is_known_that_the_new_one_has_no_such_key() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let claims = json!({ "sub": "alice", "exp": 9_999_999_999_u64 });
+    let shared = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap();
+    for (from_secret, policy) in [(false, "recheck"), (false, "keep"), (true, "recheck"), (true, "keep")] {
+        let (a, b) = (Provider::start().await, Provider::start().await);
+        a.says(SET, set(&[jwk("rsa", "old"), jwk("p256", "both")]));
+        b.says(SET, Says::answer(500, &[], ""));
+        let jwks = |provider: &Provider| file(&format!("jwks = \"{}\"\non_key_removed = \"{policy}\"", provider.url(SET)));
+        let (before, old) = match from_secret {
+            true => (file(&format!("algorithms = \"HS256\"\nsecret = \"{secret}\"")), shared.clone()),
+            false => (jwks(&a), token("rsa", Some("old"), &json!({}))),
+        };
+        let mut gateway = Gateway::run(&before);
+        let mut by_old = enter(&gateway, &old).await.unwrap();
+        let mut by_both = match from_secret {
+            true => None,
+            false => Some(enter(&gateway, &token("p256", Some("both"), &json!({}))).await.unwrap()),
+        };
+        gateway.reload(&jwks(&b));
+        if let Some(socket) = &mut by_both {
+            first(&mut gateway, "key_set_failed");
+            ask(socket, "still there").await;
+            ask(&mut by_old, "still there").await;
+        }
+        b.says(SET, set(&[jwk("p256", "both")]));
+        assert_eq!(closed(&mut by_old).await.0, 3000, "{from_secret} {policy}");
+        if let Some(mut socket) = by_both {
+            ask(&mut socket, "still there").await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_key_goes_while_its_backend_is_asked_is_closed_when_it_has_come_in() {
+    let provider = Provider::start().await;
+    provider.says(SET, set(&[jwk("rsa", "old")]));
+    let backend = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = format!(
+        "{}[route.slow]\npath = \"/slow\"\npipeline = [\"jwt.users\"]\nendpoint = \"upstream.u\"\n[upstream.u]\nservers = \"ws://{}\"\n",
+        file(&format!("jwks = \"{}\"", provider.url(SET))),
+        backend.local_addr().unwrap()
+    );
+    let mut gateway = Gateway::run(&text);
+    let asked = support::with_token(&gateway.url("l", "/slow"), &token("rsa", Some("old"), &json!({})));
+    let coming = tokio::spawn(support::connect(asked));
+    let (stream, _) = support::in_time(backend.accept()).await.unwrap();
+    provider.says(SET, set(&[jwk("rsa-next", "new")]));
+    let mut by_new = enter(&gateway, &token("rsa-next", Some("new"), &json!({}))).await.unwrap();
+    gateway.event_where("key_set_fetched", |event| !event["removed"].is_null());
+    let _served = tokio_tungstenite::accept_async(stream).await.unwrap();
+    let mut by_old = coming.await.unwrap().unwrap();
+    assert_eq!(closed(&mut by_old).await.0, 3000);
+    ask(&mut by_new, "still there").await;
+}
+
+/// Those that wait for their turn to be closed, as `wsgate status` counts them.
+async fn waits(gateway: &Gateway, count: usize) {
+    support::in_time(async {
+        loop {
+            let status = command(gateway.folder.path()).arg("status").output().unwrap();
+            if String::from_utf8_lossy(&status.stdout).contains(&format!("({count} to be closed in their turn)")) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_something_else_saves_nobody_whose_key_is_gone() {
+    for on_reload in ["recheck", "keep"] {
+        let provider = Provider::start().await;
+        provider.says(SET, set(&[jwk("rsa", "old")]));
+        let text = file(&format!("jwks = \"{}\"", provider.url(SET)))
+            .replace("spread = \"1ms\"", "spread = \"1h\"")
+            .replace("endpoint = \"echo\"", &format!("endpoint = \"echo\"\non_reload = \"{on_reload}\""));
+        let mut gateway = Gateway::run(&text);
+        let mut all = Vec::new();
+        for _ in 0..5 {
+            all.push(enter(&gateway, &token("rsa", Some("old"), &json!({}))).await.unwrap());
+        }
+        provider.says(SET, set(&[jwk("rsa-next", "new")]));
+        let mut by_new = enter(&gateway, &token("rsa-next", Some("new"), &json!({}))).await.unwrap();
+        waits(&gateway, 5).await;
+        let more = "[route.more]\npath = \"/more\"\npipeline = [\"jwt.users\"]\nendpoint = \"echo\"\n";
+        let reloaded = gateway.reload(&format!("{text}{more}"));
+        assert_eq!((&reloaded["connections_leaving"], &reloaded["connections_kept"]), (&json!(5), &json!(1)), "{on_reload}: {reloaded}");
+        gateway.reload(&format!("{}{more}", text.replace("1h", "1ms")));
+        for mut socket in all {
+            assert_eq!(closed(&mut socket).await.0, 3000, "{on_reload}");
+        }
+        ask(&mut by_new, "still there").await;
     }
 }
 

@@ -53,7 +53,16 @@ impl Slow {
     fn identity(&self, claims: &str, lasts: Duration) -> Identity {
         let expires = Some(SystemTime::now() + lasts);
         let claims = format!("{{\"sub\":\"alice\",\"shown\":{claims:?}}}").into();
-        Identity { by: self.name.clone(), user: Some("alice".into()), claims, expires, key: "k".into(), kid: None, algorithm: "HS256" }
+        Identity {
+            by: self.name.clone(),
+            user: Some("alice".into()),
+            claims,
+            expires,
+            key: "k".into(),
+            kid: None,
+            key_set: None,
+            algorithm: "HS256",
+        }
     }
 }
 

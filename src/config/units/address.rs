@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use super::super::mask::bare;
 use super::written_as_string;
 
 /// The ports of `ws://` and `wss://` where a URL names none (RFC 6455 §3).
@@ -109,14 +110,14 @@ impl FromStr for ServerUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("{text:?} is not a URL; write it as \"ws://127.0.0.1:9001\""));
+            return Err(format!("{:?} is not a URL; write it as \"ws://127.0.0.1:9001\"", bare(text)));
         };
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
             "wss" => true,
             other => {
                 let meant = if other == "https" { "wss" } else { "ws" };
-                return Err(format!("\"{scheme}://\" is not spoken to backends; write \"{meant}://{rest}\""));
+                return Err(format!("\"{}://\" is not spoken to backends; write \"{meant}://{}\"", bare(scheme), bare(rest)));
             }
         };
         if rest.contains(['?', '#', '@']) {

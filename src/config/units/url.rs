@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::super::mask::bare;
 use super::written_as_string;
 use super::{Address, address};
 
@@ -95,15 +96,13 @@ impl FromStr for HttpUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // A query may hold a secret, and is not repeated.
-        let shown = |text: &str| text.split('?').next().unwrap_or_default().to_owned();
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!("{:?} is not a URL; write it as \"https://login.example.com/keys\"", shown(text)));
+            return Err(format!("{:?} is not a URL; write it as \"https://login.example.com/keys\"", bare(text)));
         };
         let is_tls = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            _ => return Err(format!("\"{scheme}://\" is not asked; write \"https://{}\"", shown(rest))),
+            _ => return Err(format!("\"{}://\" is not asked; write \"https://{}\"", bare(scheme), bare(rest))),
         };
         if rest.contains(['#', '@']) {
             return Err("the URL has a fragment or a user name, which no service is asked with; leave it out".to_owned());
@@ -113,7 +112,7 @@ impl FromStr for HttpUrl {
         if target.parse::<http::uri::PathAndQuery>().is_err() {
             return Err(format!(
                 "{:?} is not a path of a URL, or not with that query; percent-encode what has no place in one",
-                shown(&target)
+                bare(&target)
             ));
         }
         let port = if is_tls { HTTPS_PORT } else { HTTP_PORT };

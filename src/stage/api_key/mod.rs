@@ -52,6 +52,7 @@ impl ApiKey {
             expires: None,
             key: key.mark.clone(),
             kid: key.id.clone(),
+            key_set: None,
             algorithm: key.algorithm,
         })
     }
@@ -65,6 +66,7 @@ impl ApiKey {
             expires: None,
             key: "key:supposed".into(),
             kid: None,
+            key_set: None,
             algorithm: "SHA-256",
         }
     }

@@ -30,6 +30,7 @@ fn client(claims: &[&str]) -> Client {
             expires: None,
             key: "k".into(),
             kid: None,
+            key_set: None,
             algorithm: "HS256",
         });
     }

@@ -55,6 +55,7 @@ impl ClientCert {
             expires: Some(certificate.not_after),
             key: shown(certificate).into(),
             kid: Some(certificate.fingerprint.to_string().into()),
+            key_set: None,
             algorithm: "X.509",
         })
     }

@@ -131,6 +131,7 @@ impl ForwardAuth {
             expires: self.lifetime.and_then(|lifetime| now.checked_add(lifetime)),
             key: self.url.shown().into(),
             kid: None,
+            key_set: None,
             algorithm: ALGORITHM,
         }
     }

@@ -25,6 +25,7 @@ fn client(claims: &str, headers: &[(&str, &str)]) -> Client {
         expires: None,
         key: "key".into(),
         kid: None,
+        key_set: None,
         algorithm: "HS256",
     });
     client

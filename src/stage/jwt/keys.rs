@@ -93,6 +93,14 @@ impl Keys {
             faults.push(Fault::new(at.clone(), format!("more than {MAX_KEYS} keys: a token may have to be tried against each")));
         }
         let sets = Sets::read(table, build, faults);
+        if !table.issuer.is_empty() && table.issuer.iter().all(|issuer| sets.are_there_for(&issuer.iss)) {
+            for (key, is_there) in [("secret", !table.secret.is_empty()), ("key", !table.key.is_empty()), ("jwks", table.jwks.is_some())] {
+                if is_there {
+                    let warning = Fault::warning(at.key(key), format!("`{key}` verifies nobody: each issuer has keys of its own"));
+                    build.warnings.push(warning.hint("leave it out, or add the issuer that it is for"));
+                }
+            }
+        }
         // Left out, they are all that any key verifies.
         if !faults.refuse() && (all.is_empty() && sets.is_empty() || *table.algorithms != *algorithms()) {
             for (index, signature) in table.algorithms.iter().enumerate() {

@@ -26,7 +26,8 @@ impl Jwt {
         if let Some(user) = self.user.first() {
             put(user, subject.into());
         }
-        if let Some(issuer) = self.expected.issuers.first() {
+        // One that has keys of its own signs for itself.
+        if let Some(issuer) = self.expected.issuers.iter().find(|issuer| !self.keys.sets.are_there_for(issuer)) {
             put("iss", issuer.as_str().into());
         }
         if let Some(audience) = self.expected.audiences.first() {

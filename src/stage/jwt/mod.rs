@@ -104,6 +104,7 @@ impl Jwt {
             expires: self.expiry(&verified.claims, now)?,
             key: verified.key,
             kid: verified.kid,
+            key_set: verified.key_set,
             algorithm: algorithm::name(verified.algorithm),
         })
     }
@@ -112,7 +113,7 @@ impl Jwt {
     fn hold(&self, identity: &Identity) -> Verdict {
         let invalid = |rule: &str| Err(Box::new(Refusal::new(TOKEN_INVALID).rule(rule)));
         let Ok(claims) = serde_json::from_str::<Claims>(&identity.claims) else { return invalid("its claims are not an object") };
-        match self.keys.still_verify(&identity.key, identity.algorithm, claims.get("iss").and_then(Value::as_str)) {
+        match self.keys.still_verify(identity, claims.get("iss").and_then(Value::as_str)) {
             Standing::Good => {}
             Standing::NoKey => return invalid("its key is no longer configured"),
             Standing::NoAlgorithm => return invalid("its algorithm is no longer configured"),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, Header};
 
+use crate::config::bare;
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::units::HttpUrl;
 use crate::stage::Build;
+use crate::stage::fingerprint::Fingerprint;
 use crate::stage::outside::Trust;
 
 use super::issuer::KeySetPlace;
@@ -22,8 +24,10 @@ pub(super) struct Sets(Box<[Bound]>);
 
 /// A key set, and whose tokens it is for.
 pub(super) struct Bound {
-    /// None where it is for those of any issuer.
+    /// None where it is for those of any issuer that has none of its own.
     issuer: Option<Box<str>>,
+    /// Which set it is, by where it is.
+    pub(super) place: Fingerprint,
     source: Source,
 }
 
@@ -74,15 +78,21 @@ impl Sets {
         self.0.len()
     }
 
-    /// Whether any set is for the tokens of one issuer only.
+    /// Whether any set is one issuer's own.
     pub(super) fn has_bound(&self) -> bool {
         self.0.iter().any(|bound| bound.issuer.is_some())
     }
 
-    /// The sets for tokens that say they are this issuer's. What a token says is not believed: it picks among these, and its key is no
-    /// other issuer's then.
+    /// Whether this issuer has keys of its own, which alone verify its tokens then.
+    pub(super) fn are_there_for(&self, issuer: &str) -> bool {
+        self.0.iter().any(|bound| bound.issuer.as_deref() == Some(issuer))
+    }
+
+    /// The sets for tokens that say they are this issuer's: its own, where it has any, and those of the table otherwise. What a token
+    /// says is not believed: it picks among these, and its key is no other issuer's then.
     pub(super) fn of(&self, issuer: Option<&str>) -> impl Iterator<Item = &Bound> {
-        self.0.iter().filter(move |bound| bound.issuer.is_none() || bound.issuer.as_deref() == issuer)
+        let whose = issuer.filter(|issuer| self.are_there_for(issuer));
+        self.0.iter().filter(move |bound| bound.issuer.as_deref() == whose)
     }
 
     /// Has those that are fetched fetched from now on.
@@ -152,14 +162,14 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn add(&mut self, issuer: Option<&str>, source: Source) {
-        self.all.push(Bound { issuer: issuer.map(Into::into), source });
+    fn add(&mut self, issuer: Option<&str>, place: Fingerprint, source: Source) {
+        self.all.push(Bound { issuer: issuer.map(Into::into), place, source });
     }
 
     fn set(&mut self, issuer: Option<&str>, place: &KeySetPlace, at: &KeyPath, build: &mut Build<'_>) {
         match place {
             KeySetPlace::File(file) => match from_file(file, &at.key("file"), build) {
-                Ok(keys) => self.add(issuer, Source::Read(keys)),
+                Ok(keys) => self.add(issuer, Fingerprint::of(file), Source::Read(keys)),
                 Err(fault) => self.faults.push(fault),
             },
             KeySetPlace::Url(url) => self.fetched(issuer, Place::Set(url.clone()), url, at, build),
@@ -171,7 +181,7 @@ impl Reading<'_> {
         match issuer.parse::<HttpUrl>() {
             Ok(url) => self.fetched(Some(issuer), Place::Issuer(issuer.to_owned(), url.clone()), &url, at, build),
             Err(_) => {
-                let fault = Fault::new(at.clone(), format!("{issuer:?} is no URL, so it cannot be asked where its keys are"));
+                let fault = Fault::new(at.clone(), format!("{:?} is no URL, so it cannot be asked where its keys are", bare(issuer)));
                 self.faults.push(fault.hint("say where they are with `jwks`, or name them with `key` or `secret`"));
             }
         }
@@ -187,7 +197,8 @@ impl Reading<'_> {
         if url.is_tls && trust.is_none() {
             return;
         }
-        self.add(issuer, Source::Fetched(KeySet::of(place, trust, build)));
+        let is_at = Fingerprint::of(format!("{place:?}"));
+        self.add(issuer, is_at, Source::Fetched(KeySet::of(place, trust, build)));
     }
 
     /// Who is trusted, read once; where there is a fault it is told once.

@@ -33,8 +33,9 @@ pub struct Table {
     /// A set of public keys: its URL, which is fetched again whenever it has been gone by for long enough, or `{ file }`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<KeySetPlace>,
-    /// Issuers, of which `iss` must be one, each with a set of keys and an `audience` of its own where it is written as a table. Where
-    /// there is no `secret`, `key` or `jwks`, an issuer is asked where its keys are (OpenID Connect Discovery).
+    /// Issuers, of which `iss` must be one, each with a set of keys and an `audience` of its own where it is written as a table. The
+    /// table's `secret`, `key` and `jwks` are for those without a set; where there is none of these, an issuer is asked where its keys
+    /// are (OpenID Connect Discovery).
     #[serde(default)]
     pub issuer: Many<Issuer>,
     /// Audiences, of which `aud` must name one.

@@ -6,6 +6,8 @@ use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::{Algorithm, Header, crypto, decode_header};
 use serde_json::Value;
 
+use crate::stage::Identity;
+use crate::stage::fingerprint::Fingerprint;
 use crate::stage::refusal::{Refusal, TOKEN_INVALID};
 
 use super::claims::Claims;
@@ -20,8 +22,14 @@ pub(super) struct Verified {
     pub(super) key: Box<str>,
     /// The key's own `kid`, or the token's where the key has none.
     pub(super) kid: Option<Box<str>>,
+    /// The set that the key is of; none where it stands in the table.
+    pub(super) key_set: Option<Fingerprint>,
     pub(super) algorithm: Algorithm,
 }
+
+/// How many fetches a token waits for at most, besides the first of each set: one that had begun before, for another key or because it was
+/// due, its own, and a look at what has come of that.
+const ROUNDS: usize = 3;
 
 /// What the keys that there are have to say of a token.
 pub(super) enum Tried<'a> {
@@ -48,17 +56,17 @@ impl Keys {
     /// # Errors
     /// `TOKEN_INVALID`; `AUTH_UNAVAILABLE` where the set cannot be fetched.
     pub(super) async fn verify_by_more(&self, token: &str, mut unsettled: &Arc<KeySet>) -> Result<Verified, Box<Refusal>> {
-        // Once for each set, and for the first keys of a set that are not the one either.
-        for _ in 0..=self.sets.of_all() {
-            if unsettled.more().await? == More::Not {
-                break;
+        let kid = decode_header(token).map_err(|_| invalid("malformed token"))?.kid.unwrap_or_default();
+        for _ in 0..self.sets.of_all() + ROUNDS {
+            if unsettled.more(&kid).await? == More::Not {
+                return Err(invalid("no key with this kid"));
             }
             match self.try_verify(token) {
                 Tried::Settled(verdict) => return verdict,
                 Tried::Unsettled(set) => unsettled = set,
             }
         }
-        Err(invalid("no key with this kid"))
+        Err(unsettled.unavailable("it has been fetched again and again"))
     }
 
     fn attempt(&self, token: &str) -> Result<Tried<'_>, Box<Refusal>> {
@@ -69,8 +77,10 @@ impl Keys {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or_else(|| invalid("malformed token"))?;
         let token = Token { whole: token, signed: signed.as_bytes(), signature, header };
+        let issuer = if self.sets.has_bound() { token.issuer()? } else { None };
+        let issuer = issuer.as_deref();
         let by_sets = !self.sets.is_empty() && self.paired.contains(&token.header.alg);
-        let able = || self.all.iter().filter(|key| key.algorithms.contains(&token.header.alg));
+        let able = || self.of_table(issuer).iter().filter(|key| key.algorithms.contains(&token.header.alg));
         if able().next().is_none() && !by_sets {
             return Err(Box::new(invalid("algorithm not allowed").at("algorithms")));
         }
@@ -82,13 +92,17 @@ impl Keys {
                 Err(why) => failure = why,
             }
         }
-        if by_sets { self.by_sets(&token, failure) } else { Err(invalid(failure)) }
+        if by_sets { self.by_sets(&token, issuer, failure) } else { Err(invalid(failure)) }
     }
 
-    fn by_sets(&self, token: &Token<'_>, mut failure: &'static str) -> Result<Tried<'_>, Box<Refusal>> {
-        let issuer = if self.sets.has_bound() { token.issuer()? } else { None };
+    /// The table's own keys, for tokens that say they are this issuer's: none where that has its own.
+    fn of_table(&self, issuer: Option<&str>) -> &[Key] {
+        if issuer.is_some_and(|issuer| self.sets.are_there_for(issuer)) { &[] } else { &self.all }
+    }
+
+    fn by_sets(&self, token: &Token<'_>, issuer: Option<&str>, mut failure: &'static str) -> Result<Tried<'_>, Box<Refusal>> {
         let (mut unsettled, mut is_any) = (None, false);
-        for bound in self.sets.of(issuer.as_deref()) {
+        for bound in self.sets.of(issuer) {
             is_any = true;
             match token.try_set(bound)? {
                 BySet::Good(verified) => return Ok(Tried::Settled(Ok(verified))),
@@ -106,43 +120,55 @@ impl Keys {
         }
     }
 
-    /// Whether a key of this name may have verified an identity of this issuer with this algorithm: of a set that was never fetched
-    /// nothing is known, and nobody is closed for it.
-    pub(super) fn still_verify(&self, key: &str, algorithm: &str, issuer: Option<&str>) -> Standing {
-        let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == algorithm);
+    /// Whether an identity that says it is this issuer's could still be verified. Of a set that was never fetched nothing is known yet:
+    /// who may be let in by it stays, and is judged again once it has been.
+    pub(super) fn still_verify(&self, identity: &Identity, issuer: Option<&str>) -> Standing {
+        let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == identity.algorithm);
         let mut standing = Standing::NoKey;
-        for own in self.all.iter().filter(|own| *own.id == *key) {
+        for own in self.of_table(issuer).iter().filter(|own| own.id == identity.key) {
             if has_it(&own.algorithms) {
                 return Standing::Good;
             }
             standing = Standing::NoAlgorithm;
         }
         for bound in self.sets.of(issuer) {
-            let Ok(keys) = bound.keys() else { return Standing::Good };
-            for own in keys.iter().filter(|own| *own.id == *key) {
-                if self.paired.iter().any(|allowed| may(own, *allowed, &self.paired) && super::algorithm::name(*allowed) == algorithm) {
+            let Ok(keys) = bound.keys() else {
+                standing = Standing::NoAlgorithm;
+                if has_it(&self.paired) {
+                    return Standing::Good;
+                }
+                continue;
+            };
+            for own in keys.iter().filter(|own| own.id == identity.key) {
+                if self
+                    .paired
+                    .iter()
+                    .any(|allowed| may(own, *allowed, &self.paired) && super::algorithm::name(*allowed) == identity.algorithm)
+                {
                     return Standing::Good;
                 }
                 standing = Standing::NoAlgorithm;
             }
-            if standing == Standing::NoKey && self.keeps && has_it(&self.paired) {
+            let was_of_it = identity.key_set == Some(bound.place);
+            if was_of_it && standing == Standing::NoKey && self.keeps && has_it(&self.paired) {
                 return Standing::Good;
             }
         }
         standing
     }
 
-    /// As if the first key had signed these claims.
+    /// As if the first key that may had signed these claims.
     ///
     /// # Errors
     /// `TOKEN_INVALID` where there is no key.
     pub(super) fn suppose(&self, claims: &Claims) -> Result<Verified, Box<Refusal>> {
         let claims = claims.clone();
-        if let Some((key, algorithm)) = self.all.first().and_then(|key| Some((key, *key.algorithms.first()?))) {
-            return Ok(Verified { claims, key: key.id.clone(), kid: key.kid.clone(), algorithm });
+        let own = self.of_table(claims.get("iss").and_then(Value::as_str));
+        if let Some((key, algorithm)) = own.first().and_then(|key| Some((key, *key.algorithms.first()?))) {
+            return Ok(Verified { claims, key: key.id.clone(), kid: key.kid.clone(), key_set: None, algorithm });
         }
         let algorithm = self.paired.first().filter(|_| !self.sets.is_empty()).ok_or_else(|| invalid("no key"))?;
-        Ok(Verified { claims, key: "supposed".into(), kid: None, algorithm: *algorithm })
+        Ok(Verified { claims, key: "supposed".into(), kid: None, key_set: None, algorithm: *algorithm })
     }
 }
 
@@ -186,7 +212,7 @@ impl Token<'_> {
                 // Read once, and not before it is known who wrote them.
                 let claims = insecure_decode_claims(self.whole).map_err(|_| invalid("malformed token"))?;
                 let kid = key.kid.clone().or_else(|| self.header.kid.as_deref().map(Into::into));
-                Ok(Ok(Verified { claims, key: key.id.clone(), kid, algorithm: self.header.alg }))
+                Ok(Ok(Verified { claims, key: key.id.clone(), kid, key_set: None, algorithm: self.header.alg }))
             }
             Ok(false) => Ok(Err("bad signature")),
             Err(_) => Ok(Err("malformed token")),
@@ -205,7 +231,7 @@ impl Token<'_> {
             Found::Keys(found) => {
                 for key in found.into_iter().filter_map(|index| keys.get(index)) {
                     match self.try_key(key)? {
-                        Ok(verified) => return Ok(BySet::Good(verified)),
+                        Ok(verified) => return Ok(BySet::Good(Verified { key_set: Some(bound.place), ..verified })),
                         Err(why) => failure = why,
                     }
                 }

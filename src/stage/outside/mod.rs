@@ -46,6 +46,17 @@ pub enum Job {
     Run(BoxFuture<'static, ()>),
     /// Something to be reported.
     Tell(News),
+    /// Something has changed that live connections were let in by: they are to be judged again.
+    Recheck(Lapse),
+}
+
+/// Whom something concerns that has changed outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lapse {
+    /// Those that keys of these names have let in.
+    Keys(Vec<Box<str>>),
+    /// Whoever has shown who it is: what that was judged by was not known until now.
+    Anyone,
 }
 
 impl Outside {
@@ -101,6 +112,16 @@ impl Outside {
         let mut desk = self.desk();
         if desk.is_attended && desk.jobs.len() < MAX_WAITING {
             desk.jobs.push_back(Job::Tell(news));
+            self.has_more.notify_one();
+        }
+    }
+
+    /// Has those judged again whom this concerns, and closed in turn where they would be refused now. There is one for each time that a
+    /// service was asked, and none is left out for those that wait.
+    pub fn recheck(&self, lapse: Lapse) {
+        let mut desk = self.desk();
+        if desk.is_attended {
+            desk.jobs.push_back(Job::Recheck(lapse));
             self.has_more.notify_one();
         }
     }

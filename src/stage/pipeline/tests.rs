@@ -105,7 +105,16 @@ impl FrameInspector for Refuses {
 }
 
 fn identity(by: &str) -> Identity {
-    Identity { by: by.into(), user: None, claims: "{}".into(), expires: None, key: "key".into(), kid: None, algorithm: "HS256" }
+    Identity {
+        by: by.into(),
+        user: None,
+        claims: "{}".into(),
+        expires: None,
+        key: "key".into(),
+        kid: None,
+        key_set: None,
+        algorithm: "HS256",
+    }
 }
 
 const HEAD: FrameHead =

@@ -157,7 +157,7 @@ mod tests {
         let claims = format!("{{\"sub\":\"{user}\",\"team\":[\"{header}\"]}}").into();
         let user = Some(user.into());
         let by = "jwt.users".into();
-        client.prove(Identity { by, user, claims, expires: None, key: "k".into(), kid: None, algorithm: "HS256" });
+        client.prove(Identity { by, user, claims, expires: None, key: "k".into(), kid: None, key_set: None, algorithm: "HS256" });
         client
     }
 

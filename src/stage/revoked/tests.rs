@@ -28,6 +28,7 @@ fn client(claims: &str, kid: Option<&str>) -> Client {
         expires: None,
         key: "key".into(),
         kid: kid.map(Into::into),
+        key_set: None,
         algorithm: "HS256",
     });
     client

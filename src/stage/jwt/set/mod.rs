@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::stage::Build;
-use crate::stage::outside::{News, Outside, Source, SourceFacts, Trust};
+use crate::stage::outside::{Lapse, News, Outside, Source, SourceFacts, Trust};
 use crate::stage::refusal::{AUTH_UNAVAILABLE, Refusal};
 
 use super::keys::Key;
@@ -47,8 +47,10 @@ struct State {
     /// Fetches that have come to an end.
     rounds: u64,
     is_fetching: bool,
-    /// When it was last fetched for a key that was not there.
-    missed: Option<Instant>,
+    /// When it was last fetched for a key that was not there, and for which.
+    missed: Option<(Instant, Box<str>)>,
+    /// The names of those that were gone when it was last found to have lost any.
+    gone: Vec<Box<str>>,
 }
 
 /// What waiting for a set has come to.
@@ -56,8 +58,26 @@ struct State {
 pub(super) enum More {
     /// It has been fetched: look again.
     Fetched,
-    /// It was fetched for such a key a moment ago.
+    /// It was fetched a moment ago for this very key, or has lost it.
     Not,
+}
+
+impl State {
+    /// Takes other keys in the place of these, and gives these.
+    fn replace(&mut self, keys: Arc<[Key]>) -> Option<Arc<[Key]>> {
+        let was = self.keys.replace(keys.clone())?;
+        let is_there = |kid: &str| keys.iter().any(|key| key.kid.as_deref() == Some(kid));
+        let lost: Vec<_> = was.iter().filter_map(|key| key.kid.clone()).filter(|kid| !is_there(kid)).collect();
+        if !lost.is_empty() {
+            self.gone = lost;
+        }
+        Some(was)
+    }
+
+    /// Whether it was looked for a moment ago, so that there is more to say of it than that it is not known.
+    fn is_missing(&self, kid: &str) -> bool {
+        self.missed.as_ref().is_some_and(|(_, missed)| **missed == *kid) || self.gone.iter().any(|gone| **gone == *kid)
+    }
 }
 
 impl KeySet {
@@ -94,12 +114,13 @@ impl KeySet {
         self.state.borrow().keys.clone()
     }
 
-    /// Waits for more than there is: for the first keys, or for a fetch on account of a key that is not among them. There is one fetch
-    /// for all who wait, and one every 30 s.
+    /// Waits for more than there is: for the first keys, or for a fetch on account of the key of this name, which is not among them. There
+    /// is one fetch for all who wait, and one every 30 s.
     ///
     /// # Errors
-    /// `auth_unavailable` where it cannot be known which keys there are.
-    pub(super) async fn more(&self) -> Result<More, Box<Refusal>> {
+    /// `auth_unavailable` where it cannot be known which keys there are: so it is until the next such fetch, for whoever comes with another
+    /// name than the last was for. Anybody can name a key, and may not have those called bad whose key is new.
+    pub(super) async fn more(&self, kid: &str) -> Result<More, Box<Refusal>> {
         if !self.outside().is_attended() {
             return Err(self.unavailable("key sets are not fetched here"));
         }
@@ -108,18 +129,22 @@ impl KeySet {
         self.state.send_if_modified(|state| {
             before = state.rounds;
             if !state.is_fetching && (state.keys.is_some() || state.error.is_some()) {
-                let was_just_fetched = state.missed.is_some_and(|at| at.elapsed() < BETWEEN);
-                if state.keys.is_none() || was_just_fetched {
-                    settled = Some(state.error.clone().map_or(Ok(More::Not), Err));
-                    return false;
+                let left = state.missed.as_ref().and_then(|(at, _)| BETWEEN.checked_sub(at.elapsed())).filter(|left| !left.is_zero());
+                settled = match (&state.error, left) {
+                    (Some(why), _) if state.keys.is_none() || left.is_some() => Some(Err((why.clone(), left))),
+                    (None, Some(_)) if state.is_missing(kid) => Some(Ok(More::Not)),
+                    (None, Some(_)) => Some(Err(("it was fetched for another key a moment ago".to_owned(), left))),
+                    _ => None,
+                };
+                if settled.is_none() {
+                    (state.missed, state.is_fetching) = (Some((Instant::now(), kid.into())), true);
+                    self.wanted.notify_one();
                 }
-                (state.missed, state.is_fetching) = (Some(Instant::now()), true);
-                self.wanted.notify_one();
             }
             false
         });
         if let Some(settled) = settled {
-            return settled.map_err(|why| self.unavailable(&why));
+            return settled.map_err(|(why, retry_after)| Box::new(Refusal { retry_after, ..*self.unavailable(&why) }));
         }
         let waited = timeout(PATIENCE, seen.wait_for(|state| state.rounds > before)).await;
         match waited.map(|state| state.map(|state| state.error.clone())) {
@@ -129,7 +154,7 @@ impl KeySet {
         }
     }
 
-    fn unavailable(&self, why: &str) -> Box<Refusal> {
+    pub(super) fn unavailable(&self, why: &str) -> Box<Refusal> {
         Box::new(Refusal::new(AUTH_UNAVAILABLE).rule(format!("key set {}: {why}", self.name)))
     }
 
@@ -143,7 +168,7 @@ impl KeySet {
         let (mut before, mut was_passed_over, mut has_failed) = (None, Vec::new(), false);
         let after = ids(&keys);
         self.state.send_modify(|state| {
-            before = state.keys.replace(keys.into()).map(|keys| ids(&keys));
+            before = state.replace(keys.into()).map(|keys| ids(&keys));
             was_passed_over = std::mem::replace(&mut state.passed_over, passed_over.clone());
             has_failed = state.error.take().is_some();
             state.fetched = Some(SystemTime::now());
@@ -157,7 +182,13 @@ impl KeySet {
         let added: Vec<_> = after.iter().filter(|id| !known.contains(id)).cloned().collect();
         let removed: Vec<_> = known.iter().filter(|id| !after.contains(id)).cloned().collect();
         if before.is_none() || has_failed || !added.is_empty() || !removed.is_empty() {
-            self.outside().tell(News::KeySetFetched { set: self.name.clone(), keys: after.len(), added, removed });
+            self.outside().tell(News::KeySetFetched { set: self.name.clone(), keys: after.len(), added, removed: removed.clone() });
+        }
+        match before {
+            // Under a stage that is new to this set there may be those that it would not let in: nobody could tell until now.
+            None => self.outside().recheck(Lapse::Anyone),
+            Some(_) if !removed.is_empty() => self.outside().recheck(Lapse::Keys(removed)),
+            Some(_) => {}
         }
     }
 

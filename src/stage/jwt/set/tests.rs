@@ -20,6 +20,7 @@ struct Script {
     max_age: Option<u64>,
     asked: usize,
     news: Vec<News>,
+    lapses: Vec<Lapse>,
 }
 
 struct Provider {
@@ -52,6 +53,7 @@ impl Provider {
                 match attendant.next().await {
                     Job::Run(work) => drop(tokio::spawn(work)),
                     Job::Tell(news) => shared.lock().unwrap().news.push(news),
+                    Job::Recheck(lapse) => shared.lock().unwrap().lapses.push(lapse),
                     Job::Ask(_, answer) => {
                         // An answer takes a second.
                         sleep(Duration::from_secs(1)).await;
@@ -92,6 +94,15 @@ impl Provider {
             news => format!("{news:?}"),
         };
         std::mem::take(&mut self.script.lock().unwrap().news).into_iter().map(said).collect()
+    }
+
+    /// Who was to be judged again, by the names of their keys.
+    fn lapses(&self) -> Vec<String> {
+        let said = |lapse: Lapse| match lapse {
+            Lapse::Keys(ids) => ids.iter().map(|id| id.split(':').next().unwrap()).collect::<Vec<_>>().join(" "),
+            Lapse::Anyone => "anyone".to_owned(),
+        };
+        std::mem::take(&mut self.script.lock().unwrap().lapses).into_iter().map(said).collect()
     }
 
     fn kids(&self) -> Vec<String> {
@@ -138,6 +149,7 @@ async fn what_was_fetched_serves_on_while_its_provider_is_down_or_says_what_is_n
     pass(6 * MINUTE).await;
     assert_eq!((provider.kids(), provider.set.facts().error), (vec!["b".to_owned()], None));
     assert_eq!(provider.news(), ["+a -", "failed true", "+b -a"], "a failure is told once until it is over");
+    assert_eq!(provider.lapses(), ["anyone", "a"], "with the first keys, and with each that is gone");
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,15 +158,17 @@ async fn a_key_that_is_not_there_is_fetched_for_once_for_all_and_once_in_30_s() 
     provider.set.begin();
     pass(Duration::ZERO).await;
     provider.says(Some(&keys(&["a", "b"])));
-    let all = join_all((0..100).map(|_| provider.set.more())).await;
+    let all = join_all((0..100).map(|_| provider.set.more("b"))).await;
     assert!(all.into_iter().all(|more| more.unwrap() == More::Fetched));
     assert_eq!((provider.asked(), provider.kids()), (2, vec!["a".to_owned(), "b".to_owned()]));
     for _ in 0..100 {
-        assert_eq!(provider.set.more().await.unwrap(), More::Not);
+        assert_eq!(provider.set.more("b").await.unwrap(), More::Not);
     }
+    let other = provider.set.more("c").await.unwrap_err();
+    assert_eq!((other.outcome, other.retry_after), (AUTH_UNAVAILABLE, Some(BETWEEN - Duration::from_secs(1))), "nobody has looked for it");
     assert_eq!(provider.asked(), 2);
     advance(BETWEEN).await;
-    assert_eq!(provider.set.more().await.unwrap(), More::Fetched);
+    assert_eq!(provider.set.more("b").await.unwrap(), More::Fetched);
     assert_eq!(provider.asked(), 3);
 }
 
@@ -163,19 +177,19 @@ async fn while_it_cannot_be_known_which_keys_there_are_nobody_is_told_that_a_tok
     let provider = Provider::new(None);
     provider.set.begin();
     tokio::task::yield_now().await;
-    let first = provider.set.more().await.unwrap_err();
+    let first = provider.set.more("b").await.unwrap_err();
     assert_eq!(first.outcome, AUTH_UNAVAILABLE);
     let asked = provider.asked();
     for _ in 0..100 {
-        assert_eq!(provider.set.more().await.unwrap_err().outcome, AUTH_UNAVAILABLE);
+        assert_eq!(provider.set.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE);
     }
     assert_eq!(provider.asked(), asked, "who comes while it fails is told so at once");
     provider.says(Some(&keys(&["a"])));
     pass(MINUTE).await;
     assert_eq!((provider.kids(), provider.news()), (vec!["a".to_owned()], vec!["failed false".to_owned(), "+a -".to_owned()]));
     provider.says(None);
-    assert_eq!(provider.set.more().await.unwrap_err().outcome, AUTH_UNAVAILABLE);
-    assert_eq!(provider.set.more().await.unwrap_err().outcome, AUTH_UNAVAILABLE, "the last fetch has failed");
+    assert_eq!(provider.set.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE);
+    assert_eq!(provider.set.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE, "the last fetch has failed");
 }
 
 #[tokio::test(start_paused = true)]
