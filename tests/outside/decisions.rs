@@ -2,10 +2,11 @@
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite;
 
 use super::support::provider::{Provider, Says};
-use super::support::raw::exchange;
+use super::support::raw::{exchange, upgrade};
 use super::support::{self, Gateway, SECRET, ask, backend, closed, command, connect, request, with_token};
 
 const AUTH: &str = "/auth";
@@ -126,15 +127,39 @@ async fn a_service_that_gives_no_answer_lets_in_nobody_or_everybody_as_the_file_
         }
         let failed = gateway.event("service_failed");
         assert_eq!((&failed["stage"], &failed["lets_in"]), (&json!("forward_auth.login"), &json!(lets_in)), "{failed}");
-        service.says(AUTH, Says::ok(""));
+        service.says(AUTH, Says::answer(200, &["X-User: alice"], ""));
         gateway.connect("l", "/").await;
         gateway.event("service_back");
         service.says(AUTH, Says::Nothing);
         assert_eq!(gateway.events().iter().filter(|event| event["event"] == "service_failed").count(), 1);
         while let Ok(request) = requests.try_recv() {
-            assert_eq!(request.headers().get("x-user"), None, "what the client says of itself");
+            assert!(request.headers().get("x-user").is_none_or(|user| user == "alice"), "what the client says of itself");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_hangs_holds_up_no_other_and_no_key_set() {
+    let (hung, well) = (Provider::start().await, Provider::start().await);
+    hung.says(AUTH, Says::Nothing);
+    hung.says("/keys", Says::ok(r#"{"keys":[{"kty":"oct","kid":"a","alg":"HS256","k":"c2VjcmV0"}]}"#));
+    well.says(AUTH, Says::ok(""));
+    let more = format!("timeout = \"1m\"\n[forward_auth.well]\n{}", url(&well));
+    let route = "[route.well]\npath = \"/well\"\npipeline = [\"forward_auth.well\"]\nendpoint = \"echo\"";
+    let text = file(&url(&hung), "echo", route, &more);
+    let mut gateway = Gateway::run(&text);
+    let mut waiting = Vec::new();
+    for client in 0..600 {
+        let mut stream = TcpStream::connect(gateway.address("l")).await.unwrap();
+        stream.write_all(upgrade("/", &format!("Authorization: Bearer {client}\r\n")).as_bytes()).await.unwrap();
+        waiting.push(stream);
+    }
+    hung.is_asked(AUTH, 128).await;
+    assert_eq!(ask(&mut gateway.connect("l", "/well").await, "in").await, "in");
+    let keys = format!("[jwt.keys]\njwks = \"{}\"\n[route.keys]\npath = \"/keys\"\n", hung.url("/keys"));
+    gateway.reload(&(text + &keys + "pipeline = [\"jwt.keys\"]\nendpoint = \"echo\"\n"));
+    let event = gateway.event_of(&["key_set_fetched", "key_set_failed"], |_| true);
+    assert!(!event["error"].to_string().contains("no answer within"), "{event}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

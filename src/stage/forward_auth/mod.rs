@@ -65,8 +65,8 @@ impl ForwardAuth {
         told.sort_unstable();
         let fingerprint = Fingerprint::of(told);
         let is_bare = !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(header::COOKIE);
-        let question =
-            Question { url: self.url.clone(), headers, trust: self.trust.clone(), within: self.timeout, max_body: MAX_BODY, redirects: 0 };
+        let (url, trust, within) = (self.url.clone(), self.trust.clone(), self.timeout);
+        let question = Question { url, headers, trust, within, max_body: MAX_BODY, redirects: 0, takes_place: true };
         let (outside, said) = (self.outside.clone(), self.said.clone());
         let ask = || -> super::BoxFuture<'static, Arc<Decision>> {
             Box::pin(async move { Arc::new(Decision::of(outside.ask(question).await, &said)) })
