@@ -44,15 +44,11 @@ impl Visit {
     /// Does what it asks for; this is the answer.
     pub(super) async fn redeem(&mut self, parts: Parts, against: Against) -> Stop {
         self.asked = Target::of(&parts).ok();
-        let Against { unwelcome, full } = against;
-        if let Some(refusal) = unwelcome.or(full) {
-            return refusal.into();
-        }
         let origin = parts.headers.get(ORIGIN).cloned();
-        let answered = match parts.method {
-            Method::OPTIONS if origin.is_some() && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) => Ok(()),
-            Method::POST => self.renew_live(&parts).await,
-            _ => Err(self.told(Box::new(Refusal { reason: "only POST is answered here".into(), ..Refusal::new(METHOD_NOT_ALLOWED) }))),
+        // One too many is answered all the same, as a probe is: the connection that it means has its place already.
+        let answered = match against.unwelcome {
+            Some(refusal) => Err(refusal),
+            None => self.do_as_asked(&parts).await,
         };
         match answered {
             Ok(()) => Stop::Answered(Box::new(allowed(done(), origin))),
@@ -63,6 +59,15 @@ impl Visit {
                 }
                 Stop::Declined(refusal, Box::new(answer))
             }
+        }
+    }
+
+    async fn do_as_asked(&self, parts: &Parts) -> Verdict {
+        let is_preflight = parts.headers.contains_key(ORIGIN) && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        match parts.method {
+            Method::OPTIONS if is_preflight => Ok(()),
+            Method::POST => self.renew_live(parts).await,
+            _ => Err(self.told(Box::new(Refusal { reason: "only POST is answered here".into(), ..Refusal::new(METHOD_NOT_ALLOWED) }))),
         }
     }
 

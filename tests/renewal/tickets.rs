@@ -218,9 +218,11 @@ async fn the_listeners_firewall_judges_who_asks() {
     );
     let gateway = Gateway::run(&(guarded + &users(TICKET)));
     let (_socket, ticket) = given(&gateway, "/0", 600.0).await;
-    for (from, status, id) in [("203.0.113.9", "403", "ip_denied"), ("203.0.113.10", "204", "")] {
-        let headers = format!("X-Forwarded-For: {from}\r\n{}", shown(&ticket, &of("alice", 600.0)));
-        assert_eq!(answer(&asked(&gateway, "POST", &headers).await), (status, id), "{from}");
+    for (from, status, id) in [("203.0.113.9", "403", "ip_denied"), ("203.0.113.10", "403", "origin_denied")] {
+        let headers = format!("X-Forwarded-For: {from}\r\nOrigin: https://a.example\r\n{}", shown(&ticket, &of("alice", 600.0)));
+        let text = asked(&gateway, "POST", &headers).await;
+        assert_eq!(answer(&text), (status, id), "{from}");
+        assert!(text.contains("\r\naccess-control-allow-origin: https://a.example\r\n"), "{text}");
     }
 }
 
@@ -237,6 +239,17 @@ async fn a_connection_is_found_on_whatever_thread_it_is() {
     for _ in 0..8 {
         gateway.event("renewed");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_gateway_renews_what_it_has() {
+    let full = config(["echo".to_owned()], "[\"jwt.users\"]") + "[gateway]\nmax_connections = 1\n" + &users(TICKET);
+    let mut gateway = Gateway::run(&full);
+    let (_socket, ticket) = given(&gateway, "/0", 600.0).await;
+    assert_eq!(gateway.refusal(with_token(&gateway.url("public", "/0"), &of("bob", 600.0))).await.0, 503);
+    assert_eq!(answer(&renewed(&gateway, &ticket, &of("alice", 600.0)).await).0, "204");
+    gateway.event("renewed");
+    assert_eq!(answer(&renewed(&gateway, CHOSEN, &of("alice", 600.0)).await), ("404", "ticket_unknown"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
