@@ -32,6 +32,8 @@ use super::visit::{Stop, Visit};
 const PATH: &str = "/.well-known/wsgate/renew";
 /// What the path takes.
 const METHODS: &str = "POST, OPTIONS";
+/// When to come again where another has come first.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a browser may keep what it was told of that, in seconds.
 const MAX_AGE: &str = "600";
 
@@ -102,11 +104,13 @@ impl Visit {
             self.worker.observer().report(&Event::RenewalRefused { client, how: Shown::Ticket, refusal });
         })?;
         let (answer, answered) = oneshot::channel();
-        record.deliver(Delivery { stage, identity, answer });
+        if !record.deliver(Delivery { stage, identity, answer }) {
+            return Err(limited("another renewal of it is under way", AGAIN));
+        }
         // The connection's own thread judges it, where it is judged by everything else.
         match timeout(within, answered).await {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(_)) => Err(unknown("it has ended, or another renewal came behind this one")),
+            Ok(Err(_)) => Err(unknown("it has ended")),
             Err(_) => Err(Box::new(Refusal::new(AUTH_UNAVAILABLE).rule("the connection has not taken it up"))),
         }
     }
@@ -119,7 +123,7 @@ impl Visit {
         let found = self.worker.shared.tickets.spend(ticket, Instant::now());
         let is_here = |record: &Record| record.client.peer.listener == self.listener.name && !record.is_ending();
         match found {
-            Some((record, spent)) if is_here(&record) => spent.map(|()| record).map_err(limited),
+            Some((record, spent)) if is_here(&record) => spent.map(|()| record).map_err(|wait| limited("renewals", wait)),
             _ => Err(unknown("no connection has this ticket")),
         }
     }
@@ -129,8 +133,8 @@ fn unknown(why: &'static str) -> Box<Refusal> {
     Box::new(Refusal::new(TICKET_UNKNOWN).rule(why))
 }
 
-fn limited(wait: Duration) -> Box<Refusal> {
-    Box::new(Refusal { retry_after: Some(wait), ..Refusal::new(RATE_LIMITED).rule("renewals") })
+fn limited(rule: &'static str, wait: Duration) -> Box<Refusal> {
+    Box::new(Refusal { retry_after: Some(wait), ..Refusal::new(RATE_LIMITED).rule(rule) })
 }
 
 /// The token, in the one place it may stand here.

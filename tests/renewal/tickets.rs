@@ -1,6 +1,7 @@
 //! Out of band: a request that shows a connection's ticket and a newer token.
 
 use futures_util::SinkExt;
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio_tungstenite::connect_async;
 
@@ -250,6 +251,21 @@ async fn a_full_gateway_renews_what_it_has() {
     assert_eq!(answer(&renewed(&gateway, &ticket, &of("alice", 600.0)).await).0, "204");
     gateway.event("renewed");
     assert_eq!(answer(&renewed(&gateway, CHOSEN, &of("alice", 600.0)).await), ("404", "ticket_unknown"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_ask_at_once_some_are_told_to_come_again_and_none_that_nobody_is_there() {
+    let gateway = Gateway::run(&(config(["echo".to_owned()], "[\"jwt.users\"]") + "[gateway]\nthreads = 4\n" + &users(TICKET)));
+    for _ in 0..10 {
+        let (_socket, ticket) = given(&gateway, "/0", 600.0).await;
+        let token = of("alice", 600.0);
+        let texts = join_all((0..6).map(|_| renewed(&gateway, &ticket, &token))).await;
+        let answers: Vec<_> = texts.iter().map(|text| answer(text)).collect();
+        assert!(answers.contains(&("204", "")), "{answers:?}");
+        assert!(answers.iter().all(|answer| [("204", ""), ("429", "rate_limited")].contains(answer)), "{answers:?}");
+        let waits = texts.iter().filter(|text| text.contains("\r\nretry-after: 1\r\n")).count();
+        assert_eq!(waits, answers.iter().filter(|(status, _)| *status == "429").count(), "{texts:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
