@@ -145,6 +145,7 @@ impl Visit {
             findings: Findings::default(),
             spare: self.spare,
             holdings: Holdings::new(self.worker.take_load()),
+            ticket: None,
             handshake: None,
         }
     }

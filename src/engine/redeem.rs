@@ -4,7 +4,7 @@
 //! that may ask learns and does nothing that it could not without a browser; and it may renew only what it has opened itself.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, ORIGIN};
@@ -75,7 +75,7 @@ impl Visit {
 
     /// Renews the connection that this request means, by whose own stages a refusal is told.
     async fn renew_live(&self, parts: &Parts) -> Verdict {
-        let record = self.find(parts).map_err(|refusal| self.told(refusal))?;
+        let record = self.find(parts).await.map_err(|refusal| self.told(refusal))?;
         self.renew_found(&record, parts).await.map_err(|mut refusal| {
             record.policy().tell(&record.client, &mut refusal);
             refusal
@@ -116,15 +116,14 @@ impl Visit {
     }
 
     /// The connection of this listener that has the ticket.
-    fn find(&self, parts: &Parts) -> Result<Arc<Record>, Box<Refusal>> {
+    async fn find(&self, parts: &Parts) -> Result<Arc<Record>, Box<Refusal>> {
         let shown = only(&parts.headers, &HeaderName::from_static(ticket::HEADER)).and_then(|shown| str::from_utf8(shown).ok());
         let shown = shown.ok_or_else(|| unknown("no ticket is shown"))?;
         let ticket = Ticket::read(shown).map_err(unknown)?;
-        let found = self.worker.shared.tickets.spend(ticket, Instant::now());
         let is_here = |record: &Record| record.client.peer.listener == self.listener.name && !record.is_ending();
-        match found {
-            Some((record, spent)) if is_here(&record) => spent.map(|()| record).map_err(|wait| limited("renewals", wait)),
-            _ => Err(unknown("no connection has this ticket")),
+        match self.worker.shared.tickets.spend(ticket, is_here).await {
+            Some((record, spent)) => spent.map(|()| record).map_err(|wait| limited("renewals", wait)),
+            None => Err(unknown("no connection has this ticket")),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
 use super::live::Holdings;
+use super::tickets::Enrolled;
 use super::way::{Nearest, Way};
 use super::worker::Worker;
 
@@ -76,6 +77,8 @@ pub(super) struct Visit {
     /// Where it was let in beyond a limit, to be read and turned away: what a probe is told then.
     pub(super) spare: Option<&'static str>,
     pub(super) holdings: Holdings,
+    /// Where it is found by its ticket, from before its client is told of it.
+    pub(super) ticket: Option<Box<Enrolled>>,
     /// Its place among the handshakes in progress.
     pub(super) handshake: Option<Permit>,
 }

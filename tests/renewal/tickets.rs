@@ -269,6 +269,42 @@ async fn of_many_who_ask_at_once_some_are_told_to_come_again_and_none_that_nobod
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_is_good_from_when_it_is_given() {
+    let (address, _requests) = backend::echo().await;
+    let endpoints = ["echo".to_owned(), format!("ws://{address}")];
+    let gateway = Gateway::run(&(config(endpoints, "[\"jwt.users\"]") + "[gateway]\nthreads = 4\n" + &users(TICKET)));
+    for round in 0..60 {
+        let request = with_token(&gateway.url("public", &format!("/{}", round % 2)), &of("alice", 600.0));
+        let (_socket, response) = support::in_time(connect_async(request)).await.unwrap();
+        let ticket = response.headers()["x-wsgate-ticket"].to_str().unwrap();
+        assert_eq!(answer(&renewed(&gateway, ticket, &of("alice", 600.0)).await).0, "204", "{round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_connection_with_a_ticket_has_it_and_gives_it_back() {
+    let mut gateway = Gateway::run(&(config(["echo".to_owned()], "[\"jwt.users\"]") + &users(TICKET)));
+    let path = format!("/0?wsgate_ticket={CHOSEN}");
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let (socket, _) = given(&gateway, &path, 600.0).await;
+        open.push((socket, gateway.event("open")["connection"].clone()));
+    }
+    // The newest has it, then the one before; one that ends meanwhile has none to give.
+    for ends in [Some(2), Some(0), Some(0), None] {
+        let status = answer(&renewed(&gateway, CHOSEN, &of("alice", 600.0)).await).0.to_owned();
+        let Some(ends) = ends else {
+            assert_eq!(status, "404");
+            break;
+        };
+        assert_eq!(status, "204");
+        assert_eq!(gateway.event("renewed")["connection"], open.last().unwrap().1);
+        drop(open.remove(ends));
+        gateway.event("close");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_first_message_comes_behind_the_ticket() {
     let keys = format!("sources = \"first_message\"\n{TICKET}");
     let mut gateway = Gateway::run(&(config(["echo".to_owned()], "[\"jwt.users\"]") + &users(&keys)));
