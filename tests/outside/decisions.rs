@@ -163,6 +163,32 @@ async fn a_service_that_hangs_holds_up_no_other_and_no_key_set() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_names_nobody_where_it_should_is_none() {
+    let service = Provider::start().await;
+    let (backend, mut requests) = backend::echo().await;
+    for (on_error, lets_in) in [("deny", false), ("allow", true)] {
+        let auth = format!("{}\nreceive = \"X-User\"\nuser = \"X-User\"\ncache = \"1m\"\non_error = \"{on_error}\"", url(&service));
+        let mut gateway = Gateway::run(&file(&auth, &format!("ws://{backend}"), "", "[origin.any]\nallow = \"same-origin\""));
+        for lines in ["", "x-user: \r\n", "x-user: \u{e4}\r\n", "x-user: alice\r\nx-user: bob\r\n"] {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}content-length: 0\r\n\r\n");
+            service.says(AUTH, Says::Bytes(text.chars().map(|c| c as u8).collect()));
+            match connect(request(&gateway.url("l", "/"), &[("x-user", "root")])).await {
+                Ok(_) if lets_in => assert_eq!(requests.recv().await.unwrap().headers().get("x-user"), None, "{lines:?}"),
+                Err(tungstenite::Error::Http(response)) if !lets_in => assert_eq!(response.status(), 503, "{lines:?}"),
+                other => panic!("{on_error} {lines:?}: {other:?}"),
+            }
+        }
+        let failed = gateway.event("service_failed");
+        assert!(failed["error"].to_string().contains("x-user"), "{failed}");
+        // It is asked again, however long its answers are gone by.
+        service.says(AUTH, Says::answer(200, &["X-User: alice"], ""));
+        drop(gateway.connect("l", "/").await);
+        gateway.event("service_back");
+        assert_eq!(requests.recv().await.unwrap().headers()["x-user"], "alice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_service_says_of_a_client_is_what_backends_and_operators_go_by() {
     let service = Provider::start().await;
     service.says(AUTH, Says::answer(200, &["X-User: alice", "X-Groups: a", "X-Groups: b", "X-Other: no"], ""));
