@@ -28,8 +28,6 @@ use super::registry::Record;
 use super::renewing::{Delivery, prove};
 use super::visit::{Stop, Visit};
 
-/// Where it is asked for. The path is taken on listeners with a stage that has `renew.ticket`, before any route.
-const PATH: &str = "/.well-known/wsgate/renew";
 /// What the path takes.
 const METHODS: &str = "POST, OPTIONS";
 /// When to come again where another has come first.
@@ -39,7 +37,7 @@ const MAX_AGE: &str = "600";
 
 /// Whether a request that was read asks for this.
 pub(super) fn is_asked(gateway: &Gateway, listener: &str, parts: &Parts) -> bool {
-    parts.uri.path() == PATH && gateway.takes_tickets(listener)
+    gateway.renews_at(listener, parts.uri.path())
 }
 
 impl Visit {
@@ -69,7 +67,7 @@ impl Visit {
         match parts.method {
             Method::OPTIONS if is_preflight => Ok(()),
             Method::POST => self.renew_live(parts).await,
-            _ => Err(self.told(Box::new(Refusal { reason: "only POST is answered here".into(), ..Refusal::new(METHOD_NOT_ALLOWED) }))),
+            _ => Err(self.told(ticket::only_post())),
         }
     }
 
