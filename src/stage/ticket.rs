@@ -84,7 +84,7 @@ pub fn issue(request: &mut Parts) -> Verdict {
             write!(text, "{:032x}", rand::random::<u128>()).expect("a string takes what is written");
             Issued { ticket: Ticket(Fingerprint::of(&*text)), given: Some(text.into()) }
         }
-        [one] => Issued { ticket: Ticket::read(one).map_err(refused)?, given: None },
+        [one] => Issued { ticket: Ticket::read(&String::from_utf8_lossy(one)).map_err(refused)?, given: None },
         _ => return Err(refused("more than one ticket")),
     };
     request.extensions.insert(issued);
