@@ -144,7 +144,7 @@ async fn a_service_that_hangs_holds_up_no_other_and_no_key_set() {
     hung.says(AUTH, Says::Nothing);
     hung.says("/keys", Says::ok(r#"{"keys":[{"kty":"oct","kid":"a","alg":"HS256","k":"c2VjcmV0"}]}"#));
     well.says(AUTH, Says::ok(""));
-    let more = format!("timeout = \"1m\"\n[forward_auth.well]\n{}", url(&well));
+    let more = format!("timeout = \"1m\"\n[forward_auth.well]\n{}\ntimeout = \"1m\"", url(&well));
     let route = "[route.well]\npath = \"/well\"\npipeline = [\"forward_auth.well\"]\nendpoint = \"echo\"";
     let text = file(&url(&hung), "echo", route, &more);
     let mut gateway = Gateway::run(&text);
