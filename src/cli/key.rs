@@ -1,9 +1,10 @@
 //! `wsgate key`: API keys, and the lines that stand for them in the file.
 
 use std::io::{self, Read, Write};
+use std::time::SystemTime;
 
 use crate::config::units::Moment;
-use crate::stage::api_key::{Id, Line, Scope, fresh, hashed};
+use crate::stage::api_key::{Id, Line, Scope, fresh, hashed, is_short};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -69,9 +70,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.what {
         What::New { of } => {
             let (key, line) = fresh(of.line(None), of.argon2).map_err(Failure::could)?;
-            print(Some(&key), &line, of.json)
+            print(Some(&key), &line, of.json)?;
+            warn_of_end(of);
         }
-        What::Hash { id, of } => print(None, &hashed(&read()?, of.line(id.clone()), of.argon2).map_err(Failure::could)?, of.json),
+        What::Hash { id, of } => {
+            let key = read()?;
+            print(None, &hashed(&key, of.line(id.clone()), of.argon2).map_err(Failure::could)?, of.json)?;
+            warn_of_end(of);
+            if !of.argon2 && is_short(&key) {
+                super::say("wsgate: a key this short can be guessed by whoever reads its SHA-256; hash it by --argon2");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn warn_of_end(of: &Of) {
+    if let Some(over) = of.expires.filter(|expires| expires.get() <= SystemTime::now()) {
+        super::say(&format!("wsgate: this key is good for nothing: {over} is over"));
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 
 /// Whether a text gives itself away as a secret.
 pub(super) fn is_private(text: &str) -> bool {
-    text.contains(PRIVATE) || (text.starts_with(API_KEY) && text.len() > SHORTEST_KEY)
+    text.contains(PRIVATE) || text.starts_with(API_KEY)
 }
 
 /// Where the query of a URL begins that services are asked with, which may hold a secret; none where it has none, or is another text.
@@ -299,6 +299,7 @@ mod tests {
                 "[api_key.a]\nkeys = [{ name = 'wsg_abcdefgh_abcdefghijklmnopqrstuvwxyz234567' }]",
                 "[api_key.a]\nkeys = [{ name = '*********************************************' }]",
             ),
+            ("[api_key.a]\nkeys = [{ id = 'wsg_old_hunter2' }]", "[api_key.a]\nkeys = [{ id = '***************' }]"),
             ("[jwt.secret]\nuser = \"sub\"", "[jwt.secret]\nuser = \"sub\""),
             ("[jwt.a]\nsecrets = [\"one\"]", "[jwt.a]\nsecrets = [\"***\"]"),
             ("[jwt.a]\nkey = '{\"d\":1}'", "[jwt.a]\nkey = '*\"*\"***'"),

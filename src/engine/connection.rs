@@ -58,6 +58,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
         spare: None,
         rechecks: 0,
         holdings: Holdings::new(load),
+        ticket: None,
         handshake: None,
     };
     let admitted = visit.admit().await;
@@ -302,6 +303,7 @@ impl Visit {
         // From here on it takes nobody's place: what bounds those who are shown out is the courtesy below.
         self.holdings.release();
         self.handshake = None;
+        self.ticket = None;
         let within = self.listener.handshake_timeout;
         // It will not become live: its slots are free before it has been told so.
         drop(self.client.as_mut().map(|client| client.holdings.take_slots()));

@@ -146,6 +146,7 @@ impl Visit {
             spare: self.spare,
             rechecks: 0,
             holdings: Holdings::new(self.worker.take_load()),
+            ticket: None,
             handshake: None,
         }
     }

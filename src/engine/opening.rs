@@ -102,6 +102,8 @@ impl Visit {
         };
         let (accept, subprotocol) = (&terms.upgrade.accept, terms.subprotocol.clone());
         let headers = with_ticket(agreed.headers.clone(), client);
+        // Whoever reads its 101 may show the ticket at once.
+        self.ticket = issued(client).map(|issued| Box::new(Enrolled::announce(&self.worker.shared, issued.ticket, self.id)));
         let switching = || answers::switching(accept, subprotocol, extensions, headers);
         self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
         Ok(leg.map(|leg| (leg, agreed)))
@@ -113,7 +115,6 @@ impl Visit {
         let Some(leg) = self.door.take_leg() else { return };
         let left = client.request.take().map(|request| request.extensions);
         let is_needed = left.as_ref().is_some_and(|left| left.get::<ForwardFirst>().is_some());
-        let ticket = left.as_ref().and_then(|left| left.get::<Issued>()).map(|issued| issued.ticket);
         drop(left);
         let first = client.first_message.take().filter(|_| is_needed);
         self.holdings.slots = client.holdings.take_slots();
@@ -134,7 +135,7 @@ impl Visit {
         let observer = self.worker.shared.observer.clone();
         let settled = Settled { server, takeover: agreed.is_some_and(|deflate| deflate.has_takeover()) };
         let mut seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
-        seat.ticket = ticket.map(|ticket| Box::new(Enrolled::enter(&self.worker.shared, ticket, &seat.record)));
+        seat.ticket = self.ticket.take().inspect(|ticket| ticket.leads_to(&seat.record));
         // It is entered: whoever reads that it is open finds it there.
         let Record { client, settled: Settled { server, .. }, .. } = &*seat.record;
         let (subprotocol, upstream) = (client.subprotocol.as_deref(), server.as_deref());
@@ -189,11 +190,15 @@ impl Visit {
 
 /// What a client is told with its 101, with the ticket that it is given, where it is.
 pub(super) fn with_ticket(mut headers: HeaderMap, client: &Client) -> HeaderMap {
-    let issued = client.request.as_ref().and_then(|request| request.extensions.get::<Issued>());
-    if let Some(given) = issued.and_then(|issued| HeaderValue::from_str(issued.given.as_deref()?).ok()) {
+    if let Some(given) = issued(client).and_then(|issued| HeaderValue::from_str(issued.given.as_deref()?).ok()) {
         headers.insert(HeaderName::from_static(ticket::HEADER), given);
     }
     headers
+}
+
+/// The ticket that a stage has issued, while the request is there.
+fn issued(client: &Client) -> Option<&Issued> {
+    client.request.as_ref()?.extensions.get::<Issued>()
 }
 
 fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, worker: Arc<Worker>, kept: Kept) {

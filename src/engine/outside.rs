@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::observe::Observer;
@@ -13,12 +12,9 @@ use crate::wire::asking::Asker;
 use super::recheck::recheck;
 use super::roster::Roster;
 
-/// The most questions that are asked at once.
-const MAX_AT_ONCE: usize = 512;
-
 /// Attends, on the runtime it is called on: a connection to a service belongs to no worker, and ends with none. Never returns.
 pub(super) async fn attend(attendant: Attendant, roster: Roster) {
-    let (asker, places) = (Arc::new(Asker::default()), Arc::new(Semaphore::new(MAX_AT_ONCE)));
+    let asker = Arc::new(Asker::default());
     let mut work = JoinSet::new();
     loop {
         tokio::select! {
@@ -27,15 +23,10 @@ pub(super) async fn attend(attendant: Attendant, roster: Roster) {
                 Job::Tell(news) => report(&news, roster.observer()),
                 Job::Recheck(lapse) => drop(work.spawn(recheck(roster.clone(), lapse))),
                 Job::Ask(question, mut answer) => {
-                    let (asker, places) = (asker.clone(), places.clone());
+                    let asker = asker.clone();
                     work.spawn(async move {
-                        let ask = async {
-                            // It is never closed.
-                            let _place = places.acquire().await;
-                            asker.ask(&question).await
-                        };
                         tokio::select! {
-                            answered = ask => drop(answer.send(answered)),
+                            answered = asker.ask(&question) => drop(answer.send(answered)),
                             () = answer.closed() => {}
                         }
                     });

@@ -4,7 +4,7 @@
 //! that may ask learns and does nothing that it could not without a browser; and it may renew only what it has opened itself.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, ORIGIN};
@@ -28,31 +28,27 @@ use super::registry::Record;
 use super::renewing::{Delivery, prove};
 use super::visit::{Stop, Visit};
 
-/// Where it is asked for. The path is taken on listeners with a stage that has `renew.ticket`, before any route.
-const PATH: &str = "/.well-known/wsgate/renew";
 /// What the path takes.
 const METHODS: &str = "POST, OPTIONS";
+/// When to come again where another has come first.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a browser may keep what it was told of that, in seconds.
 const MAX_AGE: &str = "600";
 
 /// Whether a request that was read asks for this.
 pub(super) fn is_asked(gateway: &Gateway, listener: &str, parts: &Parts) -> bool {
-    parts.uri.path() == PATH && gateway.takes_tickets(listener)
+    gateway.renews_at(listener, parts.uri.path())
 }
 
 impl Visit {
     /// Does what it asks for; this is the answer.
     pub(super) async fn redeem(&mut self, parts: Parts, against: Against) -> Stop {
         self.asked = Target::of(&parts).ok();
-        let Against { unwelcome, full } = against;
-        if let Some(refusal) = unwelcome.or(full) {
-            return refusal.into();
-        }
         let origin = parts.headers.get(ORIGIN).cloned();
-        let answered = match parts.method {
-            Method::OPTIONS if origin.is_some() && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) => Ok(()),
-            Method::POST => self.renew_live(&parts).await,
-            _ => Err(self.told(Box::new(Refusal { reason: "only POST is answered here".into(), ..Refusal::new(METHOD_NOT_ALLOWED) }))),
+        // One too many is answered all the same, as a probe is: the connection that it means has its place already.
+        let answered = match against.unwelcome {
+            Some(refusal) => Err(refusal),
+            None => self.do_as_asked(&parts).await,
         };
         match answered {
             Ok(()) => Stop::Answered(Box::new(allowed(done(), origin))),
@@ -66,9 +62,18 @@ impl Visit {
         }
     }
 
+    async fn do_as_asked(&self, parts: &Parts) -> Verdict {
+        let is_preflight = parts.headers.contains_key(ORIGIN) && parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        match parts.method {
+            Method::OPTIONS if is_preflight => Ok(()),
+            Method::POST => self.renew_live(parts).await,
+            _ => Err(self.told(ticket::only_post())),
+        }
+    }
+
     /// Renews the connection that this request means, by whose own stages a refusal is told.
     async fn renew_live(&self, parts: &Parts) -> Verdict {
-        let record = self.find(parts).map_err(|refusal| self.told(refusal))?;
+        let record = self.find(parts).await.map_err(|refusal| self.told(refusal))?;
         self.renew_found(&record, parts).await.map_err(|mut refusal| {
             record.policy().tell(&record.client, &mut refusal);
             refusal
@@ -97,25 +102,26 @@ impl Visit {
             self.worker.observer().report(&Event::RenewalRefused { client, how: Shown::Ticket, refusal });
         })?;
         let (answer, answered) = oneshot::channel();
-        record.deliver(Delivery { stage, identity, answer });
+        if !record.deliver(Delivery { stage, identity, answer }) {
+            return Err(limited("another renewal of it is under way", AGAIN));
+        }
         // The connection's own thread judges it, where it is judged by everything else.
         match timeout(within, answered).await {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(_)) => Err(unknown("it has ended, or another renewal came behind this one")),
+            Ok(Err(_)) => Err(unknown("it has ended")),
             Err(_) => Err(Box::new(Refusal::new(AUTH_UNAVAILABLE).rule("the connection has not taken it up"))),
         }
     }
 
     /// The connection of this listener that has the ticket.
-    fn find(&self, parts: &Parts) -> Result<Arc<Record>, Box<Refusal>> {
+    async fn find(&self, parts: &Parts) -> Result<Arc<Record>, Box<Refusal>> {
         let shown = only(&parts.headers, &HeaderName::from_static(ticket::HEADER)).and_then(|shown| str::from_utf8(shown).ok());
         let shown = shown.ok_or_else(|| unknown("no ticket is shown"))?;
         let ticket = Ticket::read(shown).map_err(unknown)?;
-        let found = self.worker.shared.tickets.spend(ticket, Instant::now());
         let is_here = |record: &Record| record.client.peer.listener == self.listener.name && !record.is_ending();
-        match found {
-            Some((record, spent)) if is_here(&record) => spent.map(|()| record).map_err(limited),
-            _ => Err(unknown("no connection has this ticket")),
+        match self.worker.shared.tickets.spend(ticket, is_here).await {
+            Some((record, spent)) => spent.map(|()| record).map_err(|wait| limited("renewals", wait)),
+            None => Err(unknown("no connection has this ticket")),
         }
     }
 }
@@ -124,8 +130,8 @@ fn unknown(why: &'static str) -> Box<Refusal> {
     Box::new(Refusal::new(TICKET_UNKNOWN).rule(why))
 }
 
-fn limited(wait: Duration) -> Box<Refusal> {
-    Box::new(Refusal { retry_after: Some(wait), ..Refusal::new(RATE_LIMITED).rule("renewals") })
+fn limited(rule: &'static str, wait: Duration) -> Box<Refusal> {
+    Box::new(Refusal { retry_after: Some(wait), ..Refusal::new(RATE_LIMITED).rule(rule) })
 }
 
 /// The token, in the one place it may stand here.

@@ -118,17 +118,21 @@ impl Record {
         self.order(Order::Adopt(policy, judged));
     }
 
-    /// Gives the connection an identity that is to renew its own; the last that it has not taken counts. Whoever waits for the answer to
-    /// another hears that there is none, as does whoever comes too late.
-    pub(super) fn deliver(&self, delivery: Delivery) {
+    /// Gives the connection an identity that is to renew its own, unless another has come before that it has not taken yet: says whether
+    /// it does. Who comes too late hears that there is no answer.
+    pub(super) fn deliver(&self, delivery: Delivery) -> bool {
         {
             let mut mail = self.mail();
             if mail.is_over {
-                return;
+                return true;
+            }
+            if mail.delivery.is_some() {
+                return false;
             }
             mail.delivery = Some(Box::new(delivery));
         }
         self.call();
+        true
     }
 
     /// The connection has ended, and takes nothing more.
@@ -347,13 +351,13 @@ mod tests {
     fn what_a_connection_does_not_take_is_answered_by_nobody_at_once() {
         let record = record();
         let ((first, mut first_answer), (second, mut second_answer), (late, mut late_answer)) = (delivery(), delivery(), delivery());
-        record.deliver(first);
-        record.deliver(second);
-        assert_eq!(first_answer.try_recv(), Err(TryRecvError::Closed), "another came behind it");
-        assert_eq!(second_answer.try_recv(), Err(TryRecvError::Empty));
+        assert!(record.deliver(first));
+        assert!(!record.deliver(second), "another has come before");
+        assert_eq!(second_answer.try_recv(), Err(TryRecvError::Closed));
+        assert_eq!(first_answer.try_recv(), Err(TryRecvError::Empty));
         record.take_no_more();
-        assert_eq!(second_answer.try_recv(), Err(TryRecvError::Closed), "it has ended");
-        record.deliver(late);
+        assert_eq!(first_answer.try_recv(), Err(TryRecvError::Closed), "it has ended");
+        assert!(record.deliver(late));
         assert_eq!(late_answer.try_recv(), Err(TryRecvError::Closed), "it had ended");
     }
 }

@@ -22,6 +22,7 @@ use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
 use super::live::Holdings;
+use super::tickets::Enrolled;
 use super::way::{Nearest, Way};
 use super::worker::Worker;
 
@@ -78,6 +79,8 @@ pub(super) struct Visit {
     /// How often live connections had been judged again when it was first judged.
     pub(super) rechecks: u64,
     pub(super) holdings: Holdings,
+    /// Where it is found by its ticket, from before its client is told of it.
+    pub(super) ticket: Option<Box<Enrolled>>,
     /// Its place among the handshakes in progress.
     pub(super) handshake: Option<Permit>,
 }

@@ -41,6 +41,7 @@ use crate::endpoint::upstream::Upstream;
 use crate::stage::Stage;
 use crate::stage::outside::Outside;
 use crate::stage::slots::Slots;
+use crate::stage::ticket;
 use crate::wire::budget::Budget;
 
 use listener::Listener;
@@ -151,9 +152,9 @@ impl Gateway {
         self.routes.get(self.index_of(name)?)
     }
 
-    /// Whether connections of this listener may have tickets to be renewed by.
-    pub fn takes_tickets(&self, listener: &str) -> bool {
-        self.tickets.contains(listener)
+    /// Whether this path of a listener's is taken before any route: connections there may have tickets to be renewed by.
+    pub fn renews_at(&self, listener: &str, path: &str) -> bool {
+        path == ticket::PATH && self.tickets.contains(listener)
     }
 
     /// Which of the routes has this name, and which of their requests are its.

@@ -34,6 +34,7 @@ impl Compiler<'_> {
             self.check_backend(&way, shape);
             self.check_first_messages(&way, shape);
             self.check_certificates(&way, listener);
+            self.check_messages(&way);
         }
     }
 
@@ -146,6 +147,23 @@ impl Compiler<'_> {
                     format!("{} lets nobody in that comes by listener.{}, which asks for no certificates", step.name, listener.name);
                 let fault = Fault::warning(at, message).hint("give the listener `tls = { client_ca = \"ca.pem\" }`");
                 self.fault(fault.also(KeyPath::table("listener", &listener.name), format!("listener.{}", listener.name)));
+            }
+        }
+    }
+
+    /// What one stage takes out need not have the form that another demands of messages, which would see it first.
+    fn check_messages(&mut self, way: &[(&Entry, &KeyPath)]) {
+        let mut demanded = None;
+        let needs = way.iter().flat_map(|(entry, _)| self.needs(entry)).filter(|(step, _)| step.mode == Mode::Enforce);
+        for (step, need) in needs.collect::<Vec<_>>() {
+            match (need, &demanded) {
+                (Need::Form(at), _) => demanded = Some((step, at)),
+                (Need::Takes(at), Some((first, form))) => {
+                    let message = format!("{} refuses the messages that {} takes, unless its schema knows them", first.name, step.name);
+                    let fault = Fault::warning(at, message).hint(format!("name \"{}\" before \"{}\"", step.name, first.name));
+                    self.fault(fault.also(form.clone(), "the schema".to_owned()));
+                }
+                _ => {}
             }
         }
     }

@@ -30,6 +30,10 @@ pub enum Need {
     /// It may ask for a first message, which comes after the 101: an endpoint that has something to say with the 101, or sends none,
     /// is a warning.
     FirstMessage(KeyPath),
+    /// It refuses messages of a client's that have not this form: one that comes behind it and [takes](Self::Takes) some is a warning.
+    Form(KeyPath),
+    /// It takes messages of a client's out that are meant for it alone.
+    Takes(KeyPath),
 }
 
 /// Given to a stage or endpoint while it is built from its table.

@@ -4,15 +4,15 @@ use http::Uri;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
-/// Takes every parameter of this name out of a request's query, and gives their values; the rest of the query stays as it is.
-pub fn take(request: &mut Parts, name: &str) -> Vec<String> {
+/// Takes every parameter of this name out of a request's query, and gives their values, without escapes; the rest of the query stays as
+/// it is.
+pub fn take(request: &mut Parts, name: &str) -> Vec<Vec<u8>> {
     let Some(query) = request.uri.query() else { return Vec::new() };
     let (taken, left): (Vec<&str>, Vec<&str>) = query.split('&').partition(|written| parameter(written, name).is_some());
     if taken.is_empty() {
         return Vec::new();
     }
-    let value = |written: &&str| String::from_utf8_lossy(&decoded(parameter(written, name).unwrap_or_default())).into_owned();
-    let values = taken.iter().map(value).collect();
+    let values = taken.iter().map(|written| decoded(parameter(written, name).unwrap_or_default())).collect();
     let question = if left.is_empty() { "" } else { "?" };
     let target = format!("{}{question}{}", request.uri.path(), left.join("&"));
     let mut parts = request.uri.clone().into_parts();

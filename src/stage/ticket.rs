@@ -6,12 +6,15 @@ use http::request::Parts;
 
 use super::fingerprint::Fingerprint;
 use super::query;
-use super::refusal::{BAD_HANDSHAKE, Refusal, Verdict};
+use super::refusal::{BAD_HANDSHAKE, METHOD_NOT_ALLOWED, Refusal, Verdict};
 
 /// The parameter of a query that a client chooses its ticket by: a browser can read no header of its upgrade response.
 pub const PARAMETER: &str = "wsgate_ticket";
 /// The header that a client is given one in otherwise, and shows it in.
 pub const HEADER: &str = "x-wsgate-ticket";
+
+/// Where renewals by tickets are asked for, on listeners with a stage that takes them: before any route.
+pub const PATH: &str = "/.well-known/wsgate/renew";
 
 /// The fewest characters of base64url that 128 bits stand in.
 const BASE64: usize = 22;
@@ -19,6 +22,12 @@ const BASE64: usize = 22;
 const HEX: usize = 32;
 /// The most characters of a ticket.
 const MOST: usize = 128;
+
+/// What there is to say to a request for [`PATH`] that asks for something else.
+pub fn only_post() -> Box<Refusal> {
+    let reason = "only POST is answered here".into();
+    Box::new(Refusal { reason, ..Refusal::new(METHOD_NOT_ALLOWED).rule("the gateway takes this path itself, for renewals by tickets") })
+}
 
 /// A ticket, as its fingerprint: it names its connection, and nobody reads it back or learns from the time that a comparison takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +84,7 @@ pub fn issue(request: &mut Parts) -> Verdict {
             write!(text, "{:032x}", rand::random::<u128>()).expect("a string takes what is written");
             Issued { ticket: Ticket(Fingerprint::of(&*text)), given: Some(text.into()) }
         }
-        [one] => Issued { ticket: Ticket::read(one).map_err(refused)?, given: None },
+        [one] => Issued { ticket: Ticket::read(&String::from_utf8_lossy(one)).map_err(refused)?, given: None },
         _ => return Err(refused("more than one ticket")),
     };
     request.extensions.insert(issued);

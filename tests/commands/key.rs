@@ -51,6 +51,25 @@ fn a_key_that_there_is_gets_the_line_that_it_always_gets() {
 }
 
 #[test]
+fn a_line_that_does_what_nobody_wants_is_printed_and_warned_of() {
+    let over = ["--expires", "2020-01-31T18:00:00Z"];
+    for (what, more, input, said) in [
+        ("new", &over[..], "", "2020-01-31T18:00:00Z is over"),
+        ("hash", &over[..], "hunter2-hunter2-hunter2", "2020-01-31T18:00:00Z is over"),
+        ("hash", &[], "hunter2", "--argon2"),
+        ("hash", &["--json"], "0f1e2d3c4b5a69788796a5b4", "--argon2"),
+        ("hash", &["--argon2", "--id", "x"], "hunter2", ""),
+        ("hash", &[], "hunter2-hunter2-hunter2", ""),
+    ] {
+        let done = key(&[&[what, "--name", "ci"], more].concat(), input);
+        let told = text(&done.stderr);
+        assert!(done.status.success() && !done.stdout.is_empty(), "{what} {more:?}: {done:?}");
+        assert!(told.contains(said) && told.lines().count() == usize::from(!said.is_empty()), "{what} {more:?}: {told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_no_key_or_makes_no_line_is_told_and_not_repeated() {
     for (arguments, input, code, said) in [
         (&["hash", "--name", "a"][..], "", 1, "there is no key on standard input"),

@@ -225,6 +225,9 @@ fn by_address_and_route() -> Vec<Row<'static>> {
         Row::to("no_route", "public", "/health/x").without("Upgrade").silent(),
         Row::to("ip_denied", "browsers", "/livez").from("127.0.1.1").without("Upgrade").silent(),
         Row::to("token_missing", "public", "/asked/livez"),
+        Row::to("method_not_allowed", "public", "/.well-known/wsgate/renew"),
+        Row::to("method_not_allowed", "browsers", "/.well-known/wsgate/renew"),
+        Row::to("ip_denied", "browsers", "/.well-known/wsgate/renew").from("127.0.9.1"),
     ]
 }
 

@@ -204,6 +204,14 @@ fn what_leads_nowhere_says_what_there_is() {
         printed.contains("route     none is looked for") && printed.contains("\n          an empty segment in the path\n"),
         "{printed}"
     );
+    fs::write(folder.path().join("renews.toml"), CONFIG.replace("SECRET", SECRET) + "[jwt.browsers.renew]\nticket = true\n").unwrap();
+    let renews = ["--config", "renews.toml", "--path", "/.well-known/wsgate/renew"];
+    let (printed, _) = explain(folder.path(), &renews);
+    assert!(
+        printed.contains("route     none is looked for: listener.public takes this path itself, for renewals by tickets\n")
+            && printed.contains("outcome   method_not_allowed"),
+        "{printed}"
+    );
     let (printed, _) = explain(folder.path(), &["--path", "/chat/blue", "--token", "x"]);
     assert!(printed.contains("its token in the header Authorization, where nothing on the way looks for one\n"), "{printed}");
 }

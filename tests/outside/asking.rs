@@ -19,7 +19,15 @@ use super::support::provider::{Provider, Says};
 const LONG: Duration = Duration::from_secs(15);
 
 fn question(url: &str) -> Question {
-    Question { url: url.parse().unwrap(), headers: HeaderMap::new(), trust: None, within: LONG, max_body: 64, redirects: 3 }
+    Question {
+        url: url.parse().unwrap(),
+        headers: HeaderMap::new(),
+        trust: None,
+        within: LONG,
+        max_body: 64,
+        redirects: 3,
+        takes_place: false,
+    }
 }
 
 /// What came of a question: the status and the body, or the kind of failure.

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite;
 
 use super::support::provider::{Provider, Says};
-use super::support::raw::exchange;
+use super::support::raw::{exchange, upgrade};
 use super::support::{self, Gateway, SECRET, ask, backend, closed, command, connect, request, with_token};
 
 const AUTH: &str = "/auth";
@@ -126,14 +127,64 @@ async fn a_service_that_gives_no_answer_lets_in_nobody_or_everybody_as_the_file_
         }
         let failed = gateway.event("service_failed");
         assert_eq!((&failed["stage"], &failed["lets_in"]), (&json!("forward_auth.login"), &json!(lets_in)), "{failed}");
-        service.says(AUTH, Says::ok(""));
+        service.says(AUTH, Says::answer(200, &["X-User: alice"], ""));
         gateway.connect("l", "/").await;
         gateway.event("service_back");
         service.says(AUTH, Says::Nothing);
         assert_eq!(gateway.events().iter().filter(|event| event["event"] == "service_failed").count(), 1);
         while let Ok(request) = requests.try_recv() {
-            assert_eq!(request.headers().get("x-user"), None, "what the client says of itself");
+            assert!(request.headers().get("x-user").is_none_or(|user| user == "alice"), "what the client says of itself");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_hangs_holds_up_no_other_and_no_key_set() {
+    let (hung, well) = (Provider::start().await, Provider::start().await);
+    hung.says(AUTH, Says::Nothing);
+    hung.says("/keys", Says::ok(r#"{"keys":[{"kty":"oct","kid":"a","alg":"HS256","k":"c2VjcmV0"}]}"#));
+    well.says(AUTH, Says::ok(""));
+    let more = format!("timeout = \"1m\"\n[forward_auth.well]\n{}\ntimeout = \"1m\"", url(&well));
+    let route = "[route.well]\npath = \"/well\"\npipeline = [\"forward_auth.well\"]\nendpoint = \"echo\"";
+    let text = file(&url(&hung), "echo", route, &more);
+    let mut gateway = Gateway::run(&text);
+    let mut waiting = Vec::new();
+    for client in 0..600 {
+        let mut stream = TcpStream::connect(gateway.address("l")).await.unwrap();
+        stream.write_all(upgrade("/", &format!("Authorization: Bearer {client}\r\n")).as_bytes()).await.unwrap();
+        waiting.push(stream);
+    }
+    hung.is_asked(AUTH, 128).await;
+    assert_eq!(ask(&mut gateway.connect("l", "/well").await, "in").await, "in");
+    let keys = format!("[jwt.keys]\njwks = \"{}\"\n[route.keys]\npath = \"/keys\"\n", hung.url("/keys"));
+    gateway.reload(&(text + &keys + "pipeline = [\"jwt.keys\"]\nendpoint = \"echo\"\n"));
+    let event = gateway.event_of(&["key_set_fetched", "key_set_failed"], |_| true);
+    assert!(!event["error"].to_string().contains("no answer within"), "{event}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_names_nobody_where_it_should_is_none() {
+    let service = Provider::start().await;
+    let (backend, mut requests) = backend::echo().await;
+    for (on_error, lets_in) in [("deny", false), ("allow", true)] {
+        let auth = format!("{}\nreceive = \"X-User\"\nuser = \"X-User\"\ncache = \"1m\"\non_error = \"{on_error}\"", url(&service));
+        let mut gateway = Gateway::run(&file(&auth, &format!("ws://{backend}"), "", "[origin.any]\nallow = \"same-origin\""));
+        for lines in ["", "x-user: \r\n", "x-user: \u{e4}\r\n", "x-user: alice\r\nx-user: bob\r\n"] {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}content-length: 0\r\n\r\n");
+            service.says(AUTH, Says::Bytes(text.chars().map(|c| c as u8).collect()));
+            match connect(request(&gateway.url("l", "/"), &[("x-user", "root")])).await {
+                Ok(_) if lets_in => assert_eq!(requests.recv().await.unwrap().headers().get("x-user"), None, "{lines:?}"),
+                Err(tungstenite::Error::Http(response)) if !lets_in => assert_eq!(response.status(), 503, "{lines:?}"),
+                other => panic!("{on_error} {lines:?}: {other:?}"),
+            }
+        }
+        let failed = gateway.event("service_failed");
+        assert!(failed["error"].to_string().contains("x-user"), "{failed}");
+        // It is asked again, however long its answers are gone by.
+        service.says(AUTH, Says::answer(200, &["X-User: alice"], ""));
+        drop(gateway.connect("l", "/").await);
+        gateway.event("service_back");
+        assert_eq!(requests.recv().await.unwrap().headers()["x-user"], "alice");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Out of band: a request that shows a connection's ticket and a newer token.
 
 use futures_util::SinkExt;
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio_tungstenite::connect_async;
 
@@ -218,9 +219,11 @@ async fn the_listeners_firewall_judges_who_asks() {
     );
     let gateway = Gateway::run(&(guarded + &users(TICKET)));
     let (_socket, ticket) = given(&gateway, "/0", 600.0).await;
-    for (from, status, id) in [("203.0.113.9", "403", "ip_denied"), ("203.0.113.10", "204", "")] {
-        let headers = format!("X-Forwarded-For: {from}\r\n{}", shown(&ticket, &of("alice", 600.0)));
-        assert_eq!(answer(&asked(&gateway, "POST", &headers).await), (status, id), "{from}");
+    for (from, status, id) in [("203.0.113.9", "403", "ip_denied"), ("203.0.113.10", "403", "origin_denied")] {
+        let headers = format!("X-Forwarded-For: {from}\r\nOrigin: https://a.example\r\n{}", shown(&ticket, &of("alice", 600.0)));
+        let text = asked(&gateway, "POST", &headers).await;
+        assert_eq!(answer(&text), (status, id), "{from}");
+        assert!(text.contains("\r\naccess-control-allow-origin: https://a.example\r\n"), "{text}");
     }
 }
 
@@ -236,6 +239,68 @@ async fn a_connection_is_found_on_whatever_thread_it_is() {
     }
     for _ in 0..8 {
         gateway.event("renewed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_gateway_renews_what_it_has() {
+    let full = config(["echo".to_owned()], "[\"jwt.users\"]") + "[gateway]\nmax_connections = 1\n" + &users(TICKET);
+    let mut gateway = Gateway::run(&full);
+    let (_socket, ticket) = given(&gateway, "/0", 600.0).await;
+    assert_eq!(gateway.refusal(with_token(&gateway.url("public", "/0"), &of("bob", 600.0))).await.0, 503);
+    assert_eq!(answer(&renewed(&gateway, &ticket, &of("alice", 600.0)).await).0, "204");
+    gateway.event("renewed");
+    assert_eq!(answer(&renewed(&gateway, CHOSEN, &of("alice", 600.0)).await), ("404", "ticket_unknown"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_ask_at_once_some_are_told_to_come_again_and_none_that_nobody_is_there() {
+    let gateway = Gateway::run(&(config(["echo".to_owned()], "[\"jwt.users\"]") + "[gateway]\nthreads = 4\n" + &users(TICKET)));
+    for _ in 0..10 {
+        let (_socket, ticket) = given(&gateway, "/0", 600.0).await;
+        let token = of("alice", 600.0);
+        let texts = join_all((0..6).map(|_| renewed(&gateway, &ticket, &token))).await;
+        let answers: Vec<_> = texts.iter().map(|text| answer(text)).collect();
+        assert!(answers.contains(&("204", "")), "{answers:?}");
+        assert!(answers.iter().all(|answer| [("204", ""), ("429", "rate_limited")].contains(answer)), "{answers:?}");
+        let waits = texts.iter().filter(|text| text.contains("\r\nretry-after: 1\r\n")).count();
+        assert_eq!(waits, answers.iter().filter(|(status, _)| *status == "429").count(), "{texts:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_is_good_from_when_it_is_given() {
+    let (address, _requests) = backend::echo().await;
+    let endpoints = ["echo".to_owned(), format!("ws://{address}")];
+    let gateway = Gateway::run(&(config(endpoints, "[\"jwt.users\"]") + "[gateway]\nthreads = 4\n" + &users(TICKET)));
+    for round in 0..60 {
+        let request = with_token(&gateway.url("public", &format!("/{}", round % 2)), &of("alice", 600.0));
+        let (_socket, response) = support::in_time(connect_async(request)).await.unwrap();
+        let ticket = response.headers()["x-wsgate-ticket"].to_str().unwrap();
+        assert_eq!(answer(&renewed(&gateway, ticket, &of("alice", 600.0)).await).0, "204", "{round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_connection_with_a_ticket_has_it_and_gives_it_back() {
+    let mut gateway = Gateway::run(&(config(["echo".to_owned()], "[\"jwt.users\"]") + &users(TICKET)));
+    let path = format!("/0?wsgate_ticket={CHOSEN}");
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let (socket, _) = given(&gateway, &path, 600.0).await;
+        open.push((socket, gateway.event("open")["connection"].clone()));
+    }
+    // The newest has it, then the one before; one that ends meanwhile has none to give.
+    for ends in [Some(2), Some(0), Some(0), None] {
+        let status = answer(&renewed(&gateway, CHOSEN, &of("alice", 600.0)).await).0.to_owned();
+        let Some(ends) = ends else {
+            assert_eq!(status, "404");
+            break;
+        };
+        assert_eq!(status, "204");
+        assert_eq!(gateway.event("renewed")["connection"], open.last().unwrap().1);
+        drop(open.remove(ends));
+        gateway.event("close");
     }
 }
 

@@ -53,8 +53,8 @@ pub(crate) struct Arguments {
     /// A file in PEM with the certificate to show to a listener that asks for one.
     #[arg(long, value_name = "FILE")]
     client_cert: Option<PathBuf>,
-    /// The stage the token or the claims are for, where more than one on the way reads tokens.
-    #[arg(long, value_name = "jwt.NAME")]
+    /// The stage the token or the claims are for, where more than one on the way reads some: a jwt, api_key or forward_auth stage.
+    #[arg(long, value_name = "KIND.NAME")]
     stage: Option<PartRef>,
     /// A text message to send once it is open; may be given several times.
     #[arg(long, value_name = "TEXT")]

@@ -79,6 +79,10 @@ fn route(told: &Told<'_>, page: &mut Page) {
         page.part("route", "none is looked for: the path has more than one reading");
         return;
     }
+    if trial.is_renewal {
+        page.part("route", &format!("none is looked for: listener.{} takes this path itself, for renewals by tickets", trial.listener));
+        return;
+    }
     let Some((first, others)) = trial.ways.split_first() else {
         page.part("route", &format!("none of listener.{} covers it", trial.listener));
         let here: Vec<_> = told.gateway.ways.iter().filter(|way| way.listener == trial.listener).collect();

@@ -45,6 +45,8 @@ pub struct Trial {
     pub asked: Option<Target>,
     /// Where its credential was put.
     pub bearing: Option<Bearing>,
+    /// Whether the gateway takes its path itself, before any route.
+    pub is_renewal: bool,
     /// What covers it, the one that takes it first.
     pub ways: Vec<Way>,
     /// The route that took it.

@@ -21,6 +21,7 @@ use crate::stage::client::ForwardFirst;
 use crate::stage::pipeline::{self, Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, INTERNAL, NO_ROUTE, Refusal, Verdict};
 use crate::stage::supposed::{Rehearsed, Shown, Supposed};
+use crate::stage::ticket;
 use crate::stage::{Client, FirstMessage, Peer, Pipeline};
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::handshake;
@@ -49,6 +50,7 @@ pub(super) struct Rehearsal<'a> {
     stages: Stages,
     asked: Option<Target>,
     bearing: Option<Bearing>,
+    is_renewal: bool,
     ways: Vec<Way>,
     route: Option<Arc<Route>>,
     client: Option<Client>,
@@ -77,6 +79,7 @@ impl<'a> Rehearsal<'a> {
             stages: Stages::default(),
             asked: None,
             bearing: None,
+            is_renewal: false,
             ways: Vec::new(),
             route: None,
             client: None,
@@ -106,6 +109,7 @@ impl<'a> Rehearsal<'a> {
             listener: self.listener.name.clone(),
             asked: self.asked,
             bearing: self.bearing,
+            is_renewal: self.is_renewal,
             ways: self.ways,
             route: self.route,
             stages: self.stages.finish(),
@@ -121,6 +125,10 @@ impl<'a> Rehearsal<'a> {
         self.stages.add(&self.listens(), &self.listener.pipeline);
         let Ok(asked) = self.ask.target(&self.listener) else { return };
         self.asked = Some(asked.clone());
+        self.is_renewal = self.gateway.renews_at(&self.listener.name, &asked.path);
+        if self.is_renewal {
+            return;
+        }
         self.ways = covering(&self.gateway.ways, &self.listener.name, &asked.host, &asked.path).into_iter().cloned().collect();
         let route = self.gateway.route(&self.listener.name, &asked.host, &asked.path).map(|(route, _)| route.clone());
         if let Some(route) = &route {
@@ -152,6 +160,9 @@ impl<'a> Rehearsal<'a> {
         if is_behind_proxy {
             self.believe(&parts.headers)?;
             unwelcome = self.greet(&listens).unwrap_or_else(Some);
+        }
+        if self.is_renewal {
+            return Err(unwelcome.unwrap_or_else(ticket::only_post));
         }
         self.suppose(&mut parts);
         let against = Against { unwelcome, full: None };

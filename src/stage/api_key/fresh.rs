@@ -54,6 +54,13 @@ pub(super) fn parts(key: &str) -> Option<(&str, &str)> {
     key.strip_prefix(PREFIX)?.split_once('_')
 }
 
+/// Whether a key is so short that it has fewer than 128 random bits, however it was made: in base64, or where it is hexadecimal as that.
+pub fn is_short(key: &str) -> bool {
+    let secret = parts(key).map_or(key, |(_, secret)| secret);
+    let is_hex = secret.bytes().all(|byte| byte.is_ascii_hexdigit());
+    secret.len() < if is_hex { 32 } else { 22 }
+}
+
 /// Whether a key has the form of ours and not its sum: it was mistyped, or cut.
 pub(super) fn is_broken(key: &str) -> bool {
     let Some((id, secret)) = parts(key) else { return false };
@@ -96,6 +103,22 @@ mod tests {
             assert_eq!(digits(bytes), text);
         }
         assert_eq!(digits(&[0; 32]).len() + SUM, SECRET);
+    }
+
+    #[test]
+    fn a_key_is_short_by_the_bits_that_it_may_have() {
+        let (key, _) = fresh(super::super::tests::line("{ name = \"a\" }"), false).unwrap();
+        for (key, short) in [
+            (&*key, false),
+            ("hunter2", true),
+            ("wsg_a-long-id-of-a-key_hunter2", true),
+            ("Vq3hX0cQ2mJr8bYt5nWz1", true),
+            ("Vq3hX0cQ2mJr8bYt5nWz1A", false),
+            ("0f1e2d3c4b5a69788796a5b4c3d2e1f", true),
+            ("0f1e2d3c4b5a69788796a5b4c3d2e1f0", false),
+        ] {
+            assert_eq!(is_short(key), short, "{key}");
+        }
     }
 
     #[test]

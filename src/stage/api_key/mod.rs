@@ -18,7 +18,7 @@ use super::refusal::{REVOKED, ROUTE_CHANGED, Refusal, TOKEN_EXPIRED, TOKEN_INVAL
 use super::supposed::{Shown, Supposed};
 use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage, lines};
 
-pub use fresh::{fresh, hashed};
+pub use fresh::{fresh, hashed, is_short};
 use hash::Places;
 pub use hash::{Argon2Hash, Sha256Hash};
 use keys::{Key, Keys};

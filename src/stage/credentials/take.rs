@@ -2,15 +2,14 @@
 
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use serde_json::Value;
 
 use crate::stage::client::{Promised, claim};
 use crate::stage::cookies;
 use crate::stage::fields::put;
-use crate::stage::query::{decoded, parameter};
+use crate::stage::query;
 use crate::stage::refusal::{Refusal, TOKEN_INVALID, TOKEN_MISSING};
 use crate::stage::traffic::Message;
 
@@ -28,7 +27,7 @@ impl Source {
         match self {
             Self::Header => bearer(&mut request.headers),
             Self::Field(name) => field(&mut request.headers, name),
-            Self::Query(name) => query(request, name),
+            Self::Query(name) => parameter(request, name),
             Self::Cookie(name) => cookie(&mut request.headers, name),
             Self::Subprotocol(marker) => subprotocol(request, marker),
             Self::FirstMessage => Ok(None),
@@ -90,24 +89,13 @@ fn scheme(credentials: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The value of a query's parameter. Names are compared as a server would read them, and the rest of the query stays as it is.
-fn query(request: &mut Parts, name: &str) -> Taken {
-    let Some(query) = request.uri.query() else { return Ok(None) };
-    let (taken, left): (Vec<&str>, Vec<&str>) = query.split('&').partition(|written| parameter(written, name).is_some());
-    let [first, more @ ..] = &*taken else { return Ok(None) };
-    let token = match more {
-        [] => String::from_utf8(decoded(parameter(first, name).unwrap_or_default()))
-            .map_err(|_| invalid(format!("the {name} of the query is not text"))),
+fn parameter(request: &mut Parts, name: &str) -> Taken {
+    let mut taken = query::take(request, name);
+    match (taken.pop(), &*taken) {
+        (None, _) => Ok(None),
+        (Some(token), []) => String::from_utf8(token).map(Some).map_err(|_| invalid(format!("the {name} of the query is not text"))),
         _ => Err(invalid(format!("more than one {name} in the query"))),
-    };
-    let question = if left.is_empty() { "" } else { "?" };
-    request.uri = with_target(&request.uri, &format!("{}{question}{}", request.uri.path(), left.join("&")))?;
-    token.map(Some)
-}
-
-fn with_target(uri: &Uri, target: &str) -> Result<Uri, Box<Refusal>> {
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(|_| invalid("the query cannot be read"))?);
-    Uri::from_parts(parts).map_err(|_| invalid("the query cannot be read"))
+    }
 }
 
 /// The value of a cookie; the others stay as they are.

@@ -24,16 +24,20 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    /// What an answer comes to; of one that lets in, these headers say more of the client.
-    pub(super) fn of(answer: Answer, said: &[HeaderName]) -> Self {
+    /// What an answer comes to; of one that lets in, these headers say more of the client. Where it has to name its `user` and does not,
+    /// it is none: whoever would come in by it could be anybody.
+    pub(super) fn of(answer: Answer, said: &[HeaderName], user: Option<&HeaderName>) -> Self {
         let Reply { status, headers, body } = match answer {
             Ok(reply) => reply,
             Err(failed) => return Self::Failed(failed.to_string()),
         };
         match status.as_u16() {
-            200..=299 => Self::Yes(copied(&headers, said)),
+            200..=299 => match user.filter(|user| named(&headers, user).is_none()) {
+                Some(user) => Self::Failed(format!("no user in its header {user}")),
+                None => Self::Yes(copied(&headers, said, |value| str::from_utf8(value).is_ok())),
+            },
             401 | 403 | 301 | 302 | 303 | 307 | 308 => {
-                Self::No(Arc::new(Words { status, headers: copied(&headers, &TOLD), body: Bytes::copy_from_slice(&body) }))
+                Self::No(Arc::new(Words { status, headers: copied(&headers, &TOLD, |_| true), body: Bytes::copy_from_slice(&body) }))
             }
             other => Self::Failed(format!("its status is {other}")),
         }
@@ -49,10 +53,17 @@ impl Decision {
     }
 }
 
+/// Whom a header names: it stands there once, and is text that is not blank.
+pub(super) fn named<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut lines = headers.get_all(name).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+    str::from_utf8(line.as_bytes()).ok().map(str::trim).filter(|name| !name.is_empty())
+}
+
 /// These of an answer's headers, without the buffer that they were read into: answers are kept.
-fn copied(headers: &HeaderMap, names: &[HeaderName]) -> HeaderMap {
+fn copied(headers: &HeaderMap, names: &[HeaderName], is_good: impl Fn(&[u8]) -> bool) -> HeaderMap {
     let mut copied = HeaderMap::new();
-    for (name, value) in headers.iter().filter(|(name, _)| names.contains(name)) {
+    for (name, value) in headers.iter().filter(|(name, value)| names.contains(name) && is_good(value.as_bytes())) {
         if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             copied.append(name, value);
         }

@@ -26,7 +26,7 @@ use super::supposed::{Rehearsed, Shown, Supposed};
 use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage};
 
 use answers::Answers;
-use decision::{Decision, refusal};
+use decision::{Decision, named, refusal};
 pub use table::{OnError, Table};
 
 /// The largest answer that is read, in bytes.
@@ -65,11 +65,11 @@ impl ForwardAuth {
         told.sort_unstable();
         let fingerprint = Fingerprint::of(told);
         let is_bare = !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(header::COOKIE);
-        let question =
-            Question { url: self.url.clone(), headers, trust: self.trust.clone(), within: self.timeout, max_body: MAX_BODY, redirects: 0 };
-        let (outside, said) = (self.outside.clone(), self.said.clone());
+        let (url, trust, within) = (self.url.clone(), self.trust.clone(), self.timeout);
+        let question = Question { url, headers, trust, within, max_body: MAX_BODY, redirects: 0, takes_place: true };
+        let (outside, said, user) = (self.outside.clone(), self.said.clone(), self.user.clone());
         let ask = || -> super::BoxFuture<'static, Arc<Decision>> {
-            Box::pin(async move { Arc::new(Decision::of(outside.ask(question).await, &said)) })
+            Box::pin(async move { Arc::new(Decision::of(outside.ask(question).await, &said, user.as_ref())) })
         };
         let decision = self.answers.to(fingerprint, self.keep, ask).await;
         match &*decision {
@@ -113,7 +113,7 @@ impl ForwardAuth {
     /// What an answer says of the client: its user as `sub`, and the headers that are received, by their names in lower case.
     fn identity(&self, headers: &HeaderMap, now: SystemTime) -> Result<Identity, String> {
         let text = |name: &HeaderName| headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok()).map(str::trim);
-        let user = self.user.as_ref().and_then(text).filter(|user| !user.is_empty());
+        let user = self.user.as_ref().and_then(|name| named(headers, name));
         let received = self.receive.iter().filter_map(|name| Some((name.as_str().to_owned(), Value::from(text(name)?))));
         let claims: Map<String, Value> = received.chain(user.map(|user| ("sub".to_owned(), user.into()))).collect();
         let identity = self.somebody(user, &claims, now);

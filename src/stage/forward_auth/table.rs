@@ -18,7 +18,7 @@ pub struct Table {
     /// Headers of the service's answer that a backend is sent, in the place of the client's own of these names.
     #[serde(default)]
     pub receive: Many<String>,
-    /// The header of the service's answer that names the user.
+    /// The header of the service's answer that names the user: an answer without it lets nobody in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// How long the service may take to answer.

@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::config::fault::{Fault, Faults};
 use crate::config::units::Interval;
 
+use super::build::Need;
 use super::client::claim;
 use super::credentials::{Credential, Sources};
 use super::query;
@@ -262,6 +263,9 @@ impl Configure for Jwt {
             faults.push(Fault::new(at.key("leeway"), "leeway is 10m at most").hint(hint));
         }
         let renewals = Renewals::read(&table, &at, &mut faults);
+        if renewals.message.is_some() {
+            build.needs.push(Need::Takes(at.key("renew").key("message")));
+        }
         let keys = Keys::read(&table, build, &mut faults);
         let sources = Sources::read(table.sources.0, table.first_message, build, &mut faults);
         if faults.refuse() {

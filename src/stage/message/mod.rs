@@ -121,6 +121,9 @@ impl Messages {
             return Err(faults);
         }
         needs(table, build);
+        if let Some((key, _)) = client.as_ref().and_then(|client| client.schema.as_ref()) {
+            build.needs.push(Need::Form(at(build.at(), key)));
+        }
         let policy = Policy { client, upstream, on_violation: table.on_violation, notify: table.notify.clone(), buckets, clock };
         Ok(Self { name: build.name().into(), policy: Arc::new(policy) })
     }

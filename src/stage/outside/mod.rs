@@ -191,7 +191,15 @@ mod tests {
 
     fn question() -> Question {
         let url = "http://127.0.0.1:1/keys".parse().unwrap();
-        Question { url, headers: HeaderMap::new(), trust: None, within: Duration::from_secs(5), max_body: 16, redirects: 0 }
+        Question {
+            url,
+            headers: HeaderMap::new(),
+            trust: None,
+            within: Duration::from_secs(5),
+            max_body: 16,
+            redirects: 0,
+            takes_place: true,
+        }
     }
 
     #[tokio::test(start_paused = true)]

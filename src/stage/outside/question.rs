@@ -25,6 +25,9 @@ pub struct Question {
     pub max_body: usize,
     /// How many redirects are followed; one beyond is the answer.
     pub redirects: u8,
+    /// Whether it takes one of the places that there are for questions to its service, and waits for one where none is free. What
+    /// clients cause does; of what the file alone causes there is not more than it says.
+    pub takes_place: bool,
 }
 
 /// What comes of a question.

@@ -1,6 +1,8 @@
-//! Asks HTTP services what stages want to know of them: on connections that are kept, within bounds of time, size and redirects.
+//! Asks HTTP services what stages want to know of them: on connections that are kept, so many at once of each service, within bounds of
+//! time, size and redirects.
 
 mod idle;
+mod places;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -22,6 +24,7 @@ use super::dial::dial;
 use super::stream::Socket;
 use super::tls::connect::Connector;
 use idle::{Idle, Origin};
+use places::Places;
 
 /// The largest head of an answer, in bytes.
 const MAX_HEAD: usize = 32 << 10;
@@ -36,18 +39,26 @@ type Sender = SendRequest<Empty<Bytes>>;
 #[derive(Default)]
 pub struct Asker {
     idle: Idle<Sender>,
+    places: Places,
     connectors: Mutex<HashMap<Fingerprint, Connector>>,
 }
 
 impl Asker {
-    /// Asks one question, within its time.
+    /// Asks one question, within its time, which it may spend waiting for a place.
     ///
     /// Cancel-safe: dropped, it hangs up.
     ///
     /// # Errors
     /// Why there is no answer.
     pub async fn ask(&self, question: &Question) -> Answer {
-        timeout(question.within, self.follow(question)).await.unwrap_or_else(|_| Err(Failed::timed_out(question.within)))
+        let asked = async {
+            let _place = match question.takes_place {
+                true => self.places.take(Origin::of(&question.url, None)).await,
+                false => None,
+            };
+            self.follow(question).await
+        };
+        timeout(question.within, asked).await.unwrap_or_else(|_| Err(Failed::timed_out(question.within)))
     }
 
     async fn follow(&self, question: &Question) -> Answer {

@@ -65,7 +65,7 @@ impl Fetch {
     async fn ask(&self, url: &HttpUrl) -> Result<Reply, String> {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
         let (trust, max_body) = (self.trust.clone(), MAX_BODY);
-        let question = Question { url: url.clone(), headers, trust, within: WITHIN, max_body, redirects: REDIRECTS };
+        let question = Question { url: url.clone(), headers, trust, within: WITHIN, max_body, redirects: REDIRECTS, takes_place: false };
         let reply = self.outside.ask(question).await.map_err(|failed| format!("{}: {failed}", url.shown()))?;
         match reply.status.is_success() {
             true => Ok(reply),
