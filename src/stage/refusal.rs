@@ -94,7 +94,7 @@ outcomes! {
     BODY_TOO_LARGE = "body_too_large", Some(413), None, 1001, Warn, "request body too large", "the body of an ordinary request exceeds `http.max_body`";
     BAD_BODY = "bad_body", Some(400), None, 1001, Warn, "bad request body", "the body of an ordinary request is not framed as its head says";
     BODY_TIMEOUT = "body_timeout", Some(408), None, 1001, Warn, "request body timed out", "no byte of an ordinary request's body came for 30 s";
-    METHOD_NOT_ALLOWED = "method_not_allowed", Some(405), None, 1001, Warn, "only GET and HEAD are answered here", "a probe of a health endpoint came with another method than GET or HEAD";
+    METHOD_NOT_ALLOWED = "method_not_allowed", Some(405), None, 1001, Warn, "only GET and HEAD are answered here", "a probe of a health endpoint came with another method than GET or HEAD, or a renewal by a ticket with another than POST";
     BAD_VERSION = "bad_version", Some(426), None, 1001, Warn, "WebSocket version 13 is required", "the client asked for a WebSocket version other than 13";
     HEAD_TOO_LARGE = "head_too_large", Some(431), None, 1001, Warn, "request head too large", "the request head exceeds `max_head` or `max_headers`";
     URI_TOO_LONG = "uri_too_long", Some(414), None, 1001, Warn, "request target too long", "the request line alone exceeds `max_head`";
