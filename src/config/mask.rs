@@ -33,10 +33,12 @@ pub(super) fn is_private(text: &str) -> bool {
     text.contains(PRIVATE) || text.starts_with(API_KEY)
 }
 
-/// Where the query of a URL begins that services are asked with, which may hold a secret; none where it has none, or is another text.
+/// Where the query of a URL begins that services are asked with, which may hold a secret; none where it has none, or is another text. A
+/// scheme that is misspelled changes nothing; backends have no query.
 pub(super) fn query_at(text: &str) -> Option<usize> {
-    let is_asked =
-        ["http://", "https://"].iter().any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    let scheme = text.split_once("://")?.0;
+    let is_backend = ["ws", "wss"].iter().any(|own| scheme.eq_ignore_ascii_case(own));
+    let is_asked = !is_backend && !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphabetic());
     text.find('?').filter(|_| is_asked).map(|mark| mark + 1)
 }
 
@@ -316,7 +318,7 @@ mod tests {
             ("[jwt.a]\npem = '-PRIVATE KEY-----'", "[jwt.a]\npem = '*****************'"),
             ("[jwt.a]\njwks = \"HTTPS://a.b/c?key=d\" # http://e/?f", "[jwt.a]\njwks = \"HTTPS://a.b/c?*****\" # http://e/?*"),
             ("[route.a]\nendpoint = 'ws://a.b/?c'", "[route.a]\nendpoint = 'ws://a.b/?c'"),
-            ("[jwt.a]\njwks = \"htp://u:PW@h/k?l\"", "[jwt.a]\njwks = \"htp://****@h/k?l\""),
+            ("[jwt.a]\njwks = \"htp://u:PW@h/k?l\"", "[jwt.a]\njwks = \"htp://****@h/k?*\""),
             ("[jwt.a]\njwks = 'https://u:P/W@h/k?l' # http:/u@e", "[jwt.a]\njwks = 'https://*****@h/k?*' # http:/*@e"),
             ("[jwt.a]\njwks = 'u:pä@h/k'", "[jwt.a]\njwks = '***·@h/k'"),
             ("[route.a]\nendpoint = 'ws://[::1]:80/@c'", "[route.a]\nendpoint = 'ws://[::1]:80/@c'"),

@@ -8,3 +8,4 @@ mod support;
 mod asking;
 mod decisions;
 mod keys;
+mod removed;

@@ -68,6 +68,16 @@ fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// `59s`, `3m`, `7h`, `12d`.
+fn age(seconds: f64) -> String {
+    for (unit, length) in [("d", 86_400.0), ("h", 3_600.0), ("m", 60.0)] {
+        if seconds >= length {
+            return format!("{:.0}{unit}", (seconds / length).floor());
+        }
+    }
+    format!("{:.0}s", seconds.floor())
+}
+
 /// Columns as wide as their widest cell, the last as wide as it is.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::super::{Failure, print_json};
-use super::{Running, Screen, plain, read};
+use super::{Running, Screen, age, plain, read};
 
 /// Which connections.
 #[derive(Args)]
@@ -130,16 +130,6 @@ fn count(connections: &[Connection], top: Top, limit: usize, json: bool) -> Resu
         writeln!(out, "{connections:>7}  {}", value.as_deref().map_or_else(|| "-".to_owned(), plain))?;
     }
     Ok(())
-}
-
-/// `59s`, `3m`, `7h`, `12d`.
-fn age(seconds: f64) -> String {
-    for (unit, length) in [("d", 86_400.0), ("h", 3_600.0), ("m", 60.0)] {
-        if seconds >= length {
-            return format!("{:.0}{unit}", (seconds / length).floor());
-        }
-    }
-    format!("{:.0}s", seconds.floor())
 }
 
 /// `512B`, `1.5KiB`.

@@ -1,8 +1,8 @@
 //! `wsgate status`: how a running gateway does.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-use crate::config::units::Interval;
 use crate::engine::control::facts::{KeySetStatus, RouteStatus, Status};
 use crate::engine::control::protocol::Verb;
 use clap::Args;
@@ -62,8 +62,8 @@ fn tell_key_set(out: &mut impl Write, set: &KeySetStatus) -> io::Result<()> {
     let KeySetStatus { set, keys, age, error, .. } = set;
     // It comes from a provider, or speaks of what does.
     let set = super::plain(set);
-    match age {
-        Some(age) => write!(out, "key set {set}: {}, fetched {} ago", count(*keys, "key"), Interval::seconds(*age))?,
+    match age.map(|age| super::age(Duration::from_secs(age).as_secs_f64())) {
+        Some(age) => write!(out, "key set {set}: {}, fetched {age} ago", count(*keys, "key"))?,
         None => write!(out, "key set {set}: NEVER FETCHED, nobody it is for can be let in")?,
     }
     error.iter().try_for_each(|error| write!(out, "; it FAILS now: {}", super::plain(error)))?;

@@ -64,7 +64,7 @@ pub(super) enum More {
 
 impl State {
     /// Takes other keys in the place of these, and gives these.
-    fn replace(&mut self, keys: Arc<[Key]>) -> Option<Arc<[Key]>> {
+    fn replace(&mut self, keys: &Arc<[Key]>) -> Option<Arc<[Key]>> {
         let was = self.keys.replace(keys.clone())?;
         let is_there = |kid: &str| keys.iter().any(|key| key.kid.as_deref() == Some(kid));
         let lost: Vec<_> = was.iter().filter_map(|key| key.kid.clone()).filter(|kid| !is_there(kid)).collect();
@@ -167,8 +167,9 @@ impl KeySet {
         let ids = |keys: &[Key]| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
         let (mut before, mut was_passed_over, mut has_failed) = (None, Vec::new(), false);
         let after = ids(&keys);
+        let keys: Arc<[Key]> = keys.into();
         self.state.send_modify(|state| {
-            before = state.replace(keys.into()).map(|keys| ids(&keys));
+            before = state.replace(&keys).map(|keys| ids(&keys));
             was_passed_over = std::mem::replace(&mut state.passed_over, passed_over.clone());
             has_failed = state.error.take().is_some();
             state.fetched = Some(SystemTime::now());
@@ -194,6 +195,8 @@ impl KeySet {
 
     /// It could not be fetched, or is none: what there was is gone by.
     fn fails(&self, why: String) {
+        // Whoever tells of it names the set, which may be the very URL that was asked.
+        let why = why.strip_prefix(&*self.name).and_then(|rest| rest.strip_prefix(": ")).map(str::to_owned).unwrap_or(why);
         let (mut is_first, mut has_keys) = (false, false);
         self.state.send_modify(|state| {
             is_first = state.error.replace(why.clone()).is_none();
