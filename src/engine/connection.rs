@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -14,7 +14,7 @@ use crate::gateway::admission::{self, Against};
 use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
-use crate::stage::pipeline::{self, Findings, Progress, Resume};
+use crate::stage::pipeline::{self, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, METHOD_NOT_ALLOWED, OVERLOADED, SHUTTING_DOWN};
 use crate::stage::{Asks, Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
@@ -25,11 +25,9 @@ use crate::wire::stream::Socket;
 use crate::wire::{answers, handshake};
 
 use super::door::Door;
-use super::live::Holdings;
 use super::opening::{Backend, with_ticket};
 use super::redeem;
 use super::visit::{Stop, Terms, Visit, refused};
-use super::way::Way;
 use super::worker::{Accepted, Load, Worker};
 
 /// Conducts a connection until it is live or turned away. Its session is a task of its own, spawned when everything of the
@@ -38,27 +36,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     let Accepted { socket, peer, listener, gateway } = accepted;
     let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
     let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
-    let mut visit = Visit {
-        way: Way::of(&peer),
-        worker,
-        gateway,
-        listener,
-        peer,
-        id: rand::random(),
-        began: Instant::now(),
-        door,
-        asked: None,
-        route: None,
-        client: None,
-        shared: None,
-        nearest: None,
-        against: Against::default(),
-        terms: None,
-        findings: Findings::default(),
-        spare: None,
-        holdings: Holdings::new(load),
-        handshake: None,
-    };
+    let mut visit = Visit::new((worker, load), (gateway, listener), peer, door);
     let admitted = visit.admit().await;
     visit.proceed(admitted).await;
 }
@@ -95,6 +73,7 @@ impl Visit {
         let early = self.read_proxy_header().await?;
         if self.listener.proxies_at(self.peer.ip).is_none() {
             self.against.unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings)?;
+            self.greeted = Some(self.listener.clone());
         }
         let early = self.begin_tls(early).await?;
         if self.door.unread().is_some_and(|socket| socket.is_for_h2()) {
@@ -103,17 +82,20 @@ impl Visit {
         match self.read_request(early).await {
             // Within TLS it would have been agreed on before.
             Err(Stop::Preface(_, early)) if self.listener.http2 && self.peer.tls.is_none() => Ok(Admitted::Many(early)),
-            parts => self.come_in(parts?, true).await,
+            parts => self.come_in(parts?).await,
         }
     }
 
-    /// The request is read; `is_greeted` where its peer has been when it connected.
-    pub(super) async fn come_in(&mut self, parts: Parts, is_greeted: bool) -> Result<Admitted, Stop> {
+    /// The request is read. What its peer was greeted with when it connected may not be in force any more.
+    pub(super) async fn come_in(&mut self, parts: Parts) -> Result<Admitted, Stop> {
         let mut against = mem::take(&mut self.against);
-        let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
+        let greeted = self.greeted.take().filter(|_| self.listener.proxies_at(self.peer.ip).is_none());
         self.believe(&parts.headers)?;
-        if is_behind_proxy || !is_greeted {
-            against.unwelcome = self.greet(&parts).unwrap_or_else(Some);
+        match greeted {
+            Some(listener) if Arc::ptr_eq(&listener, &self.listener) => {}
+            // It has been counted.
+            Some(_) => against.unwelcome = admission::greet_again(&self.listener, &self.peer, &mut self.findings).err(),
+            None => against.unwelcome = self.greet(&parts).unwrap_or_else(Some),
         }
         self.welcome(parts, against).await
     }

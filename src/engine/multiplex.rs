@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use h2::Reason;
 use http::Method;
@@ -12,7 +12,6 @@ use tokio::time::{Instant as Moment, timeout, timeout_at};
 use crate::gateway::Gateway;
 use crate::gateway::admission::Against;
 use crate::gateway::listener::Listener;
-use crate::stage::pipeline::Findings;
 use crate::stage::refusal::{HANDSHAKE_TIMEOUT, PROTOCOL_ERROR};
 use crate::stage::slots::Slots;
 use crate::stage::{Peer, Refusal};
@@ -25,7 +24,6 @@ use crate::wire::stream::Socket;
 
 use super::connection::Admitted;
 use super::door::{Door, LINGER};
-use super::live::Holdings;
 use super::request::KEEP_ALIVE;
 use super::visit::{Stop, Visit, refused};
 
@@ -57,7 +55,7 @@ impl Visit {
         let worker = self.worker.clone();
         let mut drain = pin!(worker.drain_begins());
         let mut patience = Patience { head: self.listener.handshake_timeout, idle: KEEP_ALIVE };
-        let (mut is_first, mut is_retired) = (true, false);
+        let mut is_retired = false;
         loop {
             let next = tokio::select! {
                 biased;
@@ -67,8 +65,7 @@ impl Visit {
             let is_last = match next {
                 Next::Request(request) => {
                     let (request, stream) = *request;
-                    let is_welcome = self.take_stream(request.into_parts().0, stream, &turns, is_first);
-                    is_first = false;
+                    let is_welcome = self.take_stream(request.into_parts().0, stream, &turns);
                     // One too many is read for the sake of probes, and no more than once.
                     !is_welcome || self.spare.is_some()
                 }
@@ -95,7 +92,7 @@ impl Visit {
     }
 
     /// A stream is opened by a request. Says whether there may be more: the listener may have been edited away from under the connection.
-    fn take_stream(&mut self, mut parts: Parts, stream: Stream, turns: &Arc<Slots>, is_first: bool) -> bool {
+    fn take_stream(&mut self, mut parts: Parts, stream: Stream, turns: &Arc<Slots>) -> bool {
         let Some(force) = self.in_force() else {
             stream.decline();
             return false;
@@ -109,7 +106,7 @@ impl Visit {
         tokio::spawn(async move {
             let _turn = turn;
             let admitted = match request::settle(&mut parts, has_body, visit.listener.head) {
-                Ok(()) => visit.admit_stream(parts, is_first).await,
+                Ok(()) => visit.admit_stream(parts).await,
                 Err(refusal) => Err(refusal.into()),
             };
             visit.proceed(admitted).await;
@@ -124,37 +121,21 @@ impl Visit {
         (listener.http2 && listener.tls.is_some() == self.peer.tls.is_some()).then_some((gateway, listener))
     }
 
-    /// Whoever comes over a stream of this connection: what was learned of that holds for all.
-    fn visitor(&mut self, (gateway, listener): (Arc<Gateway>, Arc<Listener>), stream: Stream, is_head: bool) -> Self {
-        Self {
-            way: self.way.clone(),
-            worker: self.worker.clone(),
-            gateway,
-            listener,
-            peer: Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() },
-            id: rand::random(),
-            began: Instant::now(),
-            door: Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head))),
-            asked: None,
-            route: None,
-            client: None,
-            shared: None,
-            nearest: None,
-            against: Against { unwelcome: self.against.unwelcome.take(), full: self.against.full.clone() },
-            terms: None,
-            findings: Findings::default(),
-            spare: self.spare,
-            holdings: Holdings::new(self.worker.take_load()),
-            handshake: None,
-        }
+    /// Whoever comes over a stream of this connection: what was learned of that holds for all, and its greeting for the first.
+    fn visitor(&mut self, force: (Arc<Gateway>, Arc<Listener>), stream: Stream, is_head: bool) -> Self {
+        let peer = Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() };
+        let door = Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head)));
+        let against = Against { unwelcome: self.against.unwelcome.take(), full: self.against.full.clone() };
+        let visitor = Self::new((self.worker.clone(), self.worker.take_load()), force, peer, door);
+        Self { way: self.way.clone(), greeted: self.greeted.take(), against, spare: self.spare, ..visitor }
     }
 
     /// A WebSocket over a stream takes a connection's place beside that of its connection, or HTTP/2 would be a way around the limit.
-    async fn admit_stream(&mut self, parts: Parts, is_first: bool) -> Result<Admitted, Stop> {
+    async fn admit_stream(&mut self, parts: Parts) -> Result<Admitted, Stop> {
         if self.against.full.is_none() {
             let takes_place = parts.extensions.get::<Extended>().is_some();
             self.against.full = self.take_places(takes_place).err().map(|limit| self.overload(limit));
         }
-        self.come_in(parts, is_first).await
+        self.come_in(parts).await
     }
 }

@@ -23,7 +23,7 @@ use crate::wire::upgrade::Upgrade;
 use super::door::Door;
 use super::live::Holdings;
 use super::way::{Nearest, Way};
-use super::worker::Worker;
+use super::worker::{Load, Worker};
 
 /// Why a connection does not become live.
 pub(super) enum Stop {
@@ -68,6 +68,8 @@ pub(super) struct Visit {
     pub(super) shared: Option<Arc<Client>>,
     /// What was known of the peer before its request named another.
     pub(super) nearest: Option<Nearest>,
+    /// By whom its peer was greeted when it connected, until a request has come of it.
+    pub(super) greeted: Option<Arc<Listener>>,
     /// What is held against whoever makes the first request.
     pub(super) against: Against,
     /// What its request settles, where it has been read.
@@ -102,6 +104,37 @@ impl Terms {
 }
 
 impl Visit {
+    /// Somebody has come, and nothing is known of it but where from.
+    pub(super) fn new(
+        (worker, load): (Arc<Worker>, Load),
+        (gateway, listener): (Arc<Gateway>, Arc<Listener>),
+        peer: Peer,
+        door: Door<Socket>,
+    ) -> Self {
+        Self {
+            way: Way::of(&peer),
+            worker,
+            gateway,
+            listener,
+            peer,
+            id: rand::random(),
+            began: Instant::now(),
+            door,
+            asked: None,
+            route: None,
+            client: None,
+            shared: None,
+            nearest: None,
+            greeted: None,
+            against: Against::default(),
+            terms: None,
+            findings: Findings::default(),
+            spare: None,
+            holdings: Holdings::new(load),
+            handshake: None,
+        }
+    }
+
     /// The facts, once there is a route.
     pub(super) fn client(&self) -> Option<&Client> {
         self.client.as_ref().or(self.shared.as_deref())
