@@ -25,10 +25,14 @@ async fn is_well(gateway: &Gateway) {
 
 /// The good request with some fields in the place of those of the same name, or in addition.
 fn asking(changes: &[(&'static str, &'static str)]) -> Vec<u8> {
+    asking_over(1, changes)
+}
+
+fn asking_over(stream: u32, changes: &[(&'static str, &'static str)]) -> Vec<u8> {
     let kept = EXTENDED.iter().filter(|(name, _)| !changes.iter().any(|(other, _)| name == other));
     let (pseudo, plain): (Vec<_>, Vec<_>) =
         kept.chain(changes).copied().filter(|(_, value)| *value != "-").partition(|(name, _)| name.starts_with(':'));
-    frame(HEADERS, END_HEADERS, 1, &fields(&[pseudo, plain].concat()))
+    frame(HEADERS, END_HEADERS, stream, &fields(&[pseudo, plain].concat()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,4 +241,39 @@ async fn an_empty_frame_of_data_is_nothing_and_many_are_too_many() {
     bare.say(&asking(&[])).await;
     bare.say(&[frame(DATA, 0, 1, b""), frame(DATA, 0, 1, &raw::frame(0x81, b"hello"))].concat()).await;
     assert!(bare.next(DATA).await.unwrap().1.ends_with(b"hello"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_full_of_frames_of_one_byte_leave_the_other_streams_alone_and_are_read_once_there_is_somebody() {
+    let (answer, is_answered) = tokio::sync::watch::channel(false);
+    let backend = backend::scripted(move |mut stream: TcpStream| {
+        let mut is_answered = is_answered.clone();
+        async move {
+            let head = backend::read_head(&mut stream).await;
+            is_answered.wait_for(|is_answered| *is_answered).await.unwrap();
+            stream.write_all(backend::switching(&head).as_bytes()).await.unwrap();
+            let sent = raw::next_frame(&mut stream).await;
+            stream.write_all(&raw::unmasked(0x81, format!("{} bytes", sent.1.len()).as_bytes())).await.unwrap();
+            raw::rest(&mut stream).await;
+        }
+    })
+    .await;
+    let gateway = Gateway::run(&config(backend, ""));
+    let mut bare = Bare::to(gateway.address("public")).await;
+    // Nobody reads them: their backend has not answered.
+    let message = raw::frame(0x82, &[1; 60_000]);
+    for stream in [1, 3] {
+        let asks = asking_over(stream, &[(":path", "/relay")]);
+        let bytes: Vec<u8> = message.iter().flat_map(|byte| frame(DATA, 0, stream, &[*byte])).collect();
+        bare.say(&[asks, bytes].concat()).await;
+    }
+    let hello = frame(DATA, 0, 5, &raw::frame(0x81, b"hello"));
+    bare.say(&[asking_over(5, &[]), hello].concat()).await;
+    let (stream, answered) = bare.next(DATA).await.unwrap();
+    assert!(stream == 5 && answered.ends_with(b"hello"), "{stream}: {answered:?}");
+    answer.send_replace(true);
+    for _ in [1, 3] {
+        let (stream, answered) = bare.next(DATA).await.unwrap();
+        assert!(stream < 5 && answered.ends_with(b"60000 bytes"), "{stream}: {answered:?}");
+    }
 }

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use h2::server::{self, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
@@ -14,10 +16,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::super::head::Limits;
 use super::super::stream::Socket;
+use super::input::{Input, Intake};
 use super::metered::{Count, Metered};
 use super::served::{Served, Serving};
 use super::stream::Stream;
-use super::{ALL_WINDOWS, SENDING, STREAMS, WINDOW};
+use super::{ALL_WINDOWS, SENDING, STREAMS, UNTAKEN, WINDOW};
 
 /// Beside what a head may weigh by our count, each of its fields weighs 32 bytes by that of HTTP/2 (RFC 9113 §6.5.2). What is larger still
 /// is answered 431 before it gets here.
@@ -28,6 +31,8 @@ const RESETS: usize = 20;
 /// A connection.
 pub struct Connection {
     inner: server::Connection<Metered, Bytes>,
+    /// Of the streams of which more may come.
+    intakes: FuturesUnordered<Intake>,
     count: Count,
     served: Arc<Served>,
     /// Since when there has been no stream.
@@ -75,10 +80,18 @@ impl Connection {
             .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(RESETS)
             .max_send_buffer_size(SENDING)
+            .data_frame_budget(UNTAKEN)
             .enable_connect_protocol()
             .handshake(metered)
             .await?;
-        Ok(Self { inner, count, served: Arc::default(), quiet: None, timer: Box::pin(sleep_until(Instant::now())) })
+        Ok(Self {
+            inner,
+            intakes: FuturesUnordered::new(),
+            count,
+            served: Arc::default(),
+            quiet: None,
+            timer: Box::pin(sleep_until(Instant::now())),
+        })
     }
 
     /// Waits for what comes next. All streams stand still unless somebody does.
@@ -92,18 +105,24 @@ impl Connection {
         loop {
             match self.inner.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    return Poll::Ready(Next::Request(Box::new(parted(request, respond, self.served.begin()))));
+                    let (request, stream, intake) = parted(request, respond, self.served.begin());
+                    self.intakes.push(intake);
+                    return Poll::Ready(Next::Request(Box::new((request, stream))));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Broken(error)),
                 Poll::Ready(None) => return Poll::Ready(Next::Over),
                 Poll::Pending => {}
             }
-            let (is_flooded, head) = {
-                let meter = self.count.lock();
-                (meter.is_flooded(), meter.due(patience.head).map(Instant::from_std))
+            while let Poll::Ready(Some(())) = self.intakes.poll_next_unpin(cx) {}
+            let (is_flooded, is_turn_over, head) = {
+                let mut meter = self.count.lock();
+                (meter.is_flooded(), meter.begin_turn(), meter.due(patience.head).map(Instant::from_std))
             };
             if is_flooded {
                 return Poll::Ready(Next::Flooded);
+            }
+            if is_turn_over {
+                continue;
             }
             self.quiet = if self.served.is_none(cx) { self.quiet.or_else(|| Some(Instant::now())) } else { None };
             let idle = self.quiet.map(|since| since + patience.idle);
@@ -135,8 +154,9 @@ impl Connection {
     }
 }
 
-fn parted(request: Request<RecvStream>, respond: SendResponse<Bytes>, serving: Serving) -> (Request<()>, Stream) {
+fn parted(request: Request<RecvStream>, respond: SendResponse<Bytes>, serving: Serving) -> (Request<()>, Stream, Intake) {
     let (parts, body) = request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
-    (Request::from_parts(parts, ()), Stream::new(respond, body, is_head, serving))
+    let (input, intake) = Input::of(body);
+    (Request::from_parts(parts, ()), Stream::new(respond, input, is_head, serving), intake)
 }

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::TURN;
+
 /// Frames that carry nothing: so many at once,
 const BURST: u32 = 1000;
 /// and so many in a second from then on. A browser sends some dozens in a whole visit.
@@ -32,6 +34,8 @@ pub(super) struct Meter {
     open: Option<Instant>,
     /// Whether it is whole with the payload that is coming.
     closes: bool,
+    /// Frames of DATA that have come in this turn.
+    turn: u32,
     left: u32,
     counted: Instant,
     is_flooded: bool,
@@ -41,7 +45,7 @@ impl Meter {
     /// Nothing is read yet.
     pub(super) fn new(now: Instant) -> Self {
         let (skip, left) = (PREFACE, BURST);
-        Self { skip, head: [0; HEAD], filled: 0, open: None, closes: false, left, counted: now, is_flooded: false }
+        Self { skip, head: [0; HEAD], filled: 0, open: None, closes: false, turn: 0, left, counted: now, is_flooded: false }
     }
 
     /// These bytes come next.
@@ -77,7 +81,7 @@ impl Meter {
                 self.open.get_or_insert(now);
                 self.closes = flags & END_HEADERS != 0;
             }
-            DATA if self.skip > 0 => {}
+            DATA if self.skip > 0 => self.turn += 1,
             // As many come as there is data for the client.
             WINDOW_UPDATE => {}
             _ => self.count(now),
@@ -99,6 +103,16 @@ impl Meter {
     /// Whether more frames have come that carry nothing than anybody needs.
     pub(super) fn is_flooded(&self) -> bool {
         self.is_flooded
+    }
+
+    /// Whether so much has come that it has to be taken off before anything more is read.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.turn >= TURN
+    }
+
+    /// All that came has been taken off. Says whether the turn was over before it.
+    pub(super) fn begin_turn(&mut self) -> bool {
+        std::mem::take(&mut self.turn) >= TURN
     }
 
     /// When a request's head has to be whole that may take so long.

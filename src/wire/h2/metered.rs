@@ -41,11 +41,11 @@ impl Metered {
 }
 
 impl AsyncRead for Metered {
-    /// Of who floods us nothing more is read.
+    /// Of who floods us nothing more is read, and of others once there is time.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let mut meter = this.count.lock();
-        if meter.is_flooded() {
+        if meter.is_flooded() || meter.is_turn_over() {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
