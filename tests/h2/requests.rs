@@ -190,3 +190,25 @@ async fn probes_are_answered() {
     let (status, head, body) = client.answer(Method::HEAD, "/health/livez", &[]).await;
     assert!(status == 200 && body.is_empty() && head.contains_key("content-length"), "{head:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_a_lot_and_lets_go_of_a_lot_keeps_its_connection() {
+    let gateway = gateway(nobody());
+    let mut client = Client::to(gateway.address("public")).await;
+    let mut socket = client.socket("/echo", &[]).await;
+    // The end of each body comes by itself; each is refused.
+    for _ in 0..1200 {
+        let (answer, mut send) = client.send.send_request(request(Method::POST, "/none", &[]).body(()).unwrap(), false).unwrap();
+        _ = send.send_data(Bytes::from_static(b"x"), false);
+        assert_eq!(in_time(answer).await.unwrap().status(), 404);
+        _ = send.send_data(Bytes::new(), true);
+    }
+    // A hundred that are asked for and not wanted any more before anybody has heard of them.
+    for _ in 0..5 {
+        let asked: Vec<_> =
+            (0..90).map(|_| client.send.send_request(request(Method::GET, "/app/", &[]).body(()).unwrap(), true).unwrap()).collect();
+        drop(asked);
+        client.send = in_time(client.send.clone().ready()).await.unwrap();
+        assert!(ask(&mut socket, "hello").await.ends_with("hello"));
+    }
+}

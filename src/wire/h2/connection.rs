@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::super::head::Limits;
 use super::super::stream::Socket;
 use super::input::{Input, Intake};
+use super::meter::BURST;
 use super::metered::{Count, Metered};
 use super::served::{Served, Serving};
 use super::stream::Stream;
@@ -25,8 +26,15 @@ use super::{ALL_WINDOWS, SENDING, STREAMS, UNTAKEN, WINDOW};
 /// Beside what a head may weigh by our count, each of its fields weighs 32 bytes by that of HTTP/2 (RFC 9113 §6.5.2). What is larger still
 /// is answered 431 before it gets here.
 const FIELD: usize = 32;
-/// Streams that a client resets before they have got here.
-const RESETS: usize = 20;
+/// Streams that a client resets before they have got here. The count of its frames bounds them, and a turn how many get there at once.
+const RESETS: usize = BURST as usize;
+/// Streams that were reset from here: so many are remembered,
+const REMEMBERED: usize = 1000;
+/// for so long, as the client may not have heard of it and sends on. What comes for others is an error of its own,
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
+/// of which a client may make so many in a connection's life, as with requests that are malformed by HTTP/2's own rules. The answer to each
+/// waits to be sent.
+const ERRORS: usize = 10_000;
 
 /// A connection.
 pub struct Connection {
@@ -79,6 +87,9 @@ impl Connection {
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(RESETS)
+            .max_concurrent_reset_streams(REMEMBERED)
+            .reset_stream_duration(HEARD_WITHIN)
+            .max_local_error_reset_streams(Some(ERRORS))
             .max_send_buffer_size(SENDING)
             .data_frame_budget(UNTAKEN)
             .enable_connect_protocol()

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::TURN;
+use super::{STREAMS, TURN};
 
 /// Frames that carry nothing: so many at once,
-const BURST: u32 = 1000;
+pub(super) const BURST: u32 = 1000;
 /// and so many in a second from then on. A browser sends some dozens in a whole visit.
 const RATE: u32 = 200;
 
@@ -19,6 +19,8 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
+/// Of DATA: nothing comes behind it on its stream.
+const END_STREAM: u8 = 1;
 /// Of HEADERS and CONTINUATION: no CONTINUATION follows.
 const END_HEADERS: u8 = 4;
 
@@ -34,7 +36,7 @@ pub(super) struct Meter {
     open: Option<Instant>,
     /// Whether it is whole with the payload that is coming.
     closes: bool,
-    /// Frames of DATA that have come in this turn.
+    /// What has come in this turn, in frames of DATA. A request weighs so much more that there are no more of them than streams.
     turn: u32,
     left: u32,
     counted: Instant,
@@ -80,8 +82,9 @@ impl Meter {
             HEADERS | CONTINUATION => {
                 self.open.get_or_insert(now);
                 self.closes = flags & END_HEADERS != 0;
+                self.turn = self.turn.saturating_add(TURN / STREAMS);
             }
-            DATA if self.skip > 0 => self.turn += 1,
+            DATA if self.skip > 0 || flags & END_STREAM != 0 => self.turn = self.turn.saturating_add(1),
             // As many come as there is data for the client.
             WINDOW_UPDATE => {}
             _ => self.count(now),
@@ -165,6 +168,16 @@ mod tests {
             meter.read(&frame(kind, END_HEADERS, payload), now);
             assert_eq!(meter.is_flooded(), is_bounded, "{kind}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_body_may_come_by_itself_as_often_as_there_are_bodies() {
+        let now = Instant::now();
+        let mut meter = meter(now);
+        for _ in 0..3 * BURST {
+            meter.read(&[frame(HEADERS, END_HEADERS, b"x"), frame(DATA, 0, b"x"), frame(DATA, END_STREAM, b"")].concat(), now);
+        }
+        assert!(!meter.is_flooded());
     }
 
     #[test]
