@@ -167,7 +167,7 @@ impl Connection {
 
 fn parted(request: Request<RecvStream>, respond: SendResponse<Bytes>, serving: Serving) -> (Request<()>, Stream, Intake) {
     let (parts, body) = request.into_parts();
-    let is_head = parts.method == http::Method::HEAD;
     let (input, intake) = Input::of(body);
-    (Request::from_parts(parts, ()), Stream::new(respond, input, is_head, serving), intake)
+    let stream = Stream::new(respond, input, &parts.method, serving);
+    (Request::from_parts(parts, ()), stream, intake)
 }

@@ -76,6 +76,11 @@ impl Input {
         self.flow.used_capacity()
     }
 
+    /// Whether the client has still to end what it sends.
+    pub(super) fn is_going(&self) -> bool {
+        self.has_body && lock(&self.inbox).end.is_none()
+    }
+
     /// Waits for bytes; without any, they have ended.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&Bytes>> {
         if self.chunk.is_empty() {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 use http::header::{self, HeaderMap};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::answers;
@@ -25,6 +25,7 @@ pub struct Stream {
     /// Locked by one task alone: its two halves wait together.
     output: Mutex<Output>,
     input: Input,
+    is_tunnel: bool,
     _serving: Serving,
 }
 
@@ -39,14 +40,21 @@ pub(super) struct Output {
 }
 
 impl Stream {
-    pub(super) fn new(respond: SendResponse<Bytes>, input: Input, is_head: bool, serving: Serving) -> Self {
-        let output = Mutex::new(Output { respond, stream: None, is_head, has_ended: false });
-        Self { output, input, _serving: serving }
+    /// A stream that was asked for by this method.
+    pub(super) fn new(respond: SendResponse<Bytes>, input: Input, method: &Method, serving: Serving) -> Self {
+        let output = Mutex::new(Output { respond, stream: None, is_head: method == Method::HEAD, has_ended: false });
+        Self { output, input, is_tunnel: method == Method::CONNECT, _serving: serving }
     }
 
     /// Whether the client has more to say than the head.
     pub fn has_body(&self) -> bool {
         self.input.has_body()
+    }
+
+    /// Whether the client has a body to send that has not ended: a reset right behind its answer may cost it that, whatever is said in it
+    /// (RFC 9113 §8.1). Who asked for a tunnel waits for leave.
+    pub fn is_sent_a_body(&self) -> bool {
+        !self.is_tunnel && self.input.is_going()
     }
 
     /// How many bytes have come that have not been read: no more than the client's window.
