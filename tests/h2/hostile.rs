@@ -135,7 +135,12 @@ async fn a_preface_and_silence_ends_when_a_handshake_would() {
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_that_carry_nothing_are_too_many_at_some_point() {
     let mut gateway = gateway();
-    let rows = [("PING", frame(PING, 0, 0, &[0; 8])), ("SETTINGS", frame(SETTINGS, 0, 0, &[])), ("unknown", frame(0xfe, 0, 0, &[]))];
+    let rows = [
+        ("PING", frame(PING, 0, 0, &[0; 8])),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[])),
+        ("unknown", frame(0xfe, 0, 0, &[])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+    ];
     for (name, bytes) in rows {
         let mut bare = Bare::to(gateway.address("public")).await;
         let bytes = bytes.repeat(100);

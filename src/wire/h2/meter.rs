@@ -10,6 +10,12 @@ pub(super) const BURST: u32 = 1000;
 /// and so many in a second from then on. A browser sends some dozens in a whole visit.
 const RATE: u32 = 200;
 
+/// A client may widen a window as often as it is sent something. Two windows are widened for each frame of DATA, the smallest of which
+/// has ten bytes.
+const WIDENED: usize = 5;
+/// That it may do later: after so many bytes, no more is kept for it.
+const OWED: usize = 1 << 20;
+
 /// The length of the preface (RFC 9113 §3.4).
 const PREFACE: usize = 24;
 /// The length of a frame's head (RFC 9113 §4.1).
@@ -38,6 +44,8 @@ pub(super) struct Meter {
     closes: bool,
     /// What has come in this turn, in frames of DATA. A request weighs so much more that there are no more of them than streams.
     turn: u32,
+    /// Bytes that were sent, and for which no window has been widened.
+    sent: usize,
     left: u32,
     counted: Instant,
     is_flooded: bool,
@@ -47,7 +55,7 @@ impl Meter {
     /// Nothing is read yet.
     pub(super) fn new(now: Instant) -> Self {
         let (skip, left) = (PREFACE, BURST);
-        Self { skip, head: [0; HEAD], filled: 0, open: None, closes: false, turn: 0, left, counted: now, is_flooded: false }
+        Self { skip, head: [0; HEAD], filled: 0, open: None, closes: false, turn: 0, sent: 0, left, counted: now, is_flooded: false }
     }
 
     /// These bytes come next.
@@ -85,10 +93,14 @@ impl Meter {
                 self.turn = self.turn.saturating_add(TURN / STREAMS);
             }
             DATA if self.skip > 0 || flags & END_STREAM != 0 => self.turn = self.turn.saturating_add(1),
-            // As many come as there is data for the client.
-            WINDOW_UPDATE => {}
+            WINDOW_UPDATE if self.sent >= WIDENED => self.sent -= WIDENED,
             _ => self.count(now),
         }
+    }
+
+    /// So many bytes have been sent.
+    pub(super) fn write(&mut self, count: usize) {
+        self.sent = self.sent.saturating_add(count).min(OWED);
     }
 
     fn count(&mut self, now: Instant) {
@@ -159,7 +171,7 @@ mod tests {
     fn frames_that_carry_nothing_are_bounded_and_those_that_carry_something_are_not() {
         let now = Instant::now();
         let rows = [(0, b"".as_slice(), true), (2, b"12345", true), (3, b"1234", true), (4, b"", true), (6, b"12345678", true)];
-        for (kind, payload, is_bounded) in rows.into_iter().chain([(0, b"x".as_slice(), false), (8, b"1234", false), (1, b"x", false)]) {
+        for (kind, payload, is_bounded) in rows.into_iter().chain([(0, b"x".as_slice(), false), (8, b"1234", true), (1, b"x", false)]) {
             let mut meter = meter(now);
             for _ in 0..BURST {
                 meter.read(&frame(kind, END_HEADERS, payload), now);
@@ -178,6 +190,22 @@ mod tests {
             meter.read(&[frame(HEADERS, END_HEADERS, b"x"), frame(DATA, 0, b"x"), frame(DATA, END_STREAM, b"")].concat(), now);
         }
         assert!(!meter.is_flooded());
+    }
+
+    #[test]
+    fn windows_are_widened_as_often_as_something_is_sent_and_not_without_end_later() {
+        let now = Instant::now();
+        let both = [frame(WINDOW_UPDATE, 0, b"1234"), frame(WINDOW_UPDATE, 0, b"1234")].concat();
+        let mut first = meter(now);
+        for _ in 0..10 * BURST {
+            first.write(HEAD + 1);
+            first.read(&both, now);
+        }
+        assert!(!first.is_flooded());
+        let mut late = meter(now);
+        late.write(usize::MAX);
+        (0..=OWED / WIDENED + BURST as usize).for_each(|_| late.read(&frame(WINDOW_UPDATE, 0, b"1234"), now));
+        assert!(late.is_flooded());
     }
 
     #[test]
