@@ -49,37 +49,43 @@ impl Visit {
 
     /// Has every stream visit. Gives what the connection was cut off for, which its client has been told as HTTP/2 can say it.
     async fn serve_streams(&mut self, mut connection: Connection) -> Option<Refusal> {
-        self.handshake = None;
         // One that a client has reset is over for it, and what was begun for it may not be.
         let turns = Arc::new(Slots::new(Some(STREAMS as usize)));
         let worker = self.worker.clone();
         let mut drain = pin!(worker.drain_begins());
-        let mut patience = Patience { head: self.listener.handshake_timeout, idle: KEEP_ALIVE };
-        let mut is_retired = false;
+        let head = self.listener.handshake_timeout;
+        // Until it asks for something it is in its handshake, as any connection.
+        let mut patience = Patience { head, idle: head.saturating_sub(self.began.elapsed()) };
+        let (mut is_asked, mut is_retired) = (false, false);
         loop {
             let next = tokio::select! {
                 biased;
-                () = drain.as_mut(), if !is_retired => Next::Idle,
-                next = connection.next(patience) => next,
+                () = drain.as_mut(), if !is_retired => None,
+                next = connection.next(patience) => Some(next),
             };
             let is_last = match next {
-                Next::Request(request) => {
+                None => true,
+                Some(Next::Request(request)) => {
+                    if !std::mem::replace(&mut is_asked, true) {
+                        self.handshake = None;
+                        patience.idle = if is_retired { LINGER } else { KEEP_ALIVE };
+                    }
                     let (request, stream) = *request;
                     let is_welcome = self.take_stream(request.into_parts().0, stream, &turns);
                     // One too many is read for the sake of probes, and no more than once.
                     !is_welcome || self.spare.is_some()
                 }
-                Next::Idle if is_retired => return None,
-                Next::Idle => true,
-                Next::Over => return None,
-                Next::Broken(error) => {
+                Some(Next::Idle) if is_retired => return None,
+                Some(Next::Idle) if is_asked => true,
+                Some(Next::Over) => return None,
+                Some(Next::Broken(error)) => {
                     return error.is_library().then(|| Refusal::new(PROTOCOL_ERROR).rule(format!("HTTP/2: {error}")));
                 }
-                Next::Flooded => {
+                Some(Next::Flooded) => {
                     _ = timeout(LINGER, connection.cut(Reason::ENHANCE_YOUR_CALM)).await;
                     return Some(Refusal::new(PROTOCOL_ERROR).rule("HTTP/2: more frames that carry nothing than anybody needs"));
                 }
-                Next::Late => {
+                Some(Next::Idle | Next::Late) => {
                     _ = timeout(LINGER, connection.cut(Reason::NO_ERROR)).await;
                     return Some(Refusal::new(HANDSHAKE_TIMEOUT));
                 }
