@@ -125,7 +125,10 @@ impl Visit {
         let backend = match &route.endpoint {
             Endpoint::Health(health) => return Err(self.answer_probe(health)),
             _ if self.worker.is_draining() => return Err(refused(Refusal::new(SHUTTING_DOWN))),
-            Endpoint::Upstream(_) if is_plain => return Ok(Admitted::Plain),
+            Endpoint::Upstream(_) if is_plain => {
+                self.take_connection_for_stream()?;
+                return Ok(Admitted::Plain);
+            }
             Endpoint::Own(_) => None,
             Endpoint::Upstream(upstream) => {
                 self.keep_slots()?;
@@ -162,8 +165,20 @@ impl Visit {
     /// Takes its place among handshakes and, where it is a connection, among those; gives the limit where one is not free.
     pub(super) fn take_places(&mut self, is_connection: bool) -> Result<(), Limit> {
         self.handshake = Some(self.gateway.handshakes.enter().ok_or(("max_handshakes", "no room: at max_handshakes"))?);
-        for slots in [&self.gateway.slots, &self.listener.slots].into_iter().filter(|_| is_connection) {
+        if is_connection { self.take_connection() } else { Ok(()) }
+    }
+
+    fn take_connection(&mut self) -> Result<(), Limit> {
+        for slots in [&self.gateway.slots, &self.listener.slots] {
             self.holdings.permits.push(slots.enter().ok_or(("max_connections", "no room: at max_connections"))?);
+        }
+        Ok(())
+    }
+
+    /// An ordinary request over a stream is about to get a connection to a server: the limit is one of those, too.
+    fn take_connection_for_stream(&mut self) -> Result<(), Stop> {
+        if self.peer.http2 {
+            self.take_connection().map_err(|(limit, _)| refused(Refusal::new(OVERLOADED).rule(limit)))?;
         }
         Ok(())
     }
