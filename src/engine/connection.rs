@@ -37,8 +37,15 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
     let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
     let mut visit = Visit::new((worker, load), (gateway, listener), peer, door);
-    let admitted = visit.admit().await;
-    visit.proceed(admitted).await;
+    match visit.admit().await {
+        Ok(Arrival::Many(early)) => {
+            visit.report_findings();
+            // Apart, or every connection would be as large as those few.
+            Box::pin(visit.multiplex(early)).await;
+        }
+        Ok(Arrival::One(admitted)) => visit.proceed(Ok(admitted)).await,
+        Err(stop) => visit.proceed(Err(stop)).await,
+    }
 }
 
 /// A limit that is met, and what a probe is told of it.
@@ -51,7 +58,14 @@ pub(super) enum Admitted {
     Live(Backend),
     /// It asks for an answer, which its backend has not been asked for.
     Plain,
-    /// It is a connection of HTTP/2, of which this is read.
+}
+
+/// A connection that may come in.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and most connections are of the larger one")]
+enum Arrival {
+    /// It is that of one client.
+    One(Admitted),
+    /// It is one of HTTP/2, of which this is read.
     Many(Vec<u8>),
 }
 
@@ -63,12 +77,11 @@ impl Visit {
         match admitted {
             Ok(Admitted::Live(backend)) => self.go_live(backend),
             Ok(Admitted::Plain) => Box::pin(self.serve()).await,
-            Ok(Admitted::Many(early)) => Box::pin(self.multiplex(early)).await,
             Err(stop) => Box::pin(self.turn_away(stop)).await,
         }
     }
 
-    async fn admit(&mut self) -> Result<Admitted, Stop> {
+    async fn admit(&mut self) -> Result<Arrival, Stop> {
         self.against.full = self.take_slots()?;
         let early = self.read_proxy_header().await?;
         if self.listener.proxies_at(self.peer.ip).is_none() {
@@ -77,12 +90,12 @@ impl Visit {
         }
         let early = self.begin_tls(early).await?;
         if self.door.unread().is_some_and(|socket| socket.is_for_h2()) {
-            return Ok(Admitted::Many(early));
+            return Ok(Arrival::Many(early));
         }
         match self.read_request(early).await {
             // Within TLS it would have been agreed on before.
-            Err(Stop::Preface(_, early)) if self.listener.http2 && self.peer.tls.is_none() => Ok(Admitted::Many(early)),
-            parts => self.come_in(parts?).await,
+            Err(Stop::Preface(_, early)) if self.listener.http2 && self.peer.tls.is_none() => Ok(Arrival::Many(early)),
+            parts => self.come_in(parts?).await.map(Arrival::One),
         }
     }
 

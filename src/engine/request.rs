@@ -39,8 +39,6 @@ impl Visit {
             match admitted {
                 Ok(Admitted::Plain) => self.handshake = None,
                 Ok(Admitted::Live(backend)) => return self.go_live(backend),
-                // Only a connection begins with it.
-                Ok(Admitted::Many(_)) => return,
                 Err(stop) => return self.turn_away(stop).await,
             }
         }

@@ -113,7 +113,12 @@ async fn a_head_that_never_ends_is_not_waited_for() {
             break;
         }
     }
-    assert_eq!(gateway.event("refused")["event"], "refused");
+    let refused = gateway.event("refused");
+    assert_eq!(
+        (&refused["outcome"], refused["rule"].as_str().unwrap().starts_with("HTTP/2: ")),
+        (&json!("protocol_error"), true),
+        "{refused}"
+    );
     is_well(&gateway).await;
 }
 
@@ -213,13 +218,30 @@ async fn windows_that_cannot_be_are_errors_of_the_connection_or_the_stream() {
         assert_eq!(bare.goes_away().await, error, "{name}");
         assert_eq!(gateway.event("refused")["outcome"], "protocol_error", "{name}");
     }
-    // More than the window of the stream, before its 200 and behind it.
+    is_well(&gateway).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_sent_more_than_its_window_is_reset_and_no_other() {
+    let silent = backend::scripted(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let gateway = Gateway::run(&config(silent, ""));
     let mut bare = Bare::to(gateway.address("public")).await;
-    bare.say(&asking(&[])).await;
-    for _ in 0..5 {
-        bare.say(&frame(DATA, 0, 1, &[0x7f; 16_384])).await;
-    }
-    _ = bare.next(RST_STREAM).await;
+    // What it may send holds once it has heard of it and said so.
+    assert_eq!(bare.next(WINDOW_UPDATE).await.map(|(stream, _)| stream), Some(0));
+    bare.say(&frame(SETTINGS, 1, 0, &[])).await;
+    // Its backend has not answered, and nothing of it is read: four are its window.
+    bare.say(&asking_over(1, &[(":path", "/relay")])).await;
+    bare.say(&frame(DATA, 0, 1, &[0x7f; 16_384]).repeat(4)).await;
+    bare.say(&[asking_over(3, &[]), frame(DATA, 0, 3, &raw::frame(0x81, b"hello"))].concat()).await;
+    assert_eq!(bare.next(DATA).await.map(|(stream, _)| stream), Some(3), "within its window");
+    bare.say(&frame(DATA, 0, 1, b"x")).await;
+    assert_eq!(bare.next(RST_STREAM).await, Some((1, FLOW_CONTROL_ERROR.to_be_bytes().to_vec())));
+    bare.say(&frame(DATA, 0, 3, &raw::frame(0x81, b"again"))).await;
+    assert!(bare.next(DATA).await.unwrap().1.ends_with(b"again"));
     is_well(&gateway).await;
 }
 
