@@ -24,6 +24,7 @@ use crate::wire::stream::Socket;
 
 use super::connection::Admitted;
 use super::door::{Door, LINGER};
+use super::live::Carrier;
 use super::request::KEEP_ALIVE;
 use super::visit::{Stop, Visit, refused};
 
@@ -51,6 +52,8 @@ impl Visit {
     async fn serve_streams(&mut self, mut connection: Connection) -> Option<Refusal> {
         // One that a client has reset is over for it, and what was begun for it may not be.
         let turns = Arc::new(Slots::new(Some(STREAMS as usize)));
+        let carrier = Arc::<Carrier>::default();
+        self.holdings.carrier = Some(carrier.clone());
         let worker = self.worker.clone();
         let mut drain = pin!(worker.drain_begins());
         let head = self.listener.handshake_timeout;
@@ -79,15 +82,21 @@ impl Visit {
                 Some(Next::Idle) if is_asked => true,
                 Some(Next::Over) => return None,
                 Some(Next::Broken(error)) => {
-                    return error.is_library().then(|| Refusal::new(PROTOCOL_ERROR).rule(format!("HTTP/2: {error}")));
+                    let refusal = error.is_library().then(|| Refusal::new(PROTOCOL_ERROR).rule(format!("HTTP/2: {error}")));
+                    refusal.iter().for_each(|refusal| carrier.cut(refusal));
+                    return refusal;
                 }
                 Some(Next::Flooded) => {
+                    let refusal = Refusal::new(PROTOCOL_ERROR).rule("HTTP/2: more frames that carry nothing than anybody needs");
+                    carrier.cut(&refusal);
                     _ = timeout(LINGER, connection.cut(Reason::ENHANCE_YOUR_CALM)).await;
-                    return Some(Refusal::new(PROTOCOL_ERROR).rule("HTTP/2: more frames that carry nothing than anybody needs"));
+                    return Some(refusal);
                 }
                 Some(Next::Idle | Next::Late) => {
+                    let refusal = Refusal::new(HANDSHAKE_TIMEOUT);
+                    carrier.cut(&refusal);
                     _ = timeout(LINGER, connection.cut(Reason::NO_ERROR)).await;
-                    return Some(Refusal::new(HANDSHAKE_TIMEOUT));
+                    return Some(refusal);
                 }
             };
             if is_last && !is_retired {
@@ -132,7 +141,8 @@ impl Visit {
         let peer = Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() };
         let door = Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head)));
         let against = Against { unwelcome: self.against.unwelcome.take(), full: self.against.full.clone() };
-        let visitor = Self::new((self.worker.clone(), self.worker.take_load()), force, peer, door);
+        let mut visitor = Self::new((self.worker.clone(), self.worker.take_load()), force, peer, door);
+        visitor.holdings.carrier = self.holdings.carrier.clone();
         Self { way: self.way.clone(), greeted: self.greeted.take(), against, spare: self.spare, ..visitor }
     }
 

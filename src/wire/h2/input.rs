@@ -156,15 +156,13 @@ impl Intake {
     fn poll_move(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut inbox = lock(&self.inbox);
         while !inbox.is_left && inbox.end.is_none() {
-            let polled = match self.stream.poll_data(cx) {
-                Poll::Ready(None) => self.stream.poll_trailers(cx).map(|trailers| inbox.end = Some(trailers.into())),
-                Poll::Ready(Some(Ok(chunk))) => Poll::Ready(inbox.push(chunk)),
-                Poll::Ready(Some(Err(error))) => Poll::Ready(inbox.end = Some(Err(error).into())),
-                Poll::Pending => Poll::Pending,
-            };
-            if polled.is_pending() {
-                note(&mut inbox.intake, cx);
-                return Poll::Pending;
+            match poll_next(&mut self.stream, cx) {
+                Poll::Ready(Ok(chunk)) => inbox.push(chunk),
+                Poll::Ready(Err(end)) => inbox.end = Some(end),
+                Poll::Pending => {
+                    note(&mut inbox.intake, cx);
+                    return Poll::Pending;
+                }
             }
             inbox.reader.take().iter().for_each(Waker::wake_by_ref);
         }
@@ -172,9 +170,12 @@ impl Intake {
     }
 }
 
-impl From<Result<Option<HeaderMap>, h2::Error>> for End {
-    fn from(trailers: Result<Option<HeaderMap>, h2::Error>) -> Self {
-        trailers.map_or_else(|error| Self::Badly(failed(error)), Self::Well)
+/// What comes next, or how it has ended.
+fn poll_next(stream: &mut RecvStream, cx: &mut Context<'_>) -> Poll<Result<Bytes, End>> {
+    let badly = |error| End::Badly(failed(error));
+    match ready!(stream.poll_data(cx)) {
+        Some(chunk) => Poll::Ready(chunk.map_err(badly)),
+        None => stream.poll_trailers(cx).map(|trailers| Err(trailers.map_or_else(badly, End::Well))),
     }
 }
 
