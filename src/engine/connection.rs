@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::request::Parts;
@@ -14,7 +14,7 @@ use crate::gateway::admission::{self, Against};
 use crate::gateway::request;
 use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
-use crate::stage::pipeline::{self, Findings, Progress, Resume};
+use crate::stage::pipeline::{self, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, METHOD_NOT_ALLOWED, OVERLOADED, SHUTTING_DOWN};
 use crate::stage::{Asks, Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
@@ -25,11 +25,9 @@ use crate::wire::stream::Socket;
 use crate::wire::{answers, handshake};
 
 use super::door::Door;
-use super::live::Holdings;
 use super::opening::{Backend, with_ticket};
 use super::redeem;
 use super::visit::{Stop, Terms, Visit, refused};
-use super::way::Way;
 use super::worker::{Accepted, Load, Worker};
 
 /// Conducts a connection until it is live or turned away. Its session is a task of its own, spawned when everything of the
@@ -38,31 +36,16 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     let Accepted { socket, peer, listener, gateway } = accepted;
     let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
     let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
-    let mut visit = Visit {
-        way: Way::of(&peer),
-        worker,
-        gateway,
-        listener,
-        peer,
-        id: rand::random(),
-        began: Instant::now(),
-        door,
-        asked: None,
-        route: None,
-        client: None,
-        shared: None,
-        nearest: None,
-        against: Against::default(),
-        terms: None,
-        findings: Findings::default(),
-        spare: None,
-        rechecks: 0,
-        holdings: Holdings::new(load),
-        ticket: None,
-        handshake: None,
-    };
-    let admitted = visit.admit().await;
-    visit.proceed(admitted).await;
+    let mut visit = Visit::new((worker, load), (gateway, listener), peer, door);
+    match visit.admit().await {
+        Ok(Arrival::Many(early)) => {
+            visit.report_findings();
+            // Apart, or every connection would be as large as those few.
+            Box::pin(visit.multiplex(early)).await;
+        }
+        Ok(Arrival::One(admitted)) => visit.proceed(Ok(admitted)).await,
+        Err(stop) => visit.proceed(Err(stop)).await,
+    }
 }
 
 /// A limit that is met, and what a probe is told of it.
@@ -75,7 +58,14 @@ pub(super) enum Admitted {
     Live(Backend),
     /// It asks for an answer, which its backend has not been asked for.
     Plain,
-    /// It is a connection of HTTP/2, of which this is read.
+}
+
+/// A connection that may come in.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and most connections are of the larger one")]
+enum Arrival {
+    /// It is that of one client.
+    One(Admitted),
+    /// It is one of HTTP/2, of which this is read.
     Many(Vec<u8>),
 }
 
@@ -87,35 +77,38 @@ impl Visit {
         match admitted {
             Ok(Admitted::Live(backend)) => self.go_live(backend),
             Ok(Admitted::Plain) => Box::pin(self.serve()).await,
-            Ok(Admitted::Many(early)) => Box::pin(self.multiplex(early)).await,
             Err(stop) => Box::pin(self.turn_away(stop)).await,
         }
     }
 
-    async fn admit(&mut self) -> Result<Admitted, Stop> {
+    async fn admit(&mut self) -> Result<Arrival, Stop> {
         self.against.full = self.take_slots()?;
         let early = self.read_proxy_header().await?;
         if self.listener.proxies_at(self.peer.ip).is_none() {
             self.against.unwelcome = admission::greet(&self.listener, &self.peer, &mut self.findings)?;
+            self.greeted = Some(self.listener.clone());
         }
         let early = self.begin_tls(early).await?;
         if self.door.unread().is_some_and(|socket| socket.is_for_h2()) {
-            return Ok(Admitted::Many(early));
+            return Ok(Arrival::Many(early));
         }
         match self.read_request(early).await {
             // Within TLS it would have been agreed on before.
-            Err(Stop::Preface(_, early)) if self.listener.http2 && self.peer.tls.is_none() => Ok(Admitted::Many(early)),
-            parts => self.come_in(parts?, true).await,
+            Err(Stop::Preface(_, early)) if self.listener.http2 && self.peer.tls.is_none() => Ok(Arrival::Many(early)),
+            parts => self.come_in(parts?).await.map(Arrival::One),
         }
     }
 
-    /// The request is read; `is_greeted` where its peer has been when it connected.
-    pub(super) async fn come_in(&mut self, parts: Parts, is_greeted: bool) -> Result<Admitted, Stop> {
+    /// The request is read. What its peer was greeted with when it connected may not be in force any more.
+    pub(super) async fn come_in(&mut self, parts: Parts) -> Result<Admitted, Stop> {
         let mut against = mem::take(&mut self.against);
-        let is_behind_proxy = self.listener.proxies_at(self.peer.ip).is_some();
+        let greeted = self.greeted.take().filter(|_| self.listener.proxies_at(self.peer.ip).is_none());
         self.believe(&parts.headers)?;
-        if is_behind_proxy || !is_greeted {
-            against.unwelcome = self.greet(&parts).unwrap_or_else(Some);
+        match greeted {
+            Some(listener) if Arc::ptr_eq(&listener, &self.listener) => {}
+            // It has been counted.
+            Some(_) => against.unwelcome = admission::greet_again(&self.listener, &self.peer, &mut self.findings).err(),
+            None => against.unwelcome = self.greet(&parts).unwrap_or_else(Some),
         }
         self.welcome(parts, against).await
     }
@@ -146,7 +139,10 @@ impl Visit {
         let backend = match &route.endpoint {
             Endpoint::Health(health) => return Err(self.answer_probe(health)),
             _ if self.worker.is_draining() => return Err(refused(Refusal::new(SHUTTING_DOWN))),
-            Endpoint::Upstream(_) if is_plain => return Ok(Admitted::Plain),
+            Endpoint::Upstream(_) if is_plain => {
+                self.take_connection_for_stream()?;
+                return Ok(Admitted::Plain);
+            }
             Endpoint::Own(_) => None,
             Endpoint::Upstream(upstream) => {
                 self.keep_slots()?;
@@ -183,8 +179,20 @@ impl Visit {
     /// Takes its place among handshakes and, where it is a connection, among those; gives the limit where one is not free.
     pub(super) fn take_places(&mut self, is_connection: bool) -> Result<(), Limit> {
         self.handshake = Some(self.gateway.handshakes.enter().ok_or(("max_handshakes", "no room: at max_handshakes"))?);
-        for slots in [&self.gateway.slots, &self.listener.slots].into_iter().filter(|_| is_connection) {
+        if is_connection { self.take_connection() } else { Ok(()) }
+    }
+
+    fn take_connection(&mut self) -> Result<(), Limit> {
+        for slots in [&self.gateway.slots, &self.listener.slots] {
             self.holdings.permits.push(slots.enter().ok_or(("max_connections", "no room: at max_connections"))?);
+        }
+        Ok(())
+    }
+
+    /// An ordinary request over a stream is about to get a connection to a server: the limit is one of those, too.
+    fn take_connection_for_stream(&mut self) -> Result<(), Stop> {
+        if self.peer.http2 {
+            self.take_connection().map_err(|(limit, _)| refused(Refusal::new(OVERLOADED).rule(limit)))?;
         }
         Ok(())
     }

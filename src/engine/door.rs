@@ -113,9 +113,8 @@ impl<C: Stream> Door<C> {
             Self::Asked(exchange) => timeout(within, exchange.answer(response())).await.map(|answered| answered.map(|(io, _)| io)),
             Self::Open(_) | Self::Gone => return,
         };
-        // A stream ends by itself: nothing that nobody has read can take its answer back.
         if let Ok(Ok(mut io)) = answered
-            && io.multiplexed().is_none()
+            && io.multiplexed().is_none_or(|stream| stream.is_sent_a_body())
         {
             linger(io, LINGER).await;
         }

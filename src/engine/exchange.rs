@@ -36,7 +36,7 @@ use super::way::Way;
 pub(super) enum Over {
     /// It waits for the next request, of which these bytes are read already.
     Kept(Socket, Vec<u8>),
-    /// It ends, as the client has been told.
+    /// It ends, as the client has been told, or is a stream over which a body still comes.
     Closes(Socket),
     /// It was a stream for this request alone, and has ended with it.
     Answered,
@@ -117,8 +117,13 @@ impl Visit {
             Socket::Stream(mut stream) => {
                 let (body, answer) = stream.halves();
                 let passed = self.pass_on(request, seat, body, answer).await;
+                let is_sent_a_body = stream.is_sent_a_body();
                 let socket = Socket::Stream(stream);
-                return passed.map_or_else(|refusal| Err((refusal, socket)), |_| Ok(Over::Answered));
+                return match passed {
+                    Ok(_) if is_sent_a_body => Ok(Over::Closes(socket)),
+                    Ok(_) => Ok(Over::Answered),
+                    Err(refusal) => Err((refusal, socket)),
+                };
             }
             socket => socket,
         };

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Instant, SystemTime};
 
@@ -13,7 +13,7 @@ use crate::endpoint::upstream::Lease;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::holders::{Holder, Slot};
 use crate::stage::pipeline::Findings;
-use crate::stage::refusal::{INTERNAL, SHUTTING_DOWN};
+use crate::stage::refusal::{CLIENT_LOST, INTERNAL, Outcome, SHUTTING_DOWN};
 use crate::stage::slots::Permit;
 use crate::stage::{Ending, Party, Refusal};
 use crate::wire::close::NO_CLOSE;
@@ -35,11 +35,34 @@ pub(super) struct Holdings {
     pub(super) slots: Vec<Slot>,
     /// Its place at a server of an upstream.
     pub(super) server: Option<(Arc<str>, Lease)>,
+    /// The connection of HTTP/2 that it is a stream of.
+    pub(super) carrier: Option<Arc<Carrier>>,
+}
+
+/// A connection of HTTP/2, as its streams know it: what the gateway has cut it off for.
+#[derive(Default)]
+pub(super) struct Carrier(OnceLock<(Outcome, Option<Box<str>>)>);
+
+impl Carrier {
+    /// It is about to be cut off for this.
+    pub(super) fn cut(&self, refusal: &Refusal) {
+        _ = self.0.set((refusal.outcome, refusal.rule.clone()));
+    }
+
+    /// How a stream has ended that seemed to end so: a client that was cut off has not gone by itself.
+    fn explain(&self, ending: Ending) -> Ending {
+        match self.0.get() {
+            Some((outcome, rule)) if ending.outcome == CLIENT_LOST => {
+                Ending { by: Party::Gateway, outcome: *outcome, reason: outcome.reason.into(), rule: rule.clone(), ..ending }
+            }
+            _ => ending,
+        }
+    }
 }
 
 impl Holdings {
     pub(super) fn new(load: Load) -> Self {
-        Self { _load: load, permits: Vec::new(), slots: Vec::new(), server: None }
+        Self { _load: load, permits: Vec::new(), slots: Vec::new(), server: None, carrier: None }
     }
 
     /// The connection is live, and replaces whoever its slots replace; nobody any more where it is replaced itself.
@@ -267,7 +290,10 @@ impl<S: Session + Unpin> Future for Live<S> {
         if polled.is_pending() {
             this.time_hold(cx);
         }
-        let ending = ready!(polled);
+        let mut ending = ready!(polled);
+        if let Some(carrier) = &this.holdings.carrier {
+            ending = carrier.explain(ending);
+        }
         this.finish(&ending);
         Poll::Ready(())
     }

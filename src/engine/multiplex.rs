@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use h2::Reason;
 use http::Method;
@@ -12,7 +12,6 @@ use tokio::time::{Instant as Moment, timeout, timeout_at};
 use crate::gateway::Gateway;
 use crate::gateway::admission::Against;
 use crate::gateway::listener::Listener;
-use crate::stage::pipeline::Findings;
 use crate::stage::refusal::{HANDSHAKE_TIMEOUT, PROTOCOL_ERROR};
 use crate::stage::slots::Slots;
 use crate::stage::{Peer, Refusal};
@@ -25,7 +24,7 @@ use crate::wire::stream::Socket;
 
 use super::connection::Admitted;
 use super::door::{Door, LINGER};
-use super::live::Holdings;
+use super::live::Carrier;
 use super::request::KEEP_ALIVE;
 use super::visit::{Stop, Visit, refused};
 
@@ -51,40 +50,53 @@ impl Visit {
 
     /// Has every stream visit. Gives what the connection was cut off for, which its client has been told as HTTP/2 can say it.
     async fn serve_streams(&mut self, mut connection: Connection) -> Option<Refusal> {
-        self.handshake = None;
         // One that a client has reset is over for it, and what was begun for it may not be.
         let turns = Arc::new(Slots::new(Some(STREAMS as usize)));
+        let carrier = Arc::<Carrier>::default();
+        self.holdings.carrier = Some(carrier.clone());
         let worker = self.worker.clone();
         let mut drain = pin!(worker.drain_begins());
-        let mut patience = Patience { head: self.listener.handshake_timeout, idle: KEEP_ALIVE };
-        let (mut is_first, mut is_retired) = (true, false);
+        let head = self.listener.handshake_timeout;
+        // Until it asks for something it is in its handshake, as any connection.
+        let mut patience = Patience { head, idle: head.saturating_sub(self.began.elapsed()) };
+        let (mut is_asked, mut is_retired) = (false, false);
         loop {
             let next = tokio::select! {
                 biased;
-                () = drain.as_mut(), if !is_retired => Next::Idle,
-                next = connection.next(patience) => next,
+                () = drain.as_mut(), if !is_retired => None,
+                next = connection.next(patience) => Some(next),
             };
             let is_last = match next {
-                Next::Request(request) => {
+                None => true,
+                Some(Next::Request(request)) => {
+                    if !std::mem::replace(&mut is_asked, true) {
+                        self.handshake = None;
+                        patience.idle = if is_retired { LINGER } else { KEEP_ALIVE };
+                    }
                     let (request, stream) = *request;
-                    let is_welcome = self.take_stream(request.into_parts().0, stream, &turns, is_first);
-                    is_first = false;
+                    let is_welcome = self.take_stream(request.into_parts().0, stream, &turns);
                     // One too many is read for the sake of probes, and no more than once.
                     !is_welcome || self.spare.is_some()
                 }
-                Next::Idle if is_retired => return None,
-                Next::Idle => true,
-                Next::Over => return None,
-                Next::Broken(error) => {
-                    return error.is_library().then(|| Refusal::new(PROTOCOL_ERROR).rule(format!("HTTP/2: {error}")));
+                Some(Next::Idle) if is_retired => return None,
+                Some(Next::Idle) if is_asked => true,
+                Some(Next::Over) => return None,
+                Some(Next::Broken(error)) => {
+                    let refusal = error.is_library().then(|| Refusal::new(PROTOCOL_ERROR).rule(format!("HTTP/2: {error}")));
+                    refusal.iter().for_each(|refusal| carrier.cut(refusal));
+                    return refusal;
                 }
-                Next::Flooded => {
+                Some(Next::Flooded) => {
+                    let refusal = Refusal::new(PROTOCOL_ERROR).rule("HTTP/2: more frames that carry nothing than anybody needs");
+                    carrier.cut(&refusal);
                     _ = timeout(LINGER, connection.cut(Reason::ENHANCE_YOUR_CALM)).await;
-                    return Some(Refusal::new(PROTOCOL_ERROR).rule("HTTP/2: more frames that carry nothing than anybody needs"));
+                    return Some(refusal);
                 }
-                Next::Late => {
+                Some(Next::Idle | Next::Late) => {
+                    let refusal = Refusal::new(HANDSHAKE_TIMEOUT);
+                    carrier.cut(&refusal);
                     _ = timeout(LINGER, connection.cut(Reason::NO_ERROR)).await;
-                    return Some(Refusal::new(HANDSHAKE_TIMEOUT));
+                    return Some(refusal);
                 }
             };
             if is_last && !is_retired {
@@ -95,7 +107,7 @@ impl Visit {
     }
 
     /// A stream is opened by a request. Says whether there may be more: the listener may have been edited away from under the connection.
-    fn take_stream(&mut self, mut parts: Parts, stream: Stream, turns: &Arc<Slots>, is_first: bool) -> bool {
+    fn take_stream(&mut self, mut parts: Parts, stream: Stream, turns: &Arc<Slots>) -> bool {
         let Some(force) = self.in_force() else {
             stream.decline();
             return false;
@@ -109,7 +121,7 @@ impl Visit {
         tokio::spawn(async move {
             let _turn = turn;
             let admitted = match request::settle(&mut parts, has_body, visit.listener.head) {
-                Ok(()) => visit.admit_stream(parts, is_first).await,
+                Ok(()) => visit.admit_stream(parts).await,
                 Err(refusal) => Err(refusal.into()),
             };
             visit.proceed(admitted).await;
@@ -124,39 +136,22 @@ impl Visit {
         (listener.http2 && listener.tls.is_some() == self.peer.tls.is_some()).then_some((gateway, listener))
     }
 
-    /// Whoever comes over a stream of this connection: what was learned of that holds for all.
-    fn visitor(&mut self, (gateway, listener): (Arc<Gateway>, Arc<Listener>), stream: Stream, is_head: bool) -> Self {
-        Self {
-            way: self.way.clone(),
-            worker: self.worker.clone(),
-            gateway,
-            listener,
-            peer: Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() },
-            id: rand::random(),
-            began: Instant::now(),
-            door: Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head))),
-            asked: None,
-            route: None,
-            client: None,
-            shared: None,
-            nearest: None,
-            against: Against { unwelcome: self.against.unwelcome.take(), full: self.against.full.clone() },
-            terms: None,
-            findings: Findings::default(),
-            spare: self.spare,
-            rechecks: 0,
-            holdings: Holdings::new(self.worker.take_load()),
-            ticket: None,
-            handshake: None,
-        }
+    /// Whoever comes over a stream of this connection: what was learned of that holds for all, and its greeting for the first.
+    fn visitor(&mut self, force: (Arc<Gateway>, Arc<Listener>), stream: Stream, is_head: bool) -> Self {
+        let peer = Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() };
+        let door = Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head)));
+        let against = Against { unwelcome: self.against.unwelcome.take(), full: self.against.full.clone() };
+        let mut visitor = Self::new((self.worker.clone(), self.worker.take_load()), force, peer, door);
+        visitor.holdings.carrier = self.holdings.carrier.clone();
+        Self { way: self.way.clone(), greeted: self.greeted.take(), against, spare: self.spare, ..visitor }
     }
 
     /// A WebSocket over a stream takes a connection's place beside that of its connection, or HTTP/2 would be a way around the limit.
-    async fn admit_stream(&mut self, parts: Parts, is_first: bool) -> Result<Admitted, Stop> {
+    async fn admit_stream(&mut self, parts: Parts) -> Result<Admitted, Stop> {
         if self.against.full.is_none() {
             let takes_place = parts.extensions.get::<Extended>().is_some();
             self.against.full = self.take_places(takes_place).err().map(|limit| self.overload(limit));
         }
-        self.come_in(parts, is_first).await
+        self.come_in(parts).await
     }
 }

@@ -39,8 +39,6 @@ impl Visit {
             match admitted {
                 Ok(Admitted::Plain) => self.handshake = None,
                 Ok(Admitted::Live(backend)) => return self.go_live(backend),
-                // Only a connection begins with it.
-                Ok(Admitted::Many(_)) => return,
                 Err(stop) => return self.turn_away(stop).await,
             }
         }
@@ -59,6 +57,7 @@ impl Visit {
     async fn next(&mut self, socket: Socket, early: Vec<u8>) -> Result<Admitted, Stop> {
         self.door = Door::Unread(socket);
         (self.asked, self.route, self.client, self.shared, self.terms) = (None, None, None, None, None);
+        self.greeted = None;
         self.id = rand::random();
         self.disbelieve();
         let early = self.await_request(early).await?;
@@ -70,7 +69,7 @@ impl Visit {
         }
         self.handshake = Some(self.gateway.handshakes.enter().ok_or_else(|| refused(Refusal::new(OVERLOADED).rule("max_handshakes")))?);
         let parts = self.read_request(early).await?;
-        self.come_in(parts, false).await
+        self.come_in(parts).await
     }
 
     /// Waits for the first bytes of a request. Nobody is told who lets that go by.

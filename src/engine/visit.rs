@@ -24,7 +24,7 @@ use super::door::Door;
 use super::live::Holdings;
 use super::tickets::Enrolled;
 use super::way::{Nearest, Way};
-use super::worker::Worker;
+use super::worker::{Load, Worker};
 
 /// Why a connection does not become live.
 pub(super) enum Stop {
@@ -69,6 +69,8 @@ pub(super) struct Visit {
     pub(super) shared: Option<Arc<Client>>,
     /// What was known of the peer before its request named another.
     pub(super) nearest: Option<Nearest>,
+    /// By whom its peer was greeted when it connected, until a request has come of it.
+    pub(super) greeted: Option<Arc<Listener>>,
     /// What is held against whoever makes the first request.
     pub(super) against: Against,
     /// What its request settles, where it has been read.
@@ -107,6 +109,39 @@ impl Terms {
 }
 
 impl Visit {
+    /// Somebody has come, and nothing is known of it but where from.
+    pub(super) fn new(
+        (worker, load): (Arc<Worker>, Load),
+        (gateway, listener): (Arc<Gateway>, Arc<Listener>),
+        peer: Peer,
+        door: Door<Socket>,
+    ) -> Self {
+        Self {
+            way: Way::of(&peer),
+            worker,
+            gateway,
+            listener,
+            peer,
+            id: rand::random(),
+            began: Instant::now(),
+            door,
+            asked: None,
+            route: None,
+            client: None,
+            shared: None,
+            nearest: None,
+            greeted: None,
+            against: Against::default(),
+            terms: None,
+            findings: Findings::default(),
+            spare: None,
+            rechecks: 0,
+            holdings: Holdings::new(load),
+            ticket: None,
+            handshake: None,
+        }
+    }
+
     /// The facts, once there is a route.
     pub(super) fn client(&self) -> Option<&Client> {
         self.client.as_ref().or(self.shared.as_deref())

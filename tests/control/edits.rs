@@ -74,10 +74,12 @@ fn rows() -> Vec<Row> {
 async fn a_plan_says_what_a_reload_does() {
     for (what, after, routes) in rows() {
         let before = config("192.0.2.0/24", "", "");
-        let gateway = Gateway::run(&before);
+        let mut gateway = Gateway::run(&before);
         let mut sockets = Vec::new();
         for path in ["/", "/", "/b", "/b"] {
             sockets.push(gateway.connect("public", path).await);
+            // It is counted from here on.
+            gateway.event("open");
         }
         std::fs::write(gateway.folder.path().join("next.toml"), support::logged(&after)).unwrap();
         let planned = json(&gateway, &["plan", "next.toml"]);

@@ -25,10 +25,14 @@ async fn is_well(gateway: &Gateway) {
 
 /// The good request with some fields in the place of those of the same name, or in addition.
 fn asking(changes: &[(&'static str, &'static str)]) -> Vec<u8> {
+    asking_over(1, changes)
+}
+
+fn asking_over(stream: u32, changes: &[(&'static str, &'static str)]) -> Vec<u8> {
     let kept = EXTENDED.iter().filter(|(name, _)| !changes.iter().any(|(other, _)| name == other));
     let (pseudo, plain): (Vec<_>, Vec<_>) =
         kept.chain(changes).copied().filter(|(_, value)| *value != "-").partition(|(name, _)| name.starts_with(':'));
-    frame(HEADERS, END_HEADERS, 1, &fields(&[pseudo, plain].concat()))
+    frame(HEADERS, END_HEADERS, stream, &fields(&[pseudo, plain].concat()))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,18 +113,24 @@ async fn a_head_that_never_ends_is_not_waited_for() {
             break;
         }
     }
-    assert_eq!(gateway.event("refused")["event"], "refused");
+    let refused = gateway.event("refused");
+    assert_eq!(
+        (&refused["outcome"], refused["rule"].as_str().unwrap().starts_with("HTTP/2: ")),
+        (&json!("protocol_error"), true),
+        "{refused}"
+    );
     is_well(&gateway).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preface_and_silence_ends_when_a_handshake_would() {
     let mut gateway = gateway();
-    for (begun, is_told) in [(&PREFACE[..5], true), (&PREFACE[..20], true)] {
+    let settings = frame(SETTINGS, 0, 0, &[]);
+    for begun in [&PREFACE[..5], &PREFACE[..20], PREFACE, &[PREFACE, &settings].concat()] {
         let mut stream = TcpStream::connect(gateway.address("public")).await.unwrap();
         stream.write_all(begun).await.unwrap();
         raw::rest(&mut stream).await;
-        assert_eq!(is_told, gateway.event("refused")["outcome"] == "handshake_timeout");
+        assert_eq!(gateway.event("refused")["outcome"], "handshake_timeout", "{begun:?}");
     }
     let mut stream = TcpStream::connect(gateway.address("public")).await.unwrap();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nxx\r\n\r\n").await.unwrap();
@@ -131,9 +141,16 @@ async fn a_preface_and_silence_ends_when_a_handshake_would() {
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_that_carry_nothing_are_too_many_at_some_point() {
     let mut gateway = gateway();
-    let rows = [("PING", frame(PING, 0, 0, &[0; 8])), ("SETTINGS", frame(SETTINGS, 0, 0, &[])), ("unknown", frame(0xfe, 0, 0, &[]))];
+    let rows = [
+        ("PING", frame(PING, 0, 0, &[0; 8])),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[])),
+        ("unknown", frame(0xfe, 0, 0, &[])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+    ];
     for (name, bytes) in rows {
         let mut bare = Bare::to(gateway.address("public")).await;
+        bare.say(&asking(&[])).await;
+        assert!(bare.next(HEADERS).await.is_some(), "{name}: a socket that goes with the connection");
         let bytes = bytes.repeat(100);
         let (mut read, mut write) = bare.0.split();
         let flood = async { while write.write_all(&bytes).await.is_ok() {} };
@@ -145,12 +162,15 @@ async fn frames_that_carry_nothing_are_too_many_at_some_point() {
             tokio::select! { () = flood => {}, () = heard => {} }
         })
         .await;
-        let refused = gateway.event("refused");
+        // One of the two comes first.
+        let told = [(); 2].map(|()| gateway.event_of(&["close", "refused"], |_| true));
+        let [close, refused] = ["close", "refused"].map(|name| told.iter().find(|event| event["event"] == name).unwrap());
         assert_eq!(
             (&refused["outcome"], refused["rule"].as_str().unwrap().contains("carry nothing")),
             (&json!("protocol_error"), true),
             "{name}"
         );
+        assert_eq!((&close["by"], &close["outcome"]), (&json!("gateway"), &json!("protocol_error")), "{name}: {close}");
     }
     is_well(&gateway).await;
 }
@@ -203,13 +223,30 @@ async fn windows_that_cannot_be_are_errors_of_the_connection_or_the_stream() {
         assert_eq!(bare.goes_away().await, error, "{name}");
         assert_eq!(gateway.event("refused")["outcome"], "protocol_error", "{name}");
     }
-    // More than the window of the stream, before its 200 and behind it.
+    is_well(&gateway).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_sent_more_than_its_window_is_reset_and_no_other() {
+    let silent = backend::scripted(|stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let gateway = Gateway::run(&config(silent, ""));
     let mut bare = Bare::to(gateway.address("public")).await;
-    bare.say(&asking(&[])).await;
-    for _ in 0..5 {
-        bare.say(&frame(DATA, 0, 1, &[0x7f; 16_384])).await;
-    }
-    _ = bare.next(RST_STREAM).await;
+    // What it may send holds once it has heard of it and said so.
+    assert_eq!(bare.next(WINDOW_UPDATE).await.map(|(stream, _)| stream), Some(0));
+    bare.say(&frame(SETTINGS, 1, 0, &[])).await;
+    // Its backend has not answered, and nothing of it is read: four are its window.
+    bare.say(&asking_over(1, &[(":path", "/relay")])).await;
+    bare.say(&frame(DATA, 0, 1, &[0x7f; 16_384]).repeat(4)).await;
+    bare.say(&[asking_over(3, &[]), frame(DATA, 0, 3, &raw::frame(0x81, b"hello"))].concat()).await;
+    assert_eq!(bare.next(DATA).await.map(|(stream, _)| stream), Some(3), "within its window");
+    bare.say(&frame(DATA, 0, 1, b"x")).await;
+    assert_eq!(bare.next(RST_STREAM).await, Some((1, FLOW_CONTROL_ERROR.to_be_bytes().to_vec())));
+    bare.say(&frame(DATA, 0, 3, &raw::frame(0x81, b"again"))).await;
+    assert!(bare.next(DATA).await.unwrap().1.ends_with(b"again"));
     is_well(&gateway).await;
 }
 
@@ -237,4 +274,39 @@ async fn an_empty_frame_of_data_is_nothing_and_many_are_too_many() {
     bare.say(&asking(&[])).await;
     bare.say(&[frame(DATA, 0, 1, b""), frame(DATA, 0, 1, &raw::frame(0x81, b"hello"))].concat()).await;
     assert!(bare.next(DATA).await.unwrap().1.ends_with(b"hello"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_full_of_frames_of_one_byte_leave_the_other_streams_alone_and_are_read_once_there_is_somebody() {
+    let (answer, is_answered) = tokio::sync::watch::channel(false);
+    let backend = backend::scripted(move |mut stream: TcpStream| {
+        let mut is_answered = is_answered.clone();
+        async move {
+            let head = backend::read_head(&mut stream).await;
+            is_answered.wait_for(|is_answered| *is_answered).await.unwrap();
+            stream.write_all(backend::switching(&head).as_bytes()).await.unwrap();
+            let sent = raw::next_frame(&mut stream).await;
+            stream.write_all(&raw::unmasked(0x81, format!("{} bytes", sent.1.len()).as_bytes())).await.unwrap();
+            raw::rest(&mut stream).await;
+        }
+    })
+    .await;
+    let gateway = Gateway::run(&config(backend, ""));
+    let mut bare = Bare::to(gateway.address("public")).await;
+    // Nobody reads them: their backend has not answered.
+    let message = raw::frame(0x82, &[1; 60_000]);
+    for stream in [1, 3] {
+        let asks = asking_over(stream, &[(":path", "/relay")]);
+        let bytes: Vec<u8> = message.iter().flat_map(|byte| frame(DATA, 0, stream, &[*byte])).collect();
+        bare.say(&[asks, bytes].concat()).await;
+    }
+    let hello = frame(DATA, 0, 5, &raw::frame(0x81, b"hello"));
+    bare.say(&[asking_over(5, &[]), hello].concat()).await;
+    let (stream, answered) = bare.next(DATA).await.unwrap();
+    assert!(stream == 5 && answered.ends_with(b"hello"), "{stream}: {answered:?}");
+    answer.send_replace(true);
+    for _ in [1, 3] {
+        let (stream, answered) = bare.next(DATA).await.unwrap();
+        assert!(stream < 5 && answered.ends_with(b"60000 bytes"), "{stream}: {answered:?}");
+    }
 }

@@ -29,6 +29,31 @@ async fn an_edit_reaches_the_streams_it_concerns_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_has_connected_before_an_edit_denies_it_does_not_come_in_by_its_first_stream_or_any() {
+    let keys = "pipeline = [\"firewall.wall\", \"rate_limit.once\"]";
+    let text = |deny: &str| {
+        let stages =
+            format!("[firewall.wall]\ndeny = [{deny}]\n[rate_limit.once]\nkey = \"ip\"\nconnect = {{ rate = \"1/h\", burst = 2 }}\n");
+        config(nobody(), keys).replace("[jwt.users]", &format!("{stages}[jwt.users]"))
+    };
+    let mut gateway = Gateway::run(&text(""));
+    // Each has shown its preface, and counted.
+    let mut denied = Client::to(gateway.address("public")).await;
+    let mut let_in = Client::to(gateway.address("public")).await;
+    gateway.reload(&text("\"127.0.0.1\""));
+    for stream in ["the first", "the second"] {
+        let (status, _, body) = denied.refusal("/echo", &[]).await;
+        assert!(status == 403 && body.contains("(ip_denied)"), "{stream}: {body}");
+        assert_eq!(denied.answer(Method::GET, "/app/", &[]).await.0, 403, "{stream}");
+    }
+    // Another edit later, the first stream is not counted twice: nothing is left.
+    gateway.reload(&text("\"192.0.2.1\""));
+    let mut socket = let_in.socket("/echo", &[]).await;
+    assert!(ask(&mut socket, "hello").await.ends_with("hello"));
+    assert_eq!(let_in.refusal("/echo", &[]).await.0, 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_listener_that_speaks_it_no_more_keeps_its_streams_and_takes_no_more() {
     let first = config(nobody(), "");
     let mut gateway = Gateway::run(&first);

@@ -190,3 +190,59 @@ async fn probes_are_answered() {
     let (status, head, body) = client.answer(Method::HEAD, "/health/livez", &[]).await;
     assert!(status == 200 && body.is_empty() && head.contains_key("content-length"), "{head:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_a_lot_and_lets_go_of_a_lot_keeps_its_connection() {
+    let gateway = gateway(nobody());
+    let mut client = Client::to(gateway.address("public")).await;
+    let mut socket = client.socket("/echo", &[]).await;
+    // The end of each body comes by itself; each is refused.
+    for _ in 0..1200 {
+        let (answer, mut send) = client.send.send_request(request(Method::POST, "/none", &[]).body(()).unwrap(), false).unwrap();
+        _ = send.send_data(Bytes::from_static(b"x"), false);
+        assert_eq!(in_time(answer).await.unwrap().status(), 404);
+        _ = send.send_data(Bytes::new(), true);
+    }
+    // A hundred that are asked for and not wanted any more before anybody has heard of them.
+    for _ in 0..5 {
+        let asked: Vec<_> =
+            (0..90).map(|_| client.send.send_request(request(Method::GET, "/app/", &[]).body(()).unwrap(), true).unwrap()).collect();
+        drop(asked);
+        client.send = in_time(client.send.clone().ready()).await.unwrap();
+        assert!(ask(&mut socket, "hello").await.ends_with("hello"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_before_the_end_of_a_body_arrives_and_the_body_is_read_away() {
+    let early = backend::scripted(|mut stream: TcpStream| async move {
+        backend::read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 409 Conflict\r\nContent-Length: 5\r\nConnection: close\r\n\r\nearly").await.unwrap();
+        raw::rest(&mut stream).await;
+    })
+    .await;
+    let text = config(early, "").replace("http     = true", "http     = { max_body = \"200KiB\" }");
+    let gateway = Gateway::run(&text);
+    let mut client = Client::to(gateway.address("public")).await;
+    let rows = [("/none", None, 404), ("/app/", Some("204801"), 413), ("/app/", None, 409), ("/health/livez", None, 405)];
+    for (path, length, status) in rows {
+        let head = request(Method::POST, path, &length.map(|length| ("content-length", length)).into_iter().collect::<Vec<_>>());
+        let (answer, mut send) = client.send.send_request(head.body(()).unwrap(), false).unwrap();
+        let answer = in_time(answer).await.unwrap();
+        // As a client does that means to send all of it before it looks at the answer.
+        let size = length.map_or(200_000, |length| length.parse().unwrap());
+        send_all(&mut send, size).await;
+        let (answered, _, body) = whole(answer).await;
+        assert!(answered == status && !body.is_empty(), "{path}: {answered} {body}");
+    }
+}
+
+/// Sends a body of so many bytes, as fast as it is taken.
+async fn send_all(send: &mut h2::SendStream<Bytes>, mut size: usize) {
+    while size > 0 {
+        send.reserve_capacity(size);
+        let count = in_time(std::future::poll_fn(|cx| send.poll_capacity(cx))).await.unwrap().unwrap();
+        send.send_data(Bytes::from(vec![0; count]), count == size).unwrap();
+        size -= count;
+    }
+}

@@ -135,8 +135,12 @@ async fn streams_take_the_places_of_connections() {
     assert_eq!(gateway.event("refused")["rule"], "max_connections");
     let (status, ..) = client.answer(Method::GET, "/health/livez", &[]).await;
     assert_eq!(status, 200, "a request that is none takes no place");
+    let (status, _, body) = client.answer(Method::GET, "/app/", &[]).await;
+    assert!(status == 503 && body.contains("(overloaded)"), "one that goes to a backend takes one: {body}");
+    assert_eq!(gateway.event("refused")["rule"], "max_connections");
     drop(first);
     gateway.event("close");
+    assert_eq!(client.answer(Method::GET, "/app/", &[]).await.0, 502, "nobody is there, and a place was free");
     let third = client.socket("/echo", &[]).await;
     drop((second, third));
 }

@@ -13,7 +13,8 @@ use super::super::http::answer::{Manner, fields};
 use super::super::http::framing::Framing;
 use super::super::http::pass::{Answers, Broken, Gives, Takes, Terms};
 use super::super::http::sink::{STALL, Unwritten};
-use super::stream::{Input, Output, lock};
+use super::input::Input;
+use super::stream::{Output, lock};
 
 /// What a client sends behind the head of its request.
 pub struct Body<'a> {

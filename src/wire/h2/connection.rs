@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use h2::server::{self, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
@@ -14,20 +16,31 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::super::head::Limits;
 use super::super::stream::Socket;
+use super::input::{Input, Intake};
+use super::meter::BURST;
 use super::metered::{Count, Metered};
 use super::served::{Served, Serving};
 use super::stream::Stream;
-use super::{ALL_WINDOWS, SENDING, STREAMS, WINDOW};
+use super::{ALL_WINDOWS, SENDING, STREAMS, UNTAKEN, WINDOW};
 
 /// Beside what a head may weigh by our count, each of its fields weighs 32 bytes by that of HTTP/2 (RFC 9113 §6.5.2). What is larger still
 /// is answered 431 before it gets here.
 const FIELD: usize = 32;
-/// Streams that a client resets before they have got here.
-const RESETS: usize = 20;
+/// Streams that a client resets before they have got here. The count of its frames bounds them, and a turn how many get there at once.
+const RESETS: usize = BURST as usize;
+/// Streams that were reset from here: so many are remembered,
+const REMEMBERED: usize = 1000;
+/// for so long, as the client may not have heard of it and sends on. What comes for others is an error of its own,
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
+/// of which a client may make so many in a connection's life, as with requests that are malformed by HTTP/2's own rules. The answer to each
+/// waits to be sent.
+const ERRORS: usize = 10_000;
 
 /// A connection.
 pub struct Connection {
     inner: server::Connection<Metered, Bytes>,
+    /// Of the streams of which more may come.
+    intakes: FuturesUnordered<Intake>,
     count: Count,
     served: Arc<Served>,
     /// Since when there has been no stream.
@@ -74,11 +87,22 @@ impl Connection {
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(list).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(RESETS)
+            .max_concurrent_reset_streams(REMEMBERED)
+            .reset_stream_duration(HEARD_WITHIN)
+            .max_local_error_reset_streams(Some(ERRORS))
             .max_send_buffer_size(SENDING)
+            .data_frame_budget(UNTAKEN)
             .enable_connect_protocol()
             .handshake(metered)
             .await?;
-        Ok(Self { inner, count, served: Arc::default(), quiet: None, timer: Box::pin(sleep_until(Instant::now())) })
+        Ok(Self {
+            inner,
+            intakes: FuturesUnordered::new(),
+            count,
+            served: Arc::default(),
+            quiet: None,
+            timer: Box::pin(sleep_until(Instant::now())),
+        })
     }
 
     /// Waits for what comes next. All streams stand still unless somebody does.
@@ -92,18 +116,24 @@ impl Connection {
         loop {
             match self.inner.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    return Poll::Ready(Next::Request(Box::new(parted(request, respond, self.served.begin()))));
+                    let (request, stream, intake) = parted(request, respond, self.served.begin());
+                    self.intakes.push(intake);
+                    return Poll::Ready(Next::Request(Box::new((request, stream))));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Broken(error)),
                 Poll::Ready(None) => return Poll::Ready(Next::Over),
                 Poll::Pending => {}
             }
-            let (is_flooded, head) = {
-                let meter = self.count.lock();
-                (meter.is_flooded(), meter.due(patience.head).map(Instant::from_std))
+            while let Poll::Ready(Some(())) = self.intakes.poll_next_unpin(cx) {}
+            let (is_flooded, is_turn_over, head) = {
+                let mut meter = self.count.lock();
+                (meter.is_flooded(), meter.begin_turn(), meter.due(patience.head).map(Instant::from_std))
             };
             if is_flooded {
                 return Poll::Ready(Next::Flooded);
+            }
+            if is_turn_over {
+                continue;
             }
             self.quiet = if self.served.is_none(cx) { self.quiet.or_else(|| Some(Instant::now())) } else { None };
             let idle = self.quiet.map(|since| since + patience.idle);
@@ -135,8 +165,9 @@ impl Connection {
     }
 }
 
-fn parted(request: Request<RecvStream>, respond: SendResponse<Bytes>, serving: Serving) -> (Request<()>, Stream) {
+fn parted(request: Request<RecvStream>, respond: SendResponse<Bytes>, serving: Serving) -> (Request<()>, Stream, Intake) {
     let (parts, body) = request.into_parts();
-    let is_head = parts.method == http::Method::HEAD;
-    (Request::from_parts(parts, ()), Stream::new(respond, body, is_head, serving))
+    let (input, intake) = Input::of(body);
+    let stream = Stream::new(respond, input, &parts.method, serving);
+    (Request::from_parts(parts, ()), stream, intake)
 }

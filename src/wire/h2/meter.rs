@@ -3,10 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use super::{STREAMS, TURN};
+
 /// Frames that carry nothing: so many at once,
-const BURST: u32 = 1000;
+pub(super) const BURST: u32 = 1000;
 /// and so many in a second from then on. A browser sends some dozens in a whole visit.
 const RATE: u32 = 200;
+
+/// A client may widen a window as often as it is sent something. Two windows are widened for each frame of DATA, the smallest of which
+/// has ten bytes.
+const WIDENED: usize = 5;
+/// That it may do later: after so many bytes, no more is kept for it.
+const OWED: usize = 1 << 20;
 
 /// The length of the preface (RFC 9113 §3.4).
 const PREFACE: usize = 24;
@@ -17,6 +25,8 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
+/// Of DATA: nothing comes behind it on its stream.
+const END_STREAM: u8 = 1;
 /// Of HEADERS and CONTINUATION: no CONTINUATION follows.
 const END_HEADERS: u8 = 4;
 
@@ -32,6 +42,10 @@ pub(super) struct Meter {
     open: Option<Instant>,
     /// Whether it is whole with the payload that is coming.
     closes: bool,
+    /// What has come in this turn, in frames of DATA. A request weighs so much more that there are no more of them than streams.
+    turn: u32,
+    /// Bytes that were sent, and for which no window has been widened.
+    sent: usize,
     left: u32,
     counted: Instant,
     is_flooded: bool,
@@ -41,7 +55,7 @@ impl Meter {
     /// Nothing is read yet.
     pub(super) fn new(now: Instant) -> Self {
         let (skip, left) = (PREFACE, BURST);
-        Self { skip, head: [0; HEAD], filled: 0, open: None, closes: false, left, counted: now, is_flooded: false }
+        Self { skip, head: [0; HEAD], filled: 0, open: None, closes: false, turn: 0, sent: 0, left, counted: now, is_flooded: false }
     }
 
     /// These bytes come next.
@@ -76,12 +90,17 @@ impl Meter {
             HEADERS | CONTINUATION => {
                 self.open.get_or_insert(now);
                 self.closes = flags & END_HEADERS != 0;
+                self.turn = self.turn.saturating_add(TURN / STREAMS);
             }
-            DATA if self.skip > 0 => {}
-            // As many come as there is data for the client.
-            WINDOW_UPDATE => {}
+            DATA if self.skip > 0 || flags & END_STREAM != 0 => self.turn = self.turn.saturating_add(1),
+            WINDOW_UPDATE if self.sent >= WIDENED => self.sent -= WIDENED,
             _ => self.count(now),
         }
+    }
+
+    /// So many bytes have been sent.
+    pub(super) fn write(&mut self, count: usize) {
+        self.sent = self.sent.saturating_add(count).min(OWED);
     }
 
     fn count(&mut self, now: Instant) {
@@ -99,6 +118,16 @@ impl Meter {
     /// Whether more frames have come that carry nothing than anybody needs.
     pub(super) fn is_flooded(&self) -> bool {
         self.is_flooded
+    }
+
+    /// Whether so much has come that it has to be taken off before anything more is read.
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.turn >= TURN
+    }
+
+    /// All that came has been taken off. Says whether the turn was over before it.
+    pub(super) fn begin_turn(&mut self) -> bool {
+        std::mem::take(&mut self.turn) >= TURN
     }
 
     /// When a request's head has to be whole that may take so long.
@@ -142,7 +171,7 @@ mod tests {
     fn frames_that_carry_nothing_are_bounded_and_those_that_carry_something_are_not() {
         let now = Instant::now();
         let rows = [(0, b"".as_slice(), true), (2, b"12345", true), (3, b"1234", true), (4, b"", true), (6, b"12345678", true)];
-        for (kind, payload, is_bounded) in rows.into_iter().chain([(0, b"x".as_slice(), false), (8, b"1234", false), (1, b"x", false)]) {
+        for (kind, payload, is_bounded) in rows.into_iter().chain([(0, b"x".as_slice(), false), (8, b"1234", true), (1, b"x", false)]) {
             let mut meter = meter(now);
             for _ in 0..BURST {
                 meter.read(&frame(kind, END_HEADERS, payload), now);
@@ -151,6 +180,32 @@ mod tests {
             meter.read(&frame(kind, END_HEADERS, payload), now);
             assert_eq!(meter.is_flooded(), is_bounded, "{kind}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_body_may_come_by_itself_as_often_as_there_are_bodies() {
+        let now = Instant::now();
+        let mut meter = meter(now);
+        for _ in 0..3 * BURST {
+            meter.read(&[frame(HEADERS, END_HEADERS, b"x"), frame(DATA, 0, b"x"), frame(DATA, END_STREAM, b"")].concat(), now);
+        }
+        assert!(!meter.is_flooded());
+    }
+
+    #[test]
+    fn windows_are_widened_as_often_as_something_is_sent_and_not_without_end_later() {
+        let now = Instant::now();
+        let both = [frame(WINDOW_UPDATE, 0, b"1234"), frame(WINDOW_UPDATE, 0, b"1234")].concat();
+        let mut first = meter(now);
+        for _ in 0..10 * BURST {
+            first.write(HEAD + 1);
+            first.read(&both, now);
+        }
+        assert!(!first.is_flooded());
+        let mut late = meter(now);
+        late.write(usize::MAX);
+        (0..=OWED / WIDENED + BURST as usize).for_each(|_| late.read(&frame(WINDOW_UPDATE, 0, b"1234"), now));
+        assert!(late.is_flooded());
     }
 
     #[test]

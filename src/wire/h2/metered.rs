@@ -41,11 +41,11 @@ impl Metered {
 }
 
 impl AsyncRead for Metered {
-    /// Of who floods us nothing more is read.
+    /// Of who floods us nothing more is read, and of others once there is time.
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let mut meter = this.count.lock();
-        if meter.is_flooded() {
+        if meter.is_flooded() || meter.is_turn_over() {
             return Poll::Pending;
         }
         let before = buffer.filled().len();
@@ -63,11 +63,15 @@ impl AsyncRead for Metered {
 
 impl AsyncWrite for Metered {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let count = ready!(Pin::new(&mut self.socket).poll_write(cx, bytes))?;
+        self.count.lock().write(count);
+        Poll::Ready(Ok(count))
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+        let count = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, slices))?;
+        self.count.lock().write(count);
+        Poll::Ready(Ok(count))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod connection;
+mod input;
 mod meter;
 mod metered;
 pub mod request;
@@ -22,5 +23,9 @@ pub const STREAMS: u32 = 100;
 const WINDOW: u32 = 64 * 1024;
 /// The same of all streams together: a connection's window that held less would let streams that nobody reads block those that are read.
 const ALL_WINDOWS: u32 = WINDOW * STREAMS;
+/// So many frames of DATA are read before they are taken off the `h2` crate's hands,
+const TURN: u32 = 4096;
+/// which may hold as many as the last read brings beside them. It counts what a frame lacks to 256 bytes.
+const UNTAKEN: usize = 4 * TURN as usize * 256;
 /// What a stream may hold that waits to be sent, in bytes.
 const SENDING: usize = 64 * 1024;

@@ -6,16 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, SendStream};
 use http::header::{self, HeaderMap};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::answers;
 use super::super::fields::strip_hop_by_hop;
 use super::body::{Answer, Body};
+use super::input::Input;
 use super::served::Serving;
 
 /// One stream. Dropped before both sides have ended it, it is reset.
@@ -24,15 +25,8 @@ pub struct Stream {
     /// Locked by one task alone: its two halves wait together.
     output: Mutex<Output>,
     input: Input,
+    is_tunnel: bool,
     _serving: Serving,
-}
-
-/// What a client sends over a stream.
-#[derive(Debug)]
-pub(super) struct Input {
-    stream: RecvStream,
-    /// What has come and has not been read. The client may send as much more once it has.
-    chunk: Bytes,
 }
 
 /// What a client is sent over a stream: the head of an answer, and what is behind it.
@@ -46,19 +40,26 @@ pub(super) struct Output {
 }
 
 impl Stream {
-    pub(super) fn new(respond: SendResponse<Bytes>, stream: RecvStream, is_head: bool, serving: Serving) -> Self {
-        let output = Mutex::new(Output { respond, stream: None, is_head, has_ended: false });
-        Self { output, input: Input { stream, chunk: Bytes::new() }, _serving: serving }
+    /// A stream that was asked for by this method.
+    pub(super) fn new(respond: SendResponse<Bytes>, input: Input, method: &Method, serving: Serving) -> Self {
+        let output = Mutex::new(Output { respond, stream: None, is_head: method == Method::HEAD, has_ended: false });
+        Self { output, input, is_tunnel: method == Method::CONNECT, _serving: serving }
     }
 
     /// Whether the client has more to say than the head.
     pub fn has_body(&self) -> bool {
-        !self.input.stream.is_end_stream()
+        self.input.has_body()
+    }
+
+    /// Whether the client has a body to send that has not ended: a reset right behind its answer may cost it that, whatever is said in it
+    /// (RFC 9113 §8.1). Who asked for a tunnel waits for leave.
+    pub fn is_sent_a_body(&self) -> bool {
+        !self.is_tunnel && self.input.is_going()
     }
 
     /// How many bytes have come that have not been read: no more than the client's window.
-    pub fn unread(&mut self) -> usize {
-        self.input.stream.flow_control().used_capacity()
+    pub fn unread(&self) -> usize {
+        self.input.unread()
     }
 
     /// Nothing of the request has been looked at, and the client may ask again elsewhere (RFC 9113 §8.7).
@@ -102,31 +103,6 @@ impl Stream {
 
 pub(super) fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
     output.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Input {
-    /// Waits for bytes; without any, they have ended.
-    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&Bytes>> {
-        while self.chunk.is_empty() {
-            match ready!(self.stream.poll_data(cx)) {
-                Some(chunk) => self.chunk = chunk.map_err(failed)?,
-                None => break,
-            }
-        }
-        Poll::Ready(Ok(&self.chunk))
-    }
-
-    /// So many bytes are read.
-    pub(super) fn consume(&mut self, count: usize) {
-        self.chunk.advance(count.min(self.chunk.len()));
-        // Fails where the stream is gone, and nobody sends anything more.
-        _ = self.stream.flow_control().release_capacity(count);
-    }
-
-    /// The trailers behind the last of the bytes, where there are any.
-    pub(super) async fn trailers(&mut self) -> io::Result<Option<HeaderMap>> {
-        std::future::poll_fn(|cx| self.stream.poll_trailers(cx)).await.map_err(failed)
-    }
 }
 
 impl Output {
@@ -198,7 +174,7 @@ fn head(status: StatusCode, headers: HeaderMap) -> Response<()> {
 }
 
 /// The same as of a socket: a reset is one, whatever its reason.
-fn failed(error: h2::Error) -> io::Error {
+pub(super) fn failed(error: h2::Error) -> io::Error {
     if error.is_io() {
         return error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
     }
