@@ -10,6 +10,7 @@
 //!                                      └─▶ …                      (the emitting thread ends here)
 //! ```
 
+mod about;
 mod emit;
 mod escape;
 pub mod event;
