@@ -54,6 +54,29 @@ async fn who_has_connected_before_an_edit_denies_it_does_not_come_in_by_its_firs
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_renews_its_token_in_a_message_and_with_its_ticket_over_another_stream() {
+    let ways = r#"
+        renew.ticket  = true
+        renew.message = { match = { type = "auth" }, field = "token", reply = "renewed", refused = "{id}" }
+"#;
+    let mut gateway = Gateway::run(&config(nobody(), "").replace("[jwt.users]\n", &format!("[jwt.users]\n{ways}")));
+    let [first, newer, newest] = [60, 600, 1200].map(|lives| token(&json!({ "sub": "alice", "exp": super::support::now() + lives })));
+    let mut client = Client::to(gateway.address("public")).await;
+    let ticket = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let mut socket = client.socket(&format!("/secure?wsgate_ticket={ticket}"), &[("authorization", &format!("Bearer {first}"))]).await;
+    socket.next().await.unwrap().unwrap();
+    assert_eq!(ask(&mut socket, &json!({ "type": "auth", "token": newer }).to_string()).await, "renewed");
+    for (ticket, status) in [(ticket, 204), ("ffffffffffffffffffffffffffffffff", 404)] {
+        let headers = [("x-wsgate-ticket", ticket), ("authorization", &format!("Bearer {newest}"))];
+        assert_eq!(client.answer(Method::POST, "/.well-known/wsgate/renew", &headers).await.0, status);
+    }
+    for how in ["message", "ticket"] {
+        assert_eq!(gateway.event("renewed")["how"], how);
+    }
+    assert!(ask(&mut socket, "still here").await.ends_with("still here"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_listener_that_speaks_it_no_more_keeps_its_streams_and_takes_no_more() {
     let first = config(nobody(), "");
     let mut gateway = Gateway::run(&first);
