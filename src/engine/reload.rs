@@ -165,7 +165,7 @@ impl Engine {
         for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
                 let is_waiting = waiting.contains(&record.client.id);
-                let judged = way(is_waiting)(record, gateway, now, &mut Findings::default());
+                let judged = judging(is_waiting)(record, gateway, now, &mut Findings::default());
                 impact.count(record, &judged, is_waiting);
             }
             yield_now().await;
@@ -212,7 +212,7 @@ impl Engine {
         for some in all.chunks(AT_A_TIME) {
             for record in some.iter().filter(|record| !record.is_ending()) {
                 let is_waiting = waiting.contains(&record.client.id);
-                let judged = settle_by(way(is_waiting), record, gateway, Haste::AtOnce, &self.shared.observer);
+                let judged = settle_by(judging(is_waiting), record, gateway, Haste::AtOnce, &self.shared.observer);
                 impact.count(record, &judged, is_waiting);
                 match judged {
                     Judged::Same | Judged::Adopts(_) if is_waiting => self.shared.pacer.call_off(record),
@@ -275,11 +275,11 @@ pub(super) fn settle_as_it_stands(record: &Record, shared: &Shared) {
 }
 
 /// How a connection is judged.
-type Way = fn(&Record, &Gateway, SystemTime, &mut Findings) -> Judged;
+type Judging = fn(&Record, &Gateway, SystemTime, &mut Findings) -> Judged;
 
 /// How one is judged that may be `waiting` for its turn to end: what has ended it need not be an edit, so that an edit which means
 /// nothing for it does not let it stay.
-fn way(is_waiting: bool) -> Way {
+fn judging(is_waiting: bool) -> Judging {
     if is_waiting { judge_in_turn } else { judge }
 }
 
@@ -289,10 +289,10 @@ pub(super) fn settle(record: &Record, gateway: &Gateway, observer: &Observer) ->
 }
 
 /// The same by one way to judge; it ends where it must as soon as `haste` says.
-fn settle_by(way: Way, record: &Record, gateway: &Gateway, haste: Haste, observer: &Observer) -> Judged {
+fn settle_by(judging: Judging, record: &Record, gateway: &Gateway, haste: Haste, observer: &Observer) -> Judged {
     let mut findings = Findings::default();
     let now = SystemTime::now();
-    let judged = way(record, gateway, now, &mut findings);
+    let judged = judging(record, gateway, now, &mut findings);
     for refusal in &findings.take().0 {
         observer.report(&Event::WouldRefuse { attempt: Attempt::from(&*record.client), refusal });
     }

@@ -58,6 +58,24 @@ macro_rules! said_of {
     }};
 }
 
+/// What becomes of the token of a live connection; what it is about in brackets, and what else there is to say behind that.
+macro_rules! of_token {
+    ($level:ident, $name:literal, $client:expr, [$($what:tt)*], $($more:tt)*) => {
+        line!(
+            ACCESS,
+            $level,
+            $name,
+            connection = %Id($client.id),
+            listener = &*$client.peer.listener,
+            route = &*$client.route,
+            $($what)*,
+            ip = %$client.peer.ip,
+            user = user($client),
+            $($more)*
+        )
+    };
+}
+
 impl Event<'_> {
     /// Reports it, on the calling thread, without waiting for any disk.
     pub fn emit(&self) {
@@ -205,51 +223,16 @@ fn sample(client: &Client, age: Duration) {
 }
 
 fn expiring(client: &Client, stage: &str, left: Duration) {
-    line!(
-        ACCESS,
-        INFO,
-        "token_expiring",
-        connection = %Id(client.id),
-        listener = &*client.peer.listener,
-        route = &*client.route,
-        stage,
-        ip = %client.peer.ip,
-        user = user(client),
-        left = seconds(left)
-    );
+    of_token!(INFO, "token_expiring", client, [stage], left = seconds(left));
 }
 
 fn renewed(client: &Client, stage: &str, how: Shown, expires: Option<SystemTime>) {
-    line!(
-        ACCESS,
-        INFO,
-        "renewed",
-        connection = %Id(client.id),
-        listener = &*client.peer.listener,
-        route = &*client.route,
-        stage,
-        how = how.as_str(),
-        ip = %client.peer.ip,
-        user = user(client),
-        expires = shown(expires.map(Moment::at))
-    );
+    of_token!(INFO, "renewed", client, [stage, how = how.as_str()], expires = shown(expires.map(Moment::at)));
 }
 
 fn renewal_refused(client: &Client, how: Shown, refusal: &Refusal) {
-    line!(
-        ACCESS,
-        WARN,
-        "renewal_refused",
-        connection = %Id(client.id),
-        listener = &*client.peer.listener,
-        route = &*client.route,
-        outcome = refusal.outcome.id,
-        stage = refusal.stage.as_deref(),
-        rule = refusal.rule.as_deref(),
-        how = how.as_str(),
-        ip = %client.peer.ip,
-        user = user(client)
-    );
+    let (stage, rule) = (refusal.stage.as_deref(), refusal.rule.as_deref());
+    of_token!(WARN, "renewal_refused", client, [outcome = refusal.outcome.id, stage, rule, how = how.as_str()],);
 }
 
 fn close(client: &Client, ending: &Ending, (subprotocol, upstream): (Option<&str>, Option<&str>), duration: Duration) {

@@ -14,10 +14,27 @@ use std::fmt::Write;
 
 use futures_util::StreamExt;
 
-use support::{Gateway, command};
+use support::{Gateway, command, raw};
 
 /// A secret that a variable holds.
 const OF_A_VARIABLE: &str = "secret-in-a-variable-0123456789abcdef";
+
+/// What every file of these tests begins with: whoever writes does so where it is searched.
+const FRAME: &str = r#"
+[gateway]
+control = "control.sock"
+reload = { watch = false, spread = "1ms", rate = "10000/s" }
+[log.text]
+file = "all.log"
+level = "info"
+[log.json]
+file = "all.jsonl"
+format = "json"
+[metrics.page]
+address = "127.0.0.1:0"
+[listener.public]
+address = "127.0.0.1:0"
+"#;
 
 /// Everything that was used to prove something, and what was written.
 #[derive(Default)]
@@ -34,6 +51,12 @@ impl Run {
         for printed in [output.stdout, output.stderr] {
             writeln!(self.written, "$ {}\n{}", arguments[0], String::from_utf8(printed).unwrap()).unwrap();
         }
+    }
+
+    /// Reads the page of metrics; what it says is written.
+    async fn scrapes(&mut self, gateway: &Gateway) {
+        let asks = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        self.written += &raw::exchange(gateway.address("metrics.page"), asks).await;
     }
 
     /// Adds what the gateway has logged, which has ended, and looks for everything that proves something in everything that was written.

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::support::provider::{Provider, Says};
 use super::support::{self, Gateway, Socket, command, logged, now, raw, request, token};
-use super::{Run, leave};
+use super::{FRAME, Run, leave};
 
 /// In the URLs of services.
 const OF_A_URL: [&str; 2] = ["secret-in-the-query-of-a-key-set", "secret-in-the-query-of-a-service"];
@@ -18,14 +18,7 @@ fn config(service: &Provider) -> String {
     let [set, decides] = OF_A_URL;
     format!(
         r#"
-[gateway]
-control = "control.sock"
-reload = {{ watch = false, spread = "1ms", rate = "10000/s" }}
-[listener.public]
-address = "127.0.0.1:0"
-[metrics.page]
-address = "127.0.0.1:0"
-[api_key.bots]
+{FRAME}[api_key.bots]
 files = "keys.txt"
 sources = ["header:X-API-Key", "query:key"]
 [jwt.users]
@@ -58,12 +51,6 @@ endpoint = "echo"
 path = "/asked"
 pipeline = ["forward_auth.door"]
 endpoint = "echo"
-[log.text]
-file = "all.log"
-level = "info"
-[log.json]
-file = "all.jsonl"
-format = "json"
 "#,
         SECRET = support::SECRET,
         keys = service.url("/keys"),
@@ -173,8 +160,7 @@ async fn no_key_no_ticket_and_nothing_a_service_is_asked_with_is_written() {
             run.typed(&gateway, arguments);
         }
     }
-    let asks = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    run.written += &raw::exchange(gateway.address("metrics.page"), asks).await;
+    run.scrapes(&gateway).await;
     run.typed(&gateway, &["kick", "--user", "alice"]);
     gateway.signal("TERM");
     assert!(gateway.wait().success());

@@ -7,8 +7,8 @@ use futures_util::SinkExt;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::support::{self, Gateway, backend, logged, now, raw, request, token};
-use super::{OF_A_VARIABLE, Run, leave};
+use super::support::{self, Gateway, backend, logged, now, request, token};
+use super::{FRAME, OF_A_VARIABLE, Run, leave};
 
 const KEY: &str = include_str!("../keys/tls.key");
 const CERT: &str = include_str!("../keys/tls.pem");
@@ -20,16 +20,9 @@ fn config(server: &str) -> String {
     let [literal, _, _] = OF_THE_FILE;
     format!(
         r#"
-[gateway]
-control = "control.sock"
-reload = {{ watch = false, spread = "1ms", rate = "10000/s" }}
-[listener.public]
-address = "127.0.0.1:0"
-[listener.tls]
+{FRAME}[listener.tls]
 address = "127.0.0.1:0"
 tls = {{ cert = "tls.pem", key = "tls.key" }}
-[metrics.page]
-address = "127.0.0.1:0"
 [origin.pages]
 allow = "same-origin"
 [jwt.users]
@@ -56,12 +49,6 @@ endpoint = "ws://{server}"
 [route.down]
 path = "/down"
 endpoint = "ws://127.0.0.1:9"
-[log.text]
-file = "all.log"
-level = "info"
-[log.json]
-file = "all.jsonl"
-format = "json"
 "#,
         SECRET = support::SECRET,
     )
@@ -174,8 +161,7 @@ async fn no_token_and_no_secret_of_the_file_is_written_by_a_gateway_or_a_command
             run.typed(&gateway, arguments);
         }
     }
-    let asks = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    run.written += &raw::exchange(gateway.address("metrics.page"), asks).await;
+    run.scrapes(&gateway).await;
     gateway.signal("TERM");
     assert!(gateway.wait().success());
     let key = KEY.lines().filter(|line| !line.starts_with("-----"));
