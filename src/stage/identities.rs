@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 
 use super::client::Identity;
-use super::refusal::{FORBIDDEN, Refusal, Verdict};
+use super::refusal::{FORBIDDEN, Refusal, TOKEN_MISSING, Verdict};
 
 /// The identities of one client, in the order in which they were proven. Without one it takes no memory of its own.
 #[derive(Debug, Default)]
@@ -57,6 +57,23 @@ impl Identities {
         all.retain(|other| other.identity.load().by != identity.by);
         all.push(identity.into());
         self.0 = all.into();
+    }
+
+    /// Judges again what this stage has proven. Where it has proven nothing, as under a name it has not had for long, those are judged that
+    /// it would have proven: to rename a stage closes nobody.
+    ///
+    /// # Errors
+    /// What `judge` says; `TOKEN_MISSING` where there is nothing to judge.
+    pub fn review(&self, stage: &str, would: impl Fn(&Identity) -> bool, judge: impl Fn(&Identity) -> Verdict) -> Verdict {
+        if let Some(own) = self.by(stage) {
+            return judge(&own);
+        }
+        let mut others = self.iter().filter(|other| would(other)).peekable();
+        if others.peek().is_none() {
+            let rule = if self.is_empty() { "never authenticated" } else { "authenticated otherwise" };
+            return Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
+        }
+        others.try_for_each(|other| judge(&other))
     }
 
     /// Takes this identity in place of the one that the same stage has proven, under a live connection.

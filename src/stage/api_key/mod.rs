@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::config::fault::{Fault, Faults, KeyPath};
 
 use super::credentials::{Credential, Sources};
-use super::refusal::{REVOKED, ROUTE_CHANGED, Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
+use super::refusal::{REVOKED, ROUTE_CHANGED, Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
 use super::supposed::{Shown, Supposed};
 use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage, lines};
 
@@ -33,14 +33,6 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// The client is whose key it has shown.
-    fn accept(&self, client: &mut Client, identity: Identity, is_first: bool) {
-        client.prove(identity);
-        if is_first {
-            self.sources.forward(client);
-        }
-    }
-
     /// The identity that a key proves.
     fn admit(&self, key: &Key, now: SystemTime) -> Result<Identity, Box<Refusal>> {
         unexpired(key, now)?;
@@ -106,18 +98,20 @@ impl Stage for ApiKey {
         let supposed = client.request.as_ref().and_then(|request| request.extensions.get::<Supposed>());
         if let Some(supposed) = supposed.filter(|supposed| *supposed.token == *shown) {
             let identity = self.suppose(supposed);
-            self.accept(client, identity, is_first);
+            self.sources.prove(client, identity, is_first);
             return Judgement::Now(Ok(()));
         }
         let now = SystemTime::now();
         match self.keys.find(&shown) {
             Err(refusal) => Judgement::Now(Err(refusal)),
-            Ok(keys::Shown::Known(key)) => Judgement::Now(self.admit(&key, now).map(|identity| self.accept(client, identity, is_first))),
+            Ok(keys::Shown::Known(key)) => {
+                Judgement::Now(self.admit(&key, now).map(|identity| self.sources.prove(client, identity, is_first)))
+            }
             Ok(keys::Shown::Hashed(hash, key)) => Judgement::Later(Box::pin(async move {
                 if !hash.matches(shown, &self.places).await? {
                     return Err(Box::new(Refusal::new(TOKEN_INVALID).rule("another key than that of its id")));
                 }
-                self.admit(&key, now).map(|identity| self.accept(client, identity, is_first))
+                self.admit(&key, now).map(|identity| self.sources.prove(client, identity, is_first))
             })),
         }
     }
@@ -130,21 +124,13 @@ impl Stage for ApiKey {
         self.sources.withhold(client);
     }
 
-    /// Judges the key this stage was shown. Where it was shown none, as under a name it has not had for long, it judges the keys of its
-    /// own that another was shown: to rename a stage closes nobody.
+    /// Judges the key this stage was shown.
     fn review(&self, client: &Client, now: SystemTime) -> Verdict {
         if client.asks == Asks::Leave {
             return Ok(());
         }
-        if let Some(own) = client.identity(&self.name) {
-            return self.hold(&own, now);
-        }
-        let mut others = client.identities.iter().filter(|other| self.keys.marked(&other.key).is_some()).peekable();
-        if others.peek().is_none() {
-            let rule = if client.identities.is_empty() { "never authenticated" } else { "authenticated otherwise" };
-            return Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
-        }
-        others.try_for_each(|other| self.hold(&other, now))
+        let is_own = |other: &Identity| self.keys.marked(&other.key).is_some();
+        client.identities.review(&self.name, is_own, |identity| self.hold(identity, now))
     }
 
     fn next_change(&self, now: SystemTime) -> Option<SystemTime> {

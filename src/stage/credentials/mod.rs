@@ -13,7 +13,7 @@ use super::build::Need;
 use super::client::ForwardFirst;
 use super::refusal::{Refusal, TOKEN_MISSING};
 use super::supposed::Shown;
-use super::{Build, Client, FirstMessage};
+use super::{Build, Client, FirstMessage, Identity};
 
 pub use first_message::FirstMessageTable;
 pub use source::Source;
@@ -103,9 +103,10 @@ impl Sources {
         found
     }
 
-    /// The first message has proven who the client is: where the backend needs it too, it is left for it.
-    pub(super) fn forward(&self, client: &mut Client) {
-        if let Some(request) = client.request.as_mut().filter(|_| self.forward) {
+    /// Keeps who the client is. Where the first message has said so, and the backend needs it too, it is left for it.
+    pub(super) fn prove(&self, client: &mut Client, identity: Identity, is_first: bool) {
+        client.prove(identity);
+        if let Some(request) = client.request.as_mut().filter(|_| is_first && self.forward) {
             request.extensions.insert(ForwardFirst);
         }
     }

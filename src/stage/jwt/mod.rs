@@ -24,7 +24,7 @@ use super::build::Need;
 use super::client::claim;
 use super::credentials::{Credential, Sources};
 use super::query;
-use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_MISSING, Verdict};
+use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
 use super::supposed::{Shown, Supposed};
 use super::ticket;
 use super::{Asks, Build, Client, Configure, Identity, Inspect, Judgement, Renewal, Stage};
@@ -122,14 +122,6 @@ impl Jwt {
         self.expected.hold(&claims)
     }
 
-    /// Keeps who the client is; where the first message has said so, it may have to go on.
-    fn prove(&self, client: &mut Client, identity: Identity, is_first: bool) {
-        client.prove(identity);
-        if is_first {
-            self.sources.forward(client);
-        }
-    }
-
     fn user(&self, claims: &Claims) -> Option<Arc<str>> {
         self.user.iter().find_map(|name| match claim(claims, name)? {
             Value::String(user) if !user.is_empty() => Some(user.as_str().into()),
@@ -171,10 +163,10 @@ impl Stage for Jwt {
             None => self.try_identify(&token, now),
         };
         match identified {
-            Identified::Now(identity) => Judgement::Now(identity.map(|identity| self.prove(client, identity, is_first))),
+            Identified::Now(identity) => Judgement::Now(identity.map(|identity| self.sources.prove(client, identity, is_first))),
             Identified::ByMore(set) => Judgement::Later(Box::pin(async move {
                 let identity = self.identify_by_more(&token, set).await?;
-                self.prove(client, identity, is_first);
+                self.sources.prove(client, identity, is_first);
                 Ok(())
             })),
         }
@@ -211,24 +203,13 @@ impl Stage for Jwt {
         }
     }
 
-    /// Judges what is kept of the token this stage was shown. Where it was shown none, as under a name it has not had for long,
-    /// it judges the identities that it would have proven: to rename a stage closes nobody.
+    /// Judges what is kept of the token this stage was shown.
     fn review(&self, client: &Client, now: SystemTime) -> Verdict {
         if client.asks == Asks::Leave {
             return Ok(());
         }
-        if let Some(own) = client.identity(&self.name) {
-            return self.hold(&own).and_then(|()| unexpired(&own, now));
-        }
-        let missing = |rule: &str| Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
-        if client.identities.is_empty() {
-            return missing("never authenticated");
-        }
-        let mut others = client.identities.iter().filter(|other| self.hold(other).is_ok()).peekable();
-        if others.peek().is_none() {
-            return missing("authenticated otherwise");
-        }
-        others.try_for_each(|other| unexpired(&other, now))
+        let is_own = |other: &Identity| self.hold(other).is_ok();
+        client.identities.review(&self.name, is_own, |identity| self.hold(identity).and_then(|()| unexpired(identity, now)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::stage::FirstMessage;
+use crate::stage::refusal::TOKEN_MISSING;
 
 #[test]
 fn the_bearer_token_is_taken_out_of_the_one_authorization_header() {
