@@ -36,7 +36,7 @@ pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load)
     let Accepted { socket, peer, listener, gateway } = accepted;
     let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
     let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
-    let mut visit = Visit::new((worker, load), (gateway, listener), peer, door);
+    let mut visit = Box::new(Visit::new((worker, load), (gateway, listener), peer, door));
     match visit.admit().await {
         Ok(Arrival::Many(early)) => {
             visit.report_findings();
@@ -71,7 +71,7 @@ enum Arrival {
 
 impl Visit {
     /// Goes on with what it was let in for.
-    pub(super) async fn proceed(mut self, admitted: Result<Admitted, Stop>) {
+    pub(super) async fn proceed(mut self: Box<Self>, admitted: Result<Admitted, Stop>) {
         self.report_findings();
         // Apart, or every connection would be as large as those few.
         match admitted {
@@ -307,7 +307,7 @@ impl Visit {
     }
 
     /// The one place where a connection that does not become live is answered and logged.
-    pub(super) async fn turn_away(mut self, stop: Stop) {
+    pub(super) async fn turn_away(mut self: Box<Self>, stop: Stop) {
         // From here on it takes nobody's place: what bounds those who are shown out is the courtesy below.
         self.holdings.release();
         self.handshake = None;

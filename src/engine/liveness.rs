@@ -14,6 +14,9 @@ const STALLED: Duration = Duration::from_secs(30);
 /// How often a long connection reports how it is doing.
 const SAMPLE: Duration = Duration::from_secs(300);
 
+/// How old a connection is when its sockets are set up to last. Before, the kernel would not ask after a silent peer either.
+const SETTLED: Duration = Duration::from_secs(30);
+
 /// What a tick that has begun may already have run: a wait counted from it is at least as long as asked for.
 const PART: Ticks = Ticks::new(1);
 
@@ -29,6 +32,8 @@ pub(super) struct Liveness {
     began: Tick,
     ends: Tick,
     sample: Tick,
+    /// Whether its sockets are not set up to last.
+    is_young: bool,
     /// When the stages' verdicts on it next change by themselves.
     review: Option<SystemTime>,
 }
@@ -57,6 +62,7 @@ impl Liveness {
             began: now,
             ends: ends(times, now),
             sample: now + SAMPLE.into(),
+            is_young: true,
             review,
         }
     }
@@ -66,7 +72,7 @@ impl Liveness {
         let new = Self::new(times, now, review);
         let ping = if before.ping == times.ping { self.ping } else { new.ping };
         let ends = if before.lifetime == times.lifetime { self.ends } else { ends(times, self.began) };
-        *self = Self { ping, began: self.began, ends, sample: self.sample, ..new };
+        *self = Self { ping, began: self.began, ends, sample: self.sample, is_young: self.is_young, ..new };
     }
 
     /// The connection was judged again, and stays; when it is to be judged next.
@@ -84,7 +90,7 @@ impl Liveness {
             return Due::End(Box::new(Refusal::new(LIFETIME)));
         }
         let Some(review) = self.review(now) else { return Due::Review };
-        let mut next = self.sample.min(self.ends).min(review);
+        let mut next = self.sample.min(self.ends).min(review).min(self.settle(session, now));
         if let Some(idle) = self.idle {
             let at = last_data(session) + idle + PART;
             if now >= at {
@@ -99,6 +105,16 @@ impl Liveness {
             }
         }
         Due::Nothing(next)
+    }
+
+    /// Sets its sockets up to last once it is old enough; gives the tick of that.
+    fn settle(&mut self, session: &impl Session, now: Tick) -> Tick {
+        let due = self.began + SETTLED.into();
+        if self.is_young && now >= due {
+            self.is_young = false;
+            session.settle();
+        }
+        if self.is_young { due } else { NEVER }
     }
 
     /// The tick the connection is to be judged again at; `None` where that is now.
@@ -166,6 +182,7 @@ fn jittered(interval: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::task::{Context, Poll};
 
     use super::*;
@@ -176,6 +193,7 @@ mod tests {
     struct Still {
         legs: [Activity; 2],
         pings: Vec<Side>,
+        settled: Cell<u32>,
     }
 
     impl Session for Still {
@@ -191,6 +209,10 @@ mod tests {
             self.pings.push(side);
             self.leg(side).ping = Some(now);
             true
+        }
+
+        fn settle(&self) {
+            self.settled.set(self.settled.get() + 1);
         }
 
         fn activity(&self, side: Side) -> Option<Activity> {
@@ -219,7 +241,7 @@ mod tests {
     impl Still {
         fn new() -> Self {
             let quiet = Activity { received: at(0), data: at(0), ping: None, blocked: false, stalled: None };
-            Self { legs: [quiet; 2], pings: Vec::new() }
+            Self { legs: [quiet; 2], pings: Vec::new(), settled: Cell::new(0) }
         }
 
         fn leg(&mut self, side: Side) -> &mut Activity {
@@ -247,12 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_without_clocks_is_only_sampled() {
+    fn a_connection_without_clocks_is_settled_once_and_then_only_sampled() {
         let mut liveness = Liveness::new(&times(), at(0), None);
         let mut session = Still::new();
-        assert_eq!(due(&mut liveness, &mut session, 0), "look again at 300");
+        assert_eq!(due(&mut liveness, &mut session, 0), "look again at 30");
+        assert_eq!(session.settled.get(), 0);
+        assert_eq!(due(&mut liveness, &mut session, 30), "look again at 300");
+        liveness.adopt(&times(), &times(), at(40), None);
         assert_eq!(due(&mut liveness, &mut session, 300), "sample");
         assert_eq!(due(&mut liveness, &mut session, 300), "look again at 600");
+        assert_eq!(session.settled.get(), 1);
     }
 
     #[test]
@@ -312,8 +338,8 @@ mod tests {
         let mut session = Still::new();
         assert_eq!(due(&mut liveness, &mut session, 1), "review");
         liveness.passed(Some(SystemTime::now() + Duration::from_secs(3600)));
-        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 300");
+        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 30");
         liveness.passed(None);
-        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 300");
+        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 30");
     }
 }

@@ -30,7 +30,7 @@ use super::visit::{Stop, Visit, refused};
 
 impl Visit {
     /// Conducts a connection of HTTP/2, of which `early` has been read, for as long as it has streams or may have new ones.
-    pub(super) async fn multiplex(mut self, early: Vec<u8>) {
+    pub(super) async fn multiplex(mut self: Box<Self>, early: Vec<u8>) {
         let Some(socket) = self.door.take_unread() else { return };
         let deadline = Moment::from_std(self.began) + self.listener.handshake_timeout;
         let begun = tokio::select! {
@@ -117,7 +117,7 @@ impl Visit {
             return true;
         };
         let has_body = stream.has_body();
-        let mut visit = self.visitor(force, stream, parts.method == Method::HEAD);
+        let mut visit = Box::new(self.visitor(force, stream, parts.method == Method::HEAD));
         tokio::spawn(async move {
             let _turn = turn;
             let admitted = match request::settle(&mut parts, has_body, visit.listener.head) {

@@ -110,7 +110,7 @@ impl Visit {
     }
 
     /// The door is open: the session begins. What is kept from here on is copied, small and owned.
-    pub(super) fn go_live(mut self, backend: Backend) {
+    pub(super) fn go_live(mut self: Box<Self>, backend: Backend) {
         let (Some(mut client), Some(route), Some(terms)) = (self.client.take(), self.route.take(), self.terms.take()) else { return };
         let Some(leg) = self.door.take_leg() else { return };
         let left = client.request.take().map(|request| request.extensions);

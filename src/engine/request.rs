@@ -24,7 +24,7 @@ const CHUNK: usize = 1024;
 impl Visit {
     /// A request has been let in that asks for an answer. It gets one, and so does each behind it, judged from its start by the gateway
     /// in force then; one that upgrades is the last.
-    pub(super) async fn serve(mut self) {
+    pub(super) async fn serve(mut self: Box<Self>) {
         self.handshake = None;
         loop {
             // Apart, so that a connection between two requests does not hold the place of one.
@@ -45,7 +45,7 @@ impl Visit {
     }
 
     /// The client has its answer, and knows that it is the last.
-    async fn show_out(mut self, socket: Socket) {
+    async fn show_out(mut self: Box<Self>, socket: Socket) {
         self.holdings.release();
         if let Some(_courtesy) = self.worker.courtesy.enter() {
             linger(socket, LINGER).await;

@@ -83,7 +83,8 @@ async fn run(worker: Arc<Worker>, mut inbox: mpsc::Receiver<(Accepted, Load)>, m
     loop {
         tokio::select! {
             accepted = inbox.recv() => match accepted {
-                Some((accepted, load)) => { tokio::spawn(connection::conduct(worker.clone(), accepted, load)); }
+                // Boxed, as a task is moved into its place, and moved out when it is over: whole.
+                Some((accepted, load)) => { tokio::spawn(Box::pin(connection::conduct(worker.clone(), accepted, load))); }
                 None => break,
             },
             _ = stop.wait_for(|stop| *stop) => return,

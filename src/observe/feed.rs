@@ -21,8 +21,8 @@ pub struct Feed(Arc<Shared>);
 
 struct Shared {
     ring: Mutex<Ring>,
-    /// The number of the next line.
-    next: watch::Sender<u64>,
+    /// Tells readers that there is another line.
+    news: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -48,7 +48,7 @@ pub struct Line {
 pub struct Reader {
     feed: Feed,
     at: u64,
-    news: watch::Receiver<u64>,
+    news: watch::Receiver<()>,
 }
 
 /// What a reader meets next.
@@ -62,7 +62,7 @@ pub enum Next {
 
 impl Default for Feed {
     fn default() -> Self {
-        Self(Arc::new(Shared { ring: Mutex::default(), next: watch::Sender::new(0) }))
+        Self(Arc::new(Shared { ring: Mutex::default(), news: watch::Sender::new(()) }))
     }
 }
 
@@ -87,15 +87,16 @@ impl Feed {
             ring.bytes -= oldest.text.len();
             ring.first += 1;
         }
-        let next = ring.first + ring.lines.len() as u64;
         drop(ring);
-        // Two threads may come here in the other order: who waits only needs to look again.
-        self.0.next.send_replace(next);
+        // A reader that subscribes from here on finds the line there.
+        if self.0.news.receiver_count() > 0 {
+            self.0.news.send_replace(());
+        }
     }
 
     /// Reads on from the first line that is kept.
     pub fn reader(&self) -> Reader {
-        let news = self.0.next.subscribe();
+        let news = self.0.news.subscribe();
         let at = self.ring().first;
         Reader { feed: self.clone(), at, news }
     }

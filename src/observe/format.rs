@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
-use super::escape::{bare_or_quoted, quoted};
+use super::escape::{Escaped, bare_or_quoted, quoted};
 use super::select::is_ours;
 
 /// How a sink's lines are written.
@@ -63,9 +63,9 @@ fn json_head(out: &mut String, at: SystemTime, metadata: &Metadata<'_>) {
     out.push_str("{\"time\":\"");
     stamp(out, at);
     out.push_str("\",\"level\":");
-    quoted(out, format_args!("{}", word(*metadata.level())));
+    quoted(out, |out| out.write_str(word(*metadata.level())));
     out.push_str(",\"event\":");
-    quoted(out, format_args!("{}", name(metadata)));
+    quoted(out, |out| out.write_str(name(metadata)));
 }
 
 fn text_head(out: &mut String, look: Look, at: SystemTime, metadata: &Metadata<'_>) {
@@ -76,7 +76,7 @@ fn text_head(out: &mut String, look: Look, at: SystemTime, metadata: &Metadata<'
         Look::Coloured => write!(out, " \x1b[{}m{:>5}\x1b[0m ", colour(*level), level.as_str()),
         _ => write!(out, " {:>5} ", level.as_str()),
     };
-    bare_or_quoted(out, format_args!("{}", name(metadata)));
+    bare_or_quoted(out, |out| out.write_str(name(metadata)));
 }
 
 /// The event's name. An event that is not ours goes by its target, since its own name is a line of source.
@@ -143,19 +143,19 @@ impl Fields<'_> {
     fn key(&mut self, field: &Field) {
         let key = field.name();
         // Ours are words of our own.
-        if self.is_ours {
-            self.out.push_str(if self.is_json { ",\"" } else { " " });
-            self.out.push_str(key);
-            self.out.push_str(if self.is_json { "\":" } else { "=" });
+        if self.is_ours && self.is_json {
+            self.out.extend([",\"", key, "\":"]);
+        } else if self.is_ours {
+            self.out.extend([" ", key, "="]);
         } else if self.is_json {
             // An object says each key once; events that are not ours may use those of the head.
             let mark = if matches!(key, "time" | "level" | "event") { "_" } else { "" };
             self.out.push(',');
-            quoted(self.out, format_args!("{key}{mark}"));
+            quoted(self.out, |out| write!(out, "{key}{mark}"));
             self.out.push(':');
         } else {
             self.out.push(' ');
-            bare_or_quoted(self.out, format_args!("{key}"));
+            bare_or_quoted(self.out, |out| out.write_str(key));
             self.out.push('=');
         }
     }
@@ -167,20 +167,20 @@ impl Fields<'_> {
         let _ = self.out.write_fmt(value);
     }
 
-    fn string(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+    fn string(&mut self, field: &Field, write: impl FnOnce(&mut Escaped<'_>) -> fmt::Result) {
         // The message of our own events is their name, which stands in the head.
         if self.is_ours && field.name() == "message" {
             return;
         }
         self.key(field);
-        if self.is_json { quoted(self.out, value) } else { bare_or_quoted(self.out, value) }
+        if self.is_json { quoted(self.out, write) } else { bare_or_quoted(self.out, write) }
     }
 }
 
 impl Visit for Fields<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         match value {
-            value if !value.is_finite() => self.string(field, format_args!("{value}")),
+            value if !value.is_finite() => self.string(field, |out| write!(out, "{value}")),
             // Ours are all lengths of time in seconds.
             value if self.is_ours => self.plain(field, format_args!("{value:.3}")),
             value => self.plain(field, format_args!("{value}")),
@@ -208,11 +208,11 @@ impl Visit for Fields<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.string(field, format_args!("{value}"));
+        self.string(field, |out| out.write_str(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.string(field, format_args!("{value:?}"));
+        self.string(field, |out| write!(out, "{value:?}"));
     }
 }
 

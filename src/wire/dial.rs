@@ -9,14 +9,13 @@ use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::sleep;
 
-use super::socket::tune;
-
 /// How long one address is waited for before the next is tried beside it (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// Of a name's addresses at most so many are tried.
 const MAX_ADDRESSES: usize = 16;
 
-/// A connection to this host, a name or an address without brackets, its socket set up. The name is resolved each time; the deadline is the caller's.
+/// A connection to this host, a name or an address without brackets. Small frames leave at once; that the kernel is to
+/// [`watch`](super::socket::watch) it is left to whoever keeps it for long. The name is resolved each time; the deadline is the caller's.
 ///
 /// # Errors
 /// The resolver's, or the last address's.
@@ -25,7 +24,7 @@ pub async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
         Ok(ip) => connect(SocketAddr::new(ip, port)).await?,
         Err(_) => first(lookup_host((host, port)).await?.take(MAX_ADDRESSES).collect(), connect).await?,
     };
-    tune(&stream)?;
+    stream.set_nodelay(true)?;
     Ok(stream)
 }
 

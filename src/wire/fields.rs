@@ -56,11 +56,24 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
 
 /// Removes the fields of one hop, and those that `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> =
-        elements(headers, &header::CONNECTION).filter_map(|element| HeaderName::from_bytes(element).ok()).collect();
+    let named: Vec<HeaderName> = named_by_connection(headers).collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
+}
+
+/// Adds to `to` those fields that are of no one hop, neither by their name nor by `Connection`, and that pass.
+pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap, passes: impl Fn(&HeaderName) -> bool) {
+    let goes_on = |name: &HeaderName| !HOP_BY_HOP.contains(name) && passes(name);
+    to.extend(from.iter().filter(|(name, _)| goes_on(name)).map(|(name, value)| (name.clone(), value.clone())));
+    for name in named_by_connection(from).filter(goes_on) {
+        to.remove(name);
+    }
+}
+
+/// The fields that `Connection` names.
+fn named_by_connection(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    elements(headers, &header::CONNECTION).filter_map(|element| HeaderName::from_bytes(element).ok())
 }
 
 /// Writes fields as lines.
@@ -72,8 +85,10 @@ pub fn write(out: &mut Vec<u8>, headers: &HeaderMap) {
 
 /// Writes a field as a line, each word of its name with a capital: there are peers that compare names by case, against RFC 9110 §5.1.
 pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    let mut begins = true;
-    out.extend(name.bytes().map(|byte| if std::mem::replace(&mut begins, byte == b'-') { byte.to_ascii_uppercase() } else { byte }));
+    let start = out.len();
+    out.extend_from_slice(name.as_bytes());
+    let words = out.get_mut(start..).unwrap_or_default().split_mut(|byte| *byte == b'-');
+    words.filter_map(|word| word.first_mut()).for_each(u8::make_ascii_uppercase);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");

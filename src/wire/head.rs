@@ -161,7 +161,7 @@ impl Reader {
     }
 }
 
-/// How far the head has been looked through, byte by byte.
+/// How far the head has been looked through.
 #[derive(Debug, Default)]
 struct Scan {
     at: usize,
@@ -175,6 +175,12 @@ impl Scan {
     fn advance(&mut self, bytes: &[u8], max_headers: usize) -> Result<Option<usize>, Flaw> {
         while let Some(&byte) = bytes.get(self.at) {
             let starts_line = self.at == self.line_start;
+            if !starts_line && self.previous != b'\r' && !is_control(byte) {
+                // Most of a head: what is within a line.
+                let rest = bytes.get(self.at..).unwrap_or_default();
+                self.at += rest.iter().position(|byte| is_control(*byte)).unwrap_or(rest.len());
+                continue;
+            }
             match (self.previous, byte) {
                 (b'\r', b'\n') if self.at == self.line_start + 1 => {
                     return if self.lines == 0 { bad("an empty line before the request line") } else { Ok(Some(self.at + 1)) };
@@ -189,7 +195,7 @@ impl Scan {
                 (_, b'\r' | b'\t') => {}
                 (_, 0x16) if self.at == 0 => return bad("TLS where plain HTTP is spoken"),
                 (_, 0) => return bad("a NUL"),
-                (_, ..0x20 | 0x7f) => return bad("a control byte"),
+                _ if is_control(byte) => return bad("a control byte"),
                 _ if starts_line && self.lines > max_headers => return Err(Flaw(HEAD_TOO_LARGE, "more headers than `max_headers`")),
                 _ => {}
             }
@@ -207,6 +213,10 @@ impl Scan {
             Flaw(HEAD_TOO_LARGE, "a head larger than `max_head`")
         }
     }
+}
+
+fn is_control(byte: u8) -> bool {
+    matches!(byte, ..0x20 | 0x7f)
 }
 
 fn bad<T>(rule: &'static str) -> Result<T, Flaw> {

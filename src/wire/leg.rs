@@ -276,6 +276,13 @@ impl<S: Stream> Leg<S> {
         }
     }
 
+    /// Has the kernel notice when the network takes this peer away. Whatever it cannot do, a read or a write will tell.
+    pub(super) fn watch(&self) {
+        if let Some(socket) = self.io.as_ref().and_then(Stream::tcp) {
+            let _ = socket::watch(socket);
+        }
+    }
+
     /// What is sent next is the last toward this peer: it leaves in one packet with the end of our direction, which has to follow.
     pub(super) fn send_last(&self) {
         if let Some(socket) = self.io.as_ref().and_then(Stream::tcp) {

@@ -319,6 +319,11 @@ where
         }
     }
 
+    fn settle(&self) {
+        // What is accepted has it from its listener.
+        self.upstream.watch();
+    }
+
     fn activity(&self, side: Side) -> Option<Activity> {
         Some(match side {
             Side::Client => self.client.activity(),

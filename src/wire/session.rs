@@ -62,6 +62,9 @@ pub trait Session: Send {
     /// unanswered, not ending. Says whether; the next poll sends it.
     fn ping(&mut self, side: Side, now: Tick) -> bool;
 
+    /// It has lasted: what few connections live to need of their sockets is set up now.
+    fn settle(&self) {}
+
     /// Signs of life of one side; none where there is no such side.
     fn activity(&self, side: Side) -> Option<Activity>;
 

@@ -37,9 +37,38 @@ pub fn cork<'s>(socket: impl Into<SockRef<'s>>) {
 pub fn tune<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     let socket = socket.into();
     socket.set_tcp_nodelay(true)?;
+    watch(socket)
+}
+
+/// Has the kernel notice a peer that the network took away. It takes five calls into it, and means nothing to a connection that is
+/// younger than [`KEEPALIVE_AFTER`].
+///
+/// # Errors
+/// The same.
+pub fn watch<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
+    let socket = socket.into();
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_TRIES);
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dial::dial;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_is_made_is_watched_when_it_is_asked_to_be_and_sends_small_frames_at_once_before() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = dial("127.0.0.1", server.local_addr().unwrap().port()).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert_eq!((socket.tcp_nodelay().unwrap(), socket.keepalive().unwrap()), (true, false));
+        watch(&stream).unwrap();
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_AFTER);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+    }
 }

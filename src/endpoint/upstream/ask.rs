@@ -14,7 +14,8 @@ use crate::stage::refusal::INTERNAL;
 use crate::wire::fields::{has_token, write, write_field};
 use crate::wire::http::framing::Framing;
 use crate::wire::http::source::Source;
-use crate::wire::stream::Socket;
+use crate::wire::socket::watch;
+use crate::wire::stream::{Socket, Stream};
 
 use super::balance::Member;
 use super::failure::Failure;
@@ -217,6 +218,8 @@ impl Upstream {
             }
         }
         let stream = self.connect(&member.server, asking.facts).await?;
+        // It is kept for other requests.
+        stream.tcp().map_or(Ok(()), watch).map_err(Failure::from_dial)?;
         send(stream, head, asking).await
     }
 

@@ -8,7 +8,7 @@ use http::{Request, uri::PathAndQuery};
 
 use crate::stage::fields::{is_spoofable, reads_as};
 use crate::wire::extensions::Offer;
-use crate::wire::fields::strip_hop_by_hop;
+use crate::wire::fields::{pass_on, strip_hop_by_hop};
 use crate::wire::hops::X_FORWARDED_FOR;
 use crate::wire::proxy_protocol::Ends;
 use crate::wire::upgrade::VERSION;
@@ -19,6 +19,9 @@ use super::server::Server;
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Room for the fields that the gateway adds to a request.
+const OWN: usize = 12;
 
 /// Which `Host` a backend is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,8 +78,7 @@ pub(super) fn forward(
     ];
     let headers = request.headers_mut();
     for (name, value) in own {
-        headers.remove(&name);
-        headers.extend(value.map(|value| (name, value)));
+        set(headers, name, value);
     }
     Ok(request)
 }
@@ -98,24 +100,22 @@ pub(super) fn plain(
         HostHeader::Server => server.authority(),
         HostHeader::Fixed(host) => host,
     };
-    let ip = facts.ip.to_canonical();
-    let way: Vec<String> = [ip].iter().chain(facts.hops).map(ToString::to_string).collect();
+    let ip = HeaderValue::try_from(facts.ip.to_canonical().to_string())?;
     let own = [
-        (X_FORWARDED_FOR, Some(HeaderValue::try_from(way.join(", "))?)),
+        (X_FORWARDED_FOR, Some(way(&ip, facts.hops)?)),
         (X_FORWARDED_HOST, client_host.cloned()),
         (X_FORWARDED_PROTO, Some(HeaderValue::from_static(if facts.secure { "https" } else { "http" }))),
-        (X_REAL_IP, Some(HeaderValue::try_from(ip.to_string())?)),
+        (X_REAL_IP, Some(ip)),
     ];
     // The host stands first, where some servers look for it (RFC 9110 §7.2).
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(client.headers.len() + OWN);
     headers.insert(header::HOST, host.clone());
-    headers.extend(passed_on(&client.headers, facts.extra));
+    pass_on(&client.headers, &mut headers, |name| !is_withheld(name, facts.extra));
     for (name, value) in facts.extra.iter().filter(|(name, _)| *name != header::HOST) {
         headers.extend(value.clone().map(|value| (name.clone(), value)));
     }
     for (name, value) in own {
-        headers.remove(&name);
-        headers.extend(value.map(|value| (name, value)));
+        set(&mut headers, name, value);
     }
     let target = target(facts.target, strip_prefix, server.base());
     let mut request = Request::builder().method(client.method.clone()).uri(PathAndQuery::try_from(target)?.as_str()).body(())?;
@@ -123,12 +123,21 @@ pub(super) fn plain(
     Ok(request)
 }
 
-/// The client's fields that go on.
-fn passed_on(client: &HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) -> HeaderMap {
-    let mut headers = client.clone();
-    strip_hop_by_hop(&mut headers);
-    withhold(&mut headers, extra);
-    headers
+/// Sets a field, in place of any of this name, or removes it.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => drop(headers.insert(name, value)),
+        None => drop(headers.remove(name)),
+    }
+}
+
+/// The client and the proxies that it came through, as `X-Forwarded-For` lists them.
+fn way(client: &HeaderValue, hops: &[IpAddr]) -> Result<HeaderValue, http::Error> {
+    if hops.is_empty() {
+        return Ok(client.clone());
+    }
+    let hops = hops.iter().flat_map(|hop| format!(", {hop}").into_bytes());
+    Ok(HeaderValue::try_from(client.as_bytes().iter().copied().chain(hops).collect::<Vec<u8>>())?)
 }
 
 /// Fields that say who asks, and how a body is to be read: servers may take a trailer for a header, and these are judged there or not at
@@ -155,15 +164,15 @@ pub fn limit_trailers(trailers: &mut HeaderMap, extra: &[(HeaderName, Option<Hea
 
 /// Takes out what only the gateway may say.
 fn withhold(headers: &mut HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) {
-    headers.remove(header::HOST);
-    let withheld: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_spoofable(name.as_str()) || extra.iter().any(|(other, _)| reads_as(name.as_str(), other.as_str())))
-        .cloned()
-        .collect();
+    let withheld: Vec<HeaderName> = headers.keys().filter(|name| is_withheld(name, extra)).cloned().collect();
     for name in withheld {
         headers.remove(name);
     }
+}
+
+/// Whether only the gateway may say this.
+fn is_withheld(name: &HeaderName, extra: &[(HeaderName, Option<HeaderValue>)]) -> bool {
+    *name == header::HOST || is_spoofable(name.as_str()) || extra.iter().any(|(other, _)| reads_as(name.as_str(), other.as_str()))
 }
 
 /// The path without its prefix, behind the server's base; the query as it is. A prefix ends at a segment's end.

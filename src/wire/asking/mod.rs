@@ -6,6 +6,7 @@ mod places;
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use crate::stage::fingerprint::Fingerprint;
 use crate::stage::outside::{Answer, Failed, HttpUrl, Question, Reply, Trust};
 
 use super::dial::dial;
+use super::socket::watch;
 use super::stream::Socket;
 use super::tls::connect::Connector;
 use idle::{Idle, Origin};
@@ -103,7 +105,9 @@ impl Asker {
 
     async fn connect(&self, url: &HttpUrl, trust: Option<&Trust>) -> Result<Sender, Failed> {
         let host = url.host();
-        let tcp = dial(&host, url.address.port()).await.map_err(|error| Failed::new("unreachable", error.to_string()))?;
+        let unreachable = |error: io::Error| Failed::new("unreachable", error.to_string());
+        let tcp = dial(&host, url.address.port()).await.map_err(unreachable)?;
+        watch(&tcp).map_err(unreachable)?;
         let socket = match (url.is_tls, trust) {
             (false, _) => Socket::Plain(tcp),
             (true, Some(trust)) => {
