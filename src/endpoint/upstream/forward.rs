@@ -20,8 +20,8 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Room for the fields that the gateway adds to a request.
-const OWN: usize = 12;
+/// Room for the fields that the gateway adds to a request, beside those that it leaves out.
+const OWN: usize = 6;
 
 /// Which `Host` a backend is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
