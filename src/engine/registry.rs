@@ -11,6 +11,7 @@ use crate::observe::event::{Attempt, Event};
 use crate::stage::holders::Holder;
 use crate::stage::{Client, Refusal};
 
+use super::live::Carrier;
 use super::policy::Policy;
 use super::renewing::Delivery;
 use super::tickets::Enrolled;
@@ -29,14 +30,18 @@ pub(super) struct Settled {
     pub(super) server: Option<Arc<str>>,
     /// Whether compressed messages may depend on those before them (RFC 7692 §7.1.1), so that none can be left out or read.
     pub(super) takeover: bool,
+    /// The connection of HTTP/2 that it is a stream of.
+    pub(super) carrier: Option<Arc<Carrier>>,
 }
 
 /// What the engine knows of a live connection from outside its task.
 pub(super) struct Record {
     /// The facts it is judged by.
     pub(super) client: Arc<Client>,
-    /// What its handshake has settled.
-    pub(super) settled: Settled,
+    /// As in [`Settled`], of which these three are.
+    pub(super) server: Option<Arc<str>>,
+    pub(super) carrier: Option<Arc<Carrier>>,
+    pub(super) takeover: bool,
     observer: Arc<Observer>,
     mail: Mutex<Mail>,
     /// Set where there is mail or its time has come, so that a poll without either costs one load.
@@ -57,8 +62,8 @@ struct Mail {
 
 /// What a connection is asked to do.
 pub(super) enum Order {
-    /// To go by another policy, by which it has been judged at this moment.
-    Adopt(Policy, SystemTime),
+    /// To go by the policy in its mail, by which it has been judged at this moment.
+    Adopt(SystemTime),
     /// To end; its policy has not yet said how the client is told.
     End(Box<Refusal>),
     /// To end, and to tell the client so as it is.
@@ -68,7 +73,8 @@ pub(super) enum Order {
 impl Record {
     pub(super) fn new(client: Arc<Client>, policy: Policy, settled: Settled, observer: Arc<Observer>) -> Self {
         let mail = Mail { waker: None, policy, is_ending: false, order: None, delivery: None, is_over: false };
-        Self { client, settled, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
+        let Settled { server, takeover, carrier } = settled;
+        Self { client, server, carrier, takeover, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -88,12 +94,12 @@ impl Record {
         }
     }
 
-    /// Orders the connection to do this; the first order to end stands.
-    fn order(&self, order: Order) {
+    /// Orders the connection to do this, by another policy where there is one; the first order to end stands.
+    fn order(&self, order: Order, policy: Option<Policy>) {
         {
             let mut mail = self.mail();
-            if let Order::Adopt(policy, _) = &order {
-                mail.policy = policy.clone();
+            if let Some(policy) = policy {
+                mail.policy = policy;
             }
             if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
                 mail.is_ending |= matches!(order, Order::End(_) | Order::Leave(_));
@@ -105,17 +111,17 @@ impl Record {
 
     /// Orders the connection to end.
     pub(super) fn end(&self, refusal: Box<Refusal>) {
-        self.order(Order::End(refusal));
+        self.order(Order::End(refusal), None);
     }
 
     /// Orders the connection to end, and to tell the client so as it is.
     pub(super) fn leave(&self, refusal: Box<Refusal>) {
-        self.order(Order::Leave(refusal));
+        self.order(Order::Leave(refusal), None);
     }
 
     /// Orders the connection to go by another policy, by which it was judged at this moment.
     pub(super) fn adopt(&self, policy: Policy, judged: SystemTime) {
-        self.order(Order::Adopt(policy, judged));
+        self.order(Order::Adopt(judged), Some(policy));
     }
 
     /// Gives the connection an identity that is to renew its own, unless another has come before that it has not taken yet: says whether

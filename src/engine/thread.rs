@@ -83,7 +83,7 @@ async fn run(worker: Arc<Worker>, mut inbox: mpsc::Receiver<(Accepted, Load)>, m
     loop {
         tokio::select! {
             accepted = inbox.recv() => match accepted {
-                Some((accepted, load)) => { tokio::spawn(connection::conduct(worker.clone(), accepted, load)); }
+                Some((accepted, load)) => { tokio::spawn(connection::conduct(load, accepted)); }
                 None => break,
             },
             _ = stop.wait_for(|stop| *stop) => return,

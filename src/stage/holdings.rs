@@ -55,8 +55,8 @@ impl Holdings {
     }
 
     /// The slots, for whoever gives them back at a moment of its own.
-    pub fn take_slots(&mut self) -> Vec<Slot> {
-        std::mem::take(&mut self.slots)
+    pub fn take_slots(&mut self) -> Box<[Slot]> {
+        std::mem::take(&mut self.slots).into()
     }
 }
 

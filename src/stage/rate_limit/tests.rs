@@ -116,7 +116,7 @@ impl Holder for Inside {
 }
 
 /// The connections' slots go live; what holds them, and whether each has been replaced, by and by.
-fn live(clients: &mut [Client]) -> Vec<(Arc<Inside>, Vec<Slot>)> {
+fn live(clients: &mut [Client]) -> Vec<(Arc<Inside>, Box<[Slot]>)> {
     let go = |client: &mut Client| {
         let inside = Arc::<Inside>::default();
         let holder: Arc<dyn Holder> = inside.clone();
