@@ -126,7 +126,7 @@ struct Stages(Arc<Mutex<Vec<&'static str>>>);
 
 impl Stages {
     fn step(&self, name: &'static str, mode: Mode, say: Say) -> Step {
-        Step { name: name.into(), mode, stage: Arc::new(Told { say, asked: self.0.clone(), name }) }
+        Named { name: name.into(), mode, stage: Arc::new(Told { say, asked: self.0.clone(), name }) }.into()
     }
 
     fn one(&self, name: &'static str, say: Say) -> Entry {

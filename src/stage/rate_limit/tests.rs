@@ -26,7 +26,7 @@ impl Bench {
 
     fn stage(&self, table: &str) -> RateLimit {
         let clock = Clock::Told(self.time.clone());
-        RateLimit::over(toml::from_str(table).unwrap(), "rate_limit.x".into(), self.buckets.clone(), clock)
+        RateLimit::over(toml::from_str(table).unwrap(), "rate_limit.x", self.buckets.clone(), clock)
     }
 
     fn pass(&self, time: Duration) {

@@ -54,7 +54,7 @@ fn a_first_message_is_asked_for_only_where_no_header_decides() {
 #[tokio::test]
 async fn a_pipeline_authenticates_by_a_first_message_and_only_reports_in_report_mode() {
     let stage: Arc<dyn Stage> = Arc::new(shared("sources = \"first_message\""));
-    let pipeline = |mode| Pipeline::new(vec![Entry::Stage(Step { name: "jwt.users".into(), mode, stage: stage.clone() })]);
+    let pipeline = |mode| Pipeline::new(vec![Entry::Stage(Named { name: "jwt.users".into(), mode, stage: stage.clone() }.into())]);
     let mut client = sample::client(&[]);
     let mut findings = Findings::default();
     let enforced = pipeline(Mode::Enforce);
@@ -131,7 +131,7 @@ fn a_review_of_alternatives_agrees_with_the_handshake_and_renames_close_nobody()
     ] {
         let steps = group.map(|(name, aud)| {
             let stage: Arc<dyn Stage> = Arc::new(audience(name, aud));
-            Step { name: format!("jwt.{name}").into(), mode: Mode::Enforce, stage }
+            Step::from(Named { name: format!("jwt.{name}").into(), mode: Mode::Enforce, stage })
         });
         let reviewed = Pipeline::new(vec![Entry::AnyOf(steps.into())]).review(&client, at, &mut Findings::default());
         let said = reviewed.map_or_else(|refusal| format!("{} {}", refusal.stage.unwrap(), refusal.outcome.id), |()| String::new());

@@ -167,7 +167,7 @@ fn a_first_message_is_not_forwarded_where_another_credential_decided() {
 async fn of_several_ways_to_authenticate_those_not_taken_leave_no_credential_behind() {
     let step = |name: &str, sources: &str| {
         let stage: Arc<dyn Stage> = Arc::new(shared(&format!("sources = {sources}")));
-        Step { name: name.into(), mode: Mode::Enforce, stage }
+        Step::from(Named { name: name.into(), mode: Mode::Enforce, stage })
     };
     let group = Entry::AnyOf(vec![step("jwt.a", "\"header\""), step("jwt.b", "[\"query:token\", \"cookie:session\"]")]);
     let token = good();
