@@ -296,7 +296,7 @@ impl Visit {
         let inflater = terms.deflate.as_mut().map(|(_, codec)| &mut codec.inflater);
         let message = timeout(wanted.timeout, first_message(leg, wanted.max, inflater, self.worker.wheel.now())).await;
         match message.map_err(|_| refused(Refusal::new(AUTH_TIMEOUT)))? {
-            Ok(message) => client.first_message = Some(message),
+            Ok(message) => client.first_message = Some(Box::new(message)),
             Err(NoMessage::Refused(refusal)) => return Err(refusal.into()),
             Err(NoMessage::Ended(ending)) => {
                 self.door = Door::Gone;

@@ -176,7 +176,7 @@ impl Visit {
 
     async fn ask(&self, request: &Request<'_>, observer: &Observer) -> Result<Asked, Box<Refusal>> {
         let Request { parts, client, .. } = request;
-        let target = request::sent(&client.path, parts);
+        let target = request::sent(client.path(), parts);
         let Way { ends, hops, secure } = &self.way;
         let (ip, user, offer) = (client.peer.ip, client.user(), Offer::default());
         let facts = Facts { ip, hops, ends: *ends, user, secure: *secure, target: &target, offer: &offer, extra: request.extra };

@@ -107,7 +107,7 @@ fn find(client: &Client, gateway: &Gateway) -> Result<Policy, Box<Refusal>> {
     let removed = |what: String| Box::new(Refusal::new(ROUTE_REMOVED).rule(what));
     let name = &client.peer.listener;
     let listener = gateway.listeners.get(name).ok_or_else(|| removed(format!("listener.{name} is gone")))?;
-    let found = gateway.route(name, &client.host, &client.path);
+    let found = gateway.route(name, client.host(), client.path());
     let (route, params) = found.ok_or_else(|| removed(format!("route.{} is gone", client.route)))?;
     if route.name != client.route {
         return Err(changed(&format!("its requests go to route.{} now", route.name)));

@@ -55,7 +55,7 @@ impl Visit {
         let user: Option<Box<str>> = client.user().map(Into::into);
         let Some(request) = &mut client.request else { return Err(Stop::Gone) };
         let is_extended = request.extensions.get::<Extended>().is_some();
-        let target = request::sent(&client.path, request);
+        let target = request::sent(client.asked.path(), request);
         request::limit_subprotocols(&mut request.headers, route.subprotocols.as_deref());
         let (ip, user) = (self.peer.ip, user.as_deref());
         let Way { ends, hops, secure } = &self.way;

@@ -218,7 +218,7 @@ struct Entry {
     turn: u32,
     record: Option<Arc<Record>>,
     /// Where it stands in its route's list.
-    position: usize,
+    position: u32,
 }
 
 impl Registry {
@@ -276,11 +276,11 @@ impl Lists {
     fn enter(&mut self, record: Arc<Record>) -> Place {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Entry { turn: 0, record: None, position: 0 });
-            u32::try_from(self.places.len() - 1).expect("a process has fewer than 2^32 sockets")
+            count(self.places.len() - 1)
         });
         let list = self.by_route.entry(list_of(&record)).or_default();
+        let position = count(list.len());
         list.push(index);
-        let position = list.len() - 1;
         let entry = self.places.get_mut(index as usize).expect("a free index was given away before");
         entry.record = Some(record);
         entry.position = position;
@@ -295,8 +295,8 @@ impl Lists {
         self.free.push(place.index);
         let key = list_of(&record);
         let Some(list) = self.by_route.get_mut(&key) else { return };
-        list.swap_remove(position);
-        match list.get(position) {
+        list.swap_remove(position as usize);
+        match list.get(position as usize) {
             Some(&moved) => {
                 if let Some(moved) = self.places.get_mut(moved as usize) {
                     moved.position = position;
@@ -308,6 +308,10 @@ impl Lists {
             None => {}
         }
     }
+}
+
+fn count(connections: usize) -> u32 {
+    u32::try_from(connections).expect("a process has fewer than 2^32 sockets")
 }
 
 fn list_of(record: &Record) -> (Arc<str>, Arc<str>) {

@@ -40,13 +40,13 @@ fn a_first_message_is_asked_for_only_where_no_header_decides() {
         (Message::Binary(token.clone().into_bytes().into()), "token_invalid: the first message is binary"),
     ] {
         let mut client = sample::client(&[]);
-        client.first_message = Some(message);
+        client.first_message = Some(Box::new(message));
         let Judgement::Now(verdict) = stage.handshake(&mut client) else { panic!("it was to answer at once") };
         assert_eq!(said(verdict), expected);
     }
 
     let mut client = sample::client(&[("authorization", "Bearer bad")]);
-    client.first_message = Some(token.into());
+    client.first_message = Some(Box::new(token.into()));
     let Judgement::Now(verdict) = stage.handshake(&mut client) else { panic!("it was to answer at once") };
     assert_eq!(said(verdict), "token_invalid: malformed token");
 }
@@ -61,7 +61,7 @@ async fn a_pipeline_authenticates_by_a_first_message_and_only_reports_in_report_
     let Progress::FirstMessage(_, resume) = enforced.handshake(Resume::default(), &mut client, &mut findings).await.unwrap() else {
         panic!("it was to ask")
     };
-    client.first_message = Some(sign(&json!({ "exp": from_now(60), "sub": "alice" })).into());
+    client.first_message = Some(Box::new(sign(&json!({ "exp": from_now(60), "sub": "alice" })).into()));
     assert_eq!(enforced.handshake(resume, &mut client, &mut findings).await.unwrap(), Progress::Done);
     assert_eq!(client.user(), Some("alice"));
 
