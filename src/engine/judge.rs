@@ -135,7 +135,7 @@ fn fits(record: &Record, held: &Route, policy: &Policy) -> Verdict {
         (Endpoint::Own(_), Endpoint::Own(_)) => Ok(()),
         (Endpoint::Upstream(old), Endpoint::Upstream(new)) if Arc::ptr_eq(old, new) => Ok(()),
         (Endpoint::Upstream(_), Endpoint::Upstream(new)) => {
-            let Some(server) = &record.server else { return Ok(()) };
+            let Some(server) = record.server() else { return Ok(()) };
             let stays = new.servers().any(|(other, _)| other.name() == server);
             let gone = || Box::new(Refusal::new(REBALANCE).rule(format!("{server} is no longer among its servers")));
             if stays { Ok(()) } else { Err(gone()) }

@@ -239,7 +239,7 @@ impl<S> Live<S> {
             self.policy.close(client, ending);
         }
         self.holdings.release();
-        let (subprotocol, upstream) = (record.client.subprotocol.as_deref(), record.server.as_deref());
+        let (subprotocol, upstream) = (record.client.subprotocol.as_deref(), record.server().map(|server| &**server));
         self.worker.observer().report(&Event::Close { client, ending, subprotocol, upstream, duration: self.began.elapsed() });
     }
 }

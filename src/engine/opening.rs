@@ -80,7 +80,7 @@ impl Visit {
             let rule = format!("{server}: another subprotocol than the client was promised");
             return Err(refused(Refusal::new(UPSTREAM_BAD_HANDSHAKE).rule(rule)));
         }
-        (self.server, self.holdings.lease) = (Some(server), Some(lease));
+        self.holdings.lease = Some(lease);
         Ok((Leg::new(stream, early), Agreed { subprotocol, deflate: extensions, headers }))
     }
 
@@ -133,12 +133,13 @@ impl Visit {
         let now = self.worker.wheel.now();
         let observer = self.worker.shared.observer.clone();
         let takeover = agreed.is_some_and(|deflate| deflate.has_takeover());
-        let settled = Settled { server: self.server.take(), takeover, carrier: self.carrier.take() };
+        let server = self.holdings.lease.as_ref().map(|lease| lease.state().clone());
+        let settled = Settled { server, takeover, carrier: self.carrier.take() };
         let mut seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
         seat.ticket = self.ticket.take().inspect(|ticket| ticket.leads_to(&seat.record));
         // It is entered: whoever reads that it is open finds it there.
-        let Record { client, server, .. } = &*seat.record;
-        let (subprotocol, upstream) = (client.subprotocol.as_deref(), server.as_deref());
+        let (client, upstream) = (&seat.record.client, seat.record.server().map(|server| &**server));
+        let subprotocol = client.subprotocol.as_deref();
         self.worker.observer().report(&Event::Open { client, subprotocol, upstream, handshake: self.began.elapsed() });
         self.catch_up(&seat.record);
         if !seat.record.is_ending() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::SystemTime;
 
+use crate::endpoint::upstream::State;
 use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::holders::Holder;
@@ -26,8 +27,8 @@ pub(super) struct Place {
 /// What a handshake has settled for as long as the connection lives.
 #[derive(Default)]
 pub(super) struct Settled {
-    /// The server it is connected to, where its endpoint is an upstream.
-    pub(super) server: Option<Arc<str>>,
+    /// What is known of the server it is connected to, where its endpoint is an upstream.
+    pub(super) server: Option<Arc<State>>,
     /// Whether compressed messages may depend on those before them (RFC 7692 §7.1.1), so that none can be left out or read.
     pub(super) takeover: bool,
     /// The connection of HTTP/2 that it is a stream of.
@@ -39,11 +40,15 @@ pub(super) struct Record {
     /// The facts it is judged by.
     pub(super) client: Arc<Client>,
     /// As in [`Settled`], of which these three are.
-    pub(super) server: Option<Arc<str>>,
+    server: Option<Arc<State>>,
     pub(super) carrier: Option<Arc<Carrier>>,
     pub(super) takeover: bool,
     observer: Arc<Observer>,
     mail: Mutex<Mail>,
+    /// Whether it was ordered to end; written while the mail is locked.
+    is_ending: AtomicBool,
+    /// Whether nobody takes mail any more, as the connection has ended; read and written while it is locked.
+    is_over: AtomicBool,
     /// Set where there is mail or its time has come, so that a poll without either costs one load.
     called: AtomicBool,
 }
@@ -52,12 +57,8 @@ struct Mail {
     waker: Option<Waker>,
     /// What it goes by, or is about to.
     policy: Policy,
-    /// Whether it was ordered to end.
-    is_ending: bool,
     order: Option<Order>,
     delivery: Option<Box<Delivery>>,
-    /// Whether nobody takes any more: the connection has ended.
-    is_over: bool,
 }
 
 /// What a connection is asked to do.
@@ -72,9 +73,15 @@ pub(super) enum Order {
 
 impl Record {
     pub(super) fn new(client: Arc<Client>, policy: Policy, settled: Settled, observer: Arc<Observer>) -> Self {
-        let mail = Mail { waker: None, policy, is_ending: false, order: None, delivery: None, is_over: false };
+        let mail = Mutex::new(Mail { waker: None, policy, order: None, delivery: None });
+        let [is_ending, is_over, called] = [(); 3].map(|()| AtomicBool::new(false));
         let Settled { server, takeover, carrier } = settled;
-        Self { client, server, carrier, takeover, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
+        Self { client, server, carrier, takeover, observer, mail, is_ending, is_over, called }
+    }
+
+    /// The server it is connected to, where its endpoint is an upstream.
+    pub(super) fn server(&self) -> Option<&Arc<str>> {
+        self.server.as_ref().map(|state| state.server())
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -102,7 +109,7 @@ impl Record {
                 mail.policy = policy;
             }
             if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
-                mail.is_ending |= matches!(order, Order::End(_) | Order::Leave(_));
+                self.is_ending.fetch_or(matches!(order, Order::End(_) | Order::Leave(_)), Ordering::Relaxed);
                 mail.order = Some(order);
             }
         }
@@ -129,7 +136,7 @@ impl Record {
     pub(super) fn deliver(&self, delivery: Delivery) -> bool {
         {
             let mut mail = self.mail();
-            if mail.is_over {
+            if self.is_over.load(Ordering::Relaxed) {
                 return true;
             }
             if mail.delivery.is_some() {
@@ -144,7 +151,7 @@ impl Record {
     /// The connection has ended, and takes nothing more.
     pub(super) fn take_no_more(&self) {
         let mut mail = self.mail();
-        mail.is_over = true;
+        self.is_over.store(true, Ordering::Relaxed);
         mail.delivery = None;
     }
 
@@ -160,12 +167,12 @@ impl Record {
 
     /// Whether it was ordered to end, and only has not yet.
     pub(super) fn is_ending(&self) -> bool {
-        self.mail().is_ending
+        self.is_ending.load(Ordering::Relaxed)
     }
 
     /// What it was ordered to end for lets it come to its own end: until then it can be ordered again.
     pub(super) fn goes_on(&self) {
-        self.mail().is_ending = false;
+        self.is_ending.store(false, Ordering::Relaxed);
     }
 
     /// Whether the connection was called and has not [noticed](Self::was_called).

@@ -86,8 +86,6 @@ pub(super) struct Visit {
     pub(super) holdings: Holdings,
     /// The connection of HTTP/2 that it is, or is a stream of.
     pub(super) carrier: Option<Arc<Carrier>>,
-    /// The server that it has got to.
-    pub(super) server: Option<Arc<str>>,
     /// Where it is found by its ticket, from before its client is told of it.
     pub(super) ticket: Option<Box<Enrolled>>,
     /// Its place among the handshakes in progress.
@@ -141,7 +139,6 @@ impl Visit {
             rechecks: 0,
             holdings: Holdings::default(),
             carrier: None,
-            server: None,
             ticket: None,
             handshake: None,
         }

@@ -85,7 +85,7 @@ pub(super) fn connection(roster: &Roster, record: &Record, now: SystemTime) -> C
         expires_in: client.expires(None).map(|end| end.duration_since(now).unwrap_or_default().as_secs_f64()),
         host: client.host().to_owned(),
         path: client.path().to_owned(),
-        server: record.server.as_deref().map(str::to_owned),
+        server: record.server().map(|server| server.to_string()),
         subprotocol: record.client.subprotocol.as_deref().map(str::to_owned),
         client_messages: from_client.messages(),
         client_bytes: from_client.bytes(),
