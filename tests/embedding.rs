@@ -74,7 +74,7 @@ impl Stage for Quota {
         // Whoever it asked would answer later.
         Judgement::Later(Box::pin(async move {
             tokio::task::yield_now().await;
-            match &*client.path {
+            match client.path() {
                 "/members" => Err(Box::new(Refusal::new(FORBIDDEN).rule("members only"))),
                 _ if self.grants == 0 => Err(Box::new(Refusal::new(USED_UP))),
                 _ => Ok(()),

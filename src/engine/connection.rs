@@ -16,6 +16,7 @@ use crate::gateway::route::Route;
 use crate::observe::event::{Event, Told};
 use crate::stage::pipeline::{self, Progress, Resume};
 use crate::stage::refusal::{AUTH_TIMEOUT, CLIENT_LOST, HANDSHAKE_TIMEOUT, METHOD_NOT_ALLOWED, OVERLOADED, SHUTTING_DOWN};
+use crate::stage::slots::Slots;
 use crate::stage::{Asks, Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
@@ -28,15 +29,15 @@ use super::door::Door;
 use super::opening::{Backend, with_ticket};
 use super::redeem;
 use super::visit::{Stop, Terms, Visit, refused};
-use super::worker::{Accepted, Load, Worker};
+use super::worker::{Accepted, Load};
 
 /// Conducts a connection until it is live or turned away. Its session is a task of its own, spawned when everything of the
 /// handshake has been dropped.
-pub(super) async fn conduct(worker: Arc<Worker>, accepted: Accepted, load: Load) {
+pub(super) async fn conduct(worker: Load, accepted: Accepted) {
     let Accepted { socket, peer, listener, gateway } = accepted;
     let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
     let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
-    let mut visit = Box::new(Visit::new((worker, load), (gateway, listener), peer, door));
+    let mut visit = Box::new(Visit::new(worker, (gateway, listener), peer, door));
     match visit.admit().await {
         Ok(Arrival::Many(early)) => {
             visit.report_findings();
@@ -164,7 +165,7 @@ impl Visit {
         let Err(limit) = self.take_places(true) else { return Ok(None) };
         let full = self.overload(limit);
         match self.worker.spare.enter() {
-            Some(spare) => self.holdings.permits.push(spare),
+            Some(place) => self.spare_place = Some(place),
             None => return Err(full.into()),
         }
         Ok(Some(full))
@@ -183,9 +184,8 @@ impl Visit {
     }
 
     fn take_connection(&mut self) -> Result<(), Limit> {
-        for slots in [&self.gateway.slots, &self.listener.slots] {
-            self.holdings.permits.push(slots.enter().ok_or(("max_connections", "no room: at max_connections"))?);
-        }
+        let enter = |slots: &Arc<Slots>| slots.enter().ok_or(("max_connections", "no room: at max_connections"));
+        self.holdings.places = Some([enter(&self.gateway.slots)?, enter(&self.listener.slots)?]);
         Ok(())
     }
 
@@ -296,7 +296,7 @@ impl Visit {
         let inflater = terms.deflate.as_mut().map(|(_, codec)| &mut codec.inflater);
         let message = timeout(wanted.timeout, first_message(leg, wanted.max, inflater, self.worker.wheel.now())).await;
         match message.map_err(|_| refused(Refusal::new(AUTH_TIMEOUT)))? {
-            Ok(message) => client.first_message = Some(message),
+            Ok(message) => client.first_message = Some(Box::new(message)),
             Err(NoMessage::Refused(refusal)) => return Err(refusal.into()),
             Err(NoMessage::Ended(ending)) => {
                 self.door = Door::Gone;
@@ -310,7 +310,7 @@ impl Visit {
     pub(super) async fn turn_away(mut self: Box<Self>, stop: Stop) {
         // From here on it takes nobody's place: what bounds those who are shown out is the courtesy below.
         self.holdings.release();
-        self.handshake = None;
+        (self.handshake, self.spare_place) = (None, None);
         self.ticket = None;
         let within = self.listener.handshake_timeout;
         // It will not become live: its slots are free before it has been told so.

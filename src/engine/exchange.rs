@@ -71,8 +71,8 @@ impl Visit {
         let over = self.carry(&request, &seat, (socket, early)).await;
         // In this order: who reads of its end may count on its slots.
         drop(seat);
-        self.holdings.slots.clear();
-        let server = self.holdings.server.take().map(|(server, _)| server);
+        self.holdings.slots = Box::default();
+        let server = self.holdings.lease.take().map(|lease| lease.state().server().clone());
         let (method, status) = (parts.method.as_str(), progress.status());
         match over {
             Ok(over) => {
@@ -157,7 +157,7 @@ impl Visit {
             () = body.is_left() => Err(lost()),
         };
         let Asked { mut stream, first, early, server, lease, mark } = asked?;
-        self.holdings.server = Some((server.clone(), lease));
+        self.holdings.lease = Some(lease);
         let server = Server { name: &server, mark: &mark, observer, may_go_on: &|| self.may_go_on() };
         let (from_server, to_server) = split(&mut stream);
         let mut answers = Source::new(from_server, &early);
@@ -176,7 +176,7 @@ impl Visit {
 
     async fn ask(&self, request: &Request<'_>, observer: &Observer) -> Result<Asked, Box<Refusal>> {
         let Request { parts, client, .. } = request;
-        let target = request::sent(&client.path, parts);
+        let target = request::sent(client.path(), parts);
         let Way { ends, hops, secure } = &self.way;
         let (ip, user, offer) = (client.peer.ip, client.user(), Offer::default());
         let facts = Facts { ip, hops, ends: *ends, user, secure: *secure, target: &target, offer: &offer, extra: request.extra };

@@ -107,7 +107,7 @@ fn find(client: &Client, gateway: &Gateway) -> Result<Policy, Box<Refusal>> {
     let removed = |what: String| Box::new(Refusal::new(ROUTE_REMOVED).rule(what));
     let name = &client.peer.listener;
     let listener = gateway.listeners.get(name).ok_or_else(|| removed(format!("listener.{name} is gone")))?;
-    let found = gateway.route(name, &client.host, &client.path);
+    let found = gateway.route(name, client.host(), client.path());
     let (route, params) = found.ok_or_else(|| removed(format!("route.{} is gone", client.route)))?;
     if route.name != client.route {
         return Err(changed(&format!("its requests go to route.{} now", route.name)));
@@ -121,7 +121,7 @@ fn find(client: &Client, gateway: &Gateway) -> Result<Policy, Box<Refusal>> {
 /// Whether a connection of the one route can go on under the other policy.
 fn fits(record: &Record, held: &Route, policy: &Policy) -> Verdict {
     let new = &*policy.route;
-    if record.settled.takeover
+    if record.takeover
         && let Some(stage) = policy.bars_takeover()
     {
         return Err(changed(&format!("{stage} leaves out or reads messages, and this connection's depend on one another")));
@@ -135,7 +135,7 @@ fn fits(record: &Record, held: &Route, policy: &Policy) -> Verdict {
         (Endpoint::Own(_), Endpoint::Own(_)) => Ok(()),
         (Endpoint::Upstream(old), Endpoint::Upstream(new)) if Arc::ptr_eq(old, new) => Ok(()),
         (Endpoint::Upstream(_), Endpoint::Upstream(new)) => {
-            let Some(server) = &record.settled.server else { return Ok(()) };
+            let Some(server) = record.server() else { return Ok(()) };
             let stays = new.servers().any(|(other, _)| other.name() == server);
             let gone = || Box::new(Refusal::new(REBALANCE).rule(format!("{server} is no longer among its servers")));
             if stays { Ok(()) } else { Err(gone()) }

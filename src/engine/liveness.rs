@@ -26,14 +26,12 @@ const NEVER: Tick = Tick::new(u32::MAX);
 /// The clocks of one connection, in ticks of its worker's wheel.
 #[derive(Debug)]
 pub(super) struct Liveness {
-    ping: Option<Ticks>,
-    pong: Ticks,
-    idle: Option<Ticks>,
+    /// How long a leg is quiet before it is pinged.
+    ping: Ticks,
     began: Tick,
     ends: Tick,
+    /// When it is looked at for no other reason: when it has lasted for a while, and then for each sample.
     sample: Tick,
-    /// Whether its sockets are not set up to last.
-    is_young: bool,
     /// When the stages' verdicts on it next change by themselves.
     review: Option<SystemTime>,
 }
@@ -56,13 +54,10 @@ impl Liveness {
     /// opened together do not stay in step.
     pub(super) fn new(times: &Times, now: Tick, review: Option<SystemTime>) -> Self {
         Self {
-            ping: times.ping.map(|interval| jittered(interval).into()),
-            pong: times.pong.into(),
-            idle: times.idle.map(Ticks::from),
+            ping: times.ping.map_or(Ticks::FOREVER, |interval| jittered(interval).into()),
             began: now,
             ends: ends(times, now),
-            sample: now + SAMPLE.into(),
-            is_young: true,
+            sample: now + SETTLED.into(),
             review,
         }
     }
@@ -72,7 +67,7 @@ impl Liveness {
         let new = Self::new(times, now, review);
         let ping = if before.ping == times.ping { self.ping } else { new.ping };
         let ends = if before.lifetime == times.lifetime { self.ends } else { ends(times, self.began) };
-        *self = Self { ping, began: self.began, ends, sample: self.sample, is_young: self.is_young, ..new };
+        *self = Self { ping, began: self.began, ends, sample: self.sample, ..new };
     }
 
     /// The connection was judged again, and stays; when it is to be judged next.
@@ -80,8 +75,12 @@ impl Liveness {
         self.review = review;
     }
 
-    /// What is due at `now`; pings are sent on the way. To be asked again until it answers `Nothing`.
-    pub(super) fn due(&mut self, session: &mut impl Session, now: Tick) -> Due {
+    /// What is due at `now` by the clocks of its route; pings are sent on the way. To be asked again until it answers `Nothing`.
+    pub(super) fn due(&mut self, session: &mut impl Session, times: &Times, now: Tick) -> Due {
+        if now >= self.sample && self.sample == self.began + SETTLED.into() {
+            self.sample = self.began + SAMPLE.into();
+            session.settle();
+        }
         if now >= self.sample {
             self.sample = now + SAMPLE.into();
             return Due::Sample;
@@ -90,31 +89,21 @@ impl Liveness {
             return Due::End(Box::new(Refusal::new(LIFETIME)));
         }
         let Some(review) = self.review(now) else { return Due::Review };
-        let mut next = self.sample.min(self.ends).min(review).min(self.settle(session, now));
-        if let Some(idle) = self.idle {
-            let at = last_data(session) + idle + PART;
+        let mut next = self.sample.min(self.ends).min(review);
+        if let Some(idle) = times.idle {
+            let at = last_data(session) + idle.into() + PART;
             if now >= at {
                 return Due::End(Box::new(Refusal::new(IDLE)));
             }
             next = next.min(at);
         }
         for side in [Side::Client, Side::Upstream] {
-            match self.leg(session, side, now) {
+            match self.leg(session, side, times.pong.into(), now) {
                 Ok(at) => next = next.min(at),
                 Err(refusal) => return Due::End(refusal),
             }
         }
         Due::Nothing(next)
-    }
-
-    /// Sets its sockets up to last once it is old enough; gives the tick of that.
-    fn settle(&mut self, session: &impl Session, now: Tick) -> Tick {
-        let due = self.began + SETTLED.into();
-        if self.is_young && now >= due {
-            self.is_young = false;
-            session.settle();
-        }
-        if self.is_young { due } else { NEVER }
     }
 
     /// The tick the connection is to be judged again at; `None` where that is now.
@@ -125,7 +114,7 @@ impl Liveness {
     }
 
     /// Looks after one leg: gives the tick to look again at.
-    fn leg(&self, session: &mut impl Session, side: Side, now: Tick) -> Result<Tick, Box<Refusal>> {
+    fn leg(&self, session: &mut impl Session, side: Side, pong: Ticks, now: Tick) -> Result<Tick, Box<Refusal>> {
         let Some(activity) = session.activity(side) else { return Ok(NEVER) };
         let mut next = NEVER;
         if let Some(since) = activity.stalled {
@@ -134,18 +123,20 @@ impl Liveness {
                 return Err(Box::new(Refusal::new(SLOW_CONSUMER).rule(name(side))));
             }
         }
-        let Some(ping) = self.ping else { return Ok(next) };
+        if self.ping == Ticks::FOREVER {
+            return Ok(next);
+        }
         let Some(pinged) = activity.ping else {
-            let due = activity.received + ping;
+            let due = activity.received + self.ping;
             if now < due {
                 return Ok(next.min(due));
             }
             // Where the leg is not quiet enough for a ping, its own traffic will tell of it.
             session.ping(side, now);
-            return Ok(next.min(now + self.pong));
+            return Ok(next.min(now + pong));
         };
         // While this leg is not read its pong may lie there unread: the deadline waits.
-        let due = if activity.blocked { now + self.pong } else { pinged + self.pong + PART };
+        let due = if activity.blocked { now + pong } else { pinged + pong + PART };
         if now >= due { Err(Box::new(Refusal::new(NO_PONG).rule(name(side)))) } else { Ok(next.min(due)) }
     }
 }
@@ -251,7 +242,7 @@ mod tests {
 
     /// The tick of a second of the test's clock.
     fn at(second: u32) -> Tick {
-        Tick::new(second * 10)
+        Tick::new(1 + second * 10)
     }
 
     fn times() -> Times {
@@ -259,8 +250,8 @@ mod tests {
         Times { ping: None, pong: seconds(10), idle: None, lifetime: None, close: seconds(5) }
     }
 
-    fn due(liveness: &mut Liveness, session: &mut Still, second: u32) -> String {
-        match liveness.due(session, at(second)) {
+    fn due((liveness, times): (&mut Liveness, &Times), session: &mut Still, second: u32) -> String {
+        match liveness.due(session, times, at(second)) {
             Due::Nothing(next) => format!("look again at {}", next.get() / 10),
             Due::Sample => "sample".to_owned(),
             Due::Review => "review".to_owned(),
@@ -270,76 +261,83 @@ mod tests {
 
     #[test]
     fn a_connection_without_clocks_is_settled_once_and_then_only_sampled() {
-        let mut liveness = Liveness::new(&times(), at(0), None);
+        let times = times();
+        let mut liveness = Liveness::new(&times, at(0), None);
         let mut session = Still::new();
-        assert_eq!(due(&mut liveness, &mut session, 0), "look again at 30");
+        assert_eq!(due((&mut liveness, &times), &mut session, 0), "look again at 30");
         assert_eq!(session.settled.get(), 0);
-        assert_eq!(due(&mut liveness, &mut session, 30), "look again at 300");
-        liveness.adopt(&times(), &times(), at(40), None);
-        assert_eq!(due(&mut liveness, &mut session, 300), "sample");
-        assert_eq!(due(&mut liveness, &mut session, 300), "look again at 600");
+        assert_eq!(due((&mut liveness, &times), &mut session, 40), "look again at 300");
+        liveness.adopt(&times, &times, at(50), None);
+        assert_eq!(due((&mut liveness, &times), &mut session, 300), "sample");
+        assert_eq!(due((&mut liveness, &times), &mut session, 300), "look again at 600");
         assert_eq!(session.settled.get(), 1);
     }
 
     #[test]
     fn idleness_is_counted_from_the_last_data_frame_of_either_side() {
-        let mut liveness = Liveness::new(&Times { idle: Some(Duration::from_secs(60)), ..times() }, at(0), None);
+        let times = Times { idle: Some(Duration::from_secs(60)), ..times() };
+        let mut liveness = Liveness::new(&times, at(0), None);
         let mut session = Still::new();
         session.leg(Side::Upstream).data = at(50);
         session.leg(Side::Client).received = at(100);
-        assert_eq!(due(&mut liveness, &mut session, 100), "look again at 110");
-        assert_eq!(due(&mut liveness, &mut session, 111), "idle");
+        assert_eq!(due((&mut liveness, &times), &mut session, 100), "look again at 110");
+        assert_eq!(due((&mut liveness, &times), &mut session, 111), "idle");
     }
 
     #[test]
     fn a_lifetime_ends_within_its_last_tenth() {
-        let mut liveness = Liveness::new(&Times { lifetime: Some(Duration::from_secs(100)), ..times() }, at(0), None);
-        assert_ne!(due(&mut liveness, &mut Still::new(), 89), "lifetime");
-        assert_eq!(due(&mut liveness, &mut Still::new(), 100), "lifetime");
+        let times = Times { lifetime: Some(Duration::from_secs(100)), ..times() };
+        let mut liveness = Liveness::new(&times, at(0), None);
+        assert_ne!(due((&mut liveness, &times), &mut Still::new(), 89), "lifetime");
+        assert_eq!(due((&mut liveness, &times), &mut Still::new(), 100), "lifetime");
     }
 
     #[test]
     fn a_quiet_leg_is_pinged_and_given_up_when_nothing_answers() {
-        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0), None);
+        let times = Times { ping: Some(Duration::from_secs(20)), ..times() };
+        let mut liveness = Liveness::new(&times, at(0), None);
         let mut session = Still::new();
         session.leg(Side::Upstream).received = at(20);
-        due(&mut liveness, &mut session, 20);
+        due((&mut liveness, &times), &mut session, 20);
         assert_eq!(session.pings, [Side::Client]);
-        assert_eq!(due(&mut liveness, &mut session, 29), "look again at 30");
-        assert_eq!(due(&mut liveness, &mut session, 31), "no_pong");
+        assert_eq!(due((&mut liveness, &times), &mut session, 29), "look again at 30");
+        assert_eq!(due((&mut liveness, &times), &mut session, 31), "no_pong");
         session.leg(Side::Client).ping = None;
         session.leg(Side::Client).received = at(30);
-        assert!(due(&mut liveness, &mut session, 30).starts_with("look again"));
+        assert!(due((&mut liveness, &times), &mut session, 30).starts_with("look again"));
     }
 
     #[test]
     fn a_pong_that_cannot_be_read_is_not_missed() {
-        let mut liveness = Liveness::new(&Times { ping: Some(Duration::from_secs(20)), ..times() }, at(0), None);
+        let times = Times { ping: Some(Duration::from_secs(20)), ..times() };
+        let mut liveness = Liveness::new(&times, at(0), None);
         let mut session = Still::new();
         *session.leg(Side::Client) = Activity { ping: Some(at(1)), blocked: true, ..session.legs[0] };
         session.leg(Side::Upstream).received = at(100);
-        assert_eq!(due(&mut liveness, &mut session, 100), "look again at 110");
+        assert_eq!(due((&mut liveness, &times), &mut session, 100), "look again at 110");
     }
 
     #[test]
     fn a_peer_that_takes_nothing_for_30_seconds_is_too_slow() {
-        let mut liveness = Liveness::new(&times(), at(0), None);
+        let times = times();
+        let mut liveness = Liveness::new(&times, at(0), None);
         let mut session = Still::new();
         session.leg(Side::Client).stalled = Some(at(10));
         assert_eq!(stalled_until(&session), Some(at(40)));
-        assert_eq!(due(&mut liveness, &mut session, 39), "look again at 40");
-        assert_eq!(due(&mut liveness, &mut session, 40), "slow_consumer");
+        assert_eq!(due((&mut liveness, &times), &mut session, 39), "look again at 40");
+        assert_eq!(due((&mut liveness, &times), &mut session, 40), "slow_consumer");
     }
 
     #[test]
     fn a_verdict_that_changes_by_itself_is_asked_for_again_and_then_at_its_next_change() {
         let past = SystemTime::UNIX_EPOCH;
-        let mut liveness = Liveness::new(&times(), at(0), Some(past));
+        let times = times();
+        let mut liveness = Liveness::new(&times, at(0), Some(past));
         let mut session = Still::new();
-        assert_eq!(due(&mut liveness, &mut session, 1), "review");
+        assert_eq!(due((&mut liveness, &times), &mut session, 1), "review");
         liveness.passed(Some(SystemTime::now() + Duration::from_secs(3600)));
-        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 30");
+        assert_eq!(due((&mut liveness, &times), &mut session, 1), "look again at 30");
         liveness.passed(None);
-        assert_eq!(due(&mut liveness, &mut session, 1), "look again at 30");
+        assert_eq!(due((&mut liveness, &times), &mut session, 1), "look again at 30");
     }
 }

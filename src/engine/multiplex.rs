@@ -53,7 +53,7 @@ impl Visit {
         // One that a client has reset is over for it, and what was begun for it may not be.
         let turns = Arc::new(Slots::new(Some(STREAMS as usize)));
         let carrier = Arc::<Carrier>::default();
-        self.holdings.carrier = Some(carrier.clone());
+        self.carrier = Some(carrier.clone());
         let worker = self.worker.clone();
         let mut drain = pin!(worker.drain_begins());
         let head = self.listener.handshake_timeout;
@@ -141,9 +141,8 @@ impl Visit {
         let peer = Peer { accepted: SystemTime::now(), http2: true, ..self.peer.clone() };
         let door = Door::Asked(Box::new(Exchange::resumed(Socket::Stream(Box::new(stream)), Vec::new(), is_head)));
         let against = Against { unwelcome: self.against.unwelcome.take(), full: self.against.full.clone() };
-        let mut visitor = Self::new((self.worker.clone(), self.worker.take_load()), force, peer, door);
-        visitor.holdings.carrier = self.holdings.carrier.clone();
-        Self { way: self.way.clone(), greeted: self.greeted.take(), against, spare: self.spare, ..visitor }
+        let visitor = Self::new(self.worker.take_load(), force, peer, door);
+        Self { carrier: self.carrier.clone(), way: self.way.clone(), greeted: self.greeted.take(), against, spare: self.spare, ..visitor }
     }
 
     /// A WebSocket over a stream takes a connection's place beside that of its connection, or HTTP/2 would be a way around the limit.

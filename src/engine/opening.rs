@@ -33,7 +33,7 @@ use super::reload::{Haste, settle};
 use super::tickets::Enrolled;
 use super::visit::{Stop, Visit, refused};
 use super::way::Way;
-use super::worker::Worker;
+use super::worker::Load;
 
 /// A backend, or nobody, for a route that answers itself.
 pub(super) type Backend = Option<(Leg<Socket>, Agreed)>;
@@ -55,7 +55,7 @@ impl Visit {
         let user: Option<Box<str>> = client.user().map(Into::into);
         let Some(request) = &mut client.request else { return Err(Stop::Gone) };
         let is_extended = request.extensions.get::<Extended>().is_some();
-        let target = request::sent(&client.path, request);
+        let target = request::sent(client.asked.path(), request);
         request::limit_subprotocols(&mut request.headers, route.subprotocols.as_deref());
         let (ip, user) = (self.peer.ip, user.as_deref());
         let Way { ends, hops, secure } = &self.way;
@@ -80,7 +80,7 @@ impl Visit {
             let rule = format!("{server}: another subprotocol than the client was promised");
             return Err(refused(Refusal::new(UPSTREAM_BAD_HANDSHAKE).rule(rule)));
         }
-        self.holdings.server = Some((server, lease));
+        self.holdings.lease = Some(lease);
         Ok((Leg::new(stream, early), Agreed { subprotocol, deflate: extensions, headers }))
     }
 
@@ -131,14 +131,15 @@ impl Visit {
             budget: self.gateway.budget.clone(),
         };
         let now = self.worker.wheel.now();
-        let server = self.holdings.server.as_ref().map(|(server, _)| server.clone());
         let observer = self.worker.shared.observer.clone();
-        let settled = Settled { server, takeover: agreed.is_some_and(|deflate| deflate.has_takeover()) };
+        let takeover = agreed.is_some_and(|deflate| deflate.has_takeover());
+        let server = self.holdings.lease.as_ref().map(|lease| lease.state().clone());
+        let settled = Settled { server, takeover, carrier: self.carrier.take() };
         let mut seat = self.worker.registry.enter(Arc::new(Record::new(client, policy.clone(), settled, observer)));
         seat.ticket = self.ticket.take().inspect(|ticket| ticket.leads_to(&seat.record));
         // It is entered: whoever reads that it is open finds it there.
-        let Record { client, settled: Settled { server, .. }, .. } = &*seat.record;
-        let (subprotocol, upstream) = (client.subprotocol.as_deref(), server.as_deref());
+        let (client, upstream) = (&seat.record.client, seat.record.server().map(|server| &**server));
+        let subprotocol = client.subprotocol.as_deref();
         self.worker.observer().report(&Event::Open { client, subprotocol, upstream, handshake: self.began.elapsed() });
         self.catch_up(&seat.record);
         if !seat.record.is_ending() {
@@ -201,7 +202,7 @@ fn issued(client: &Client) -> Option<&Issued> {
     client.request.as_ref()?.extensions.get::<Issued>()
 }
 
-fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, worker: Arc<Worker>, kept: Kept) {
+fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, worker: Load, kept: Kept) {
     tokio::spawn(Live::new(session, policy, seat, worker, kept));
 }
 

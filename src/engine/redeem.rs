@@ -89,7 +89,7 @@ impl Visit {
     async fn renew_found(&self, record: &Record, parts: &Parts) -> Verdict {
         let client = &record.client;
         if let Some(origin) = request::origin(parts)
-            && !client.origin.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(&origin))
+            && !client.origin().is_some_and(|own| own.eq_ignore_ascii_case(&origin))
         {
             return Err(Box::new(Refusal::new(ORIGIN_DENIED).rule("a renewal by another page than has opened the connection")));
         }

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::SystemTime;
 
+use crate::endpoint::upstream::State;
 use crate::observe::Observer;
 use crate::observe::event::{Attempt, Event};
 use crate::stage::holders::Holder;
 use crate::stage::{Client, Refusal};
 
+use super::live::Carrier;
 use super::policy::Policy;
 use super::renewing::Delivery;
 use super::tickets::Enrolled;
@@ -25,20 +27,28 @@ pub(super) struct Place {
 /// What a handshake has settled for as long as the connection lives.
 #[derive(Default)]
 pub(super) struct Settled {
-    /// The server it is connected to, where its endpoint is an upstream.
-    pub(super) server: Option<Arc<str>>,
+    /// What is known of the server it is connected to, where its endpoint is an upstream.
+    pub(super) server: Option<Arc<State>>,
     /// Whether compressed messages may depend on those before them (RFC 7692 §7.1.1), so that none can be left out or read.
     pub(super) takeover: bool,
+    /// The connection of HTTP/2 that it is a stream of.
+    pub(super) carrier: Option<Arc<Carrier>>,
 }
 
 /// What the engine knows of a live connection from outside its task.
 pub(super) struct Record {
     /// The facts it is judged by.
     pub(super) client: Arc<Client>,
-    /// What its handshake has settled.
-    pub(super) settled: Settled,
+    /// As in [`Settled`], of which these three are.
+    server: Option<Arc<State>>,
+    pub(super) carrier: Option<Arc<Carrier>>,
+    pub(super) takeover: bool,
     observer: Arc<Observer>,
     mail: Mutex<Mail>,
+    /// Whether it was ordered to end; written while the mail is locked.
+    is_ending: AtomicBool,
+    /// Whether nobody takes mail any more, as the connection has ended; read and written while it is locked.
+    is_over: AtomicBool,
     /// Set where there is mail or its time has come, so that a poll without either costs one load.
     called: AtomicBool,
 }
@@ -47,18 +57,14 @@ struct Mail {
     waker: Option<Waker>,
     /// What it goes by, or is about to.
     policy: Policy,
-    /// Whether it was ordered to end.
-    is_ending: bool,
     order: Option<Order>,
     delivery: Option<Box<Delivery>>,
-    /// Whether nobody takes any more: the connection has ended.
-    is_over: bool,
 }
 
 /// What a connection is asked to do.
 pub(super) enum Order {
-    /// To go by another policy, by which it has been judged at this moment.
-    Adopt(Policy, SystemTime),
+    /// To go by the policy in its mail, by which it has been judged at this moment.
+    Adopt(SystemTime),
     /// To end; its policy has not yet said how the client is told.
     End(Box<Refusal>),
     /// To end, and to tell the client so as it is.
@@ -67,8 +73,15 @@ pub(super) enum Order {
 
 impl Record {
     pub(super) fn new(client: Arc<Client>, policy: Policy, settled: Settled, observer: Arc<Observer>) -> Self {
-        let mail = Mail { waker: None, policy, is_ending: false, order: None, delivery: None, is_over: false };
-        Self { client, settled, observer, mail: Mutex::new(mail), called: AtomicBool::new(false) }
+        let mail = Mutex::new(Mail { waker: None, policy, order: None, delivery: None });
+        let [is_ending, is_over, called] = [(); 3].map(|()| AtomicBool::new(false));
+        let Settled { server, takeover, carrier } = settled;
+        Self { client, server, carrier, takeover, observer, mail, is_ending, is_over, called }
+    }
+
+    /// The server it is connected to, where its endpoint is an upstream.
+    pub(super) fn server(&self) -> Option<&Arc<str>> {
+        self.server.as_ref().map(|state| state.server())
     }
 
     fn mail(&self) -> MutexGuard<'_, Mail> {
@@ -88,15 +101,15 @@ impl Record {
         }
     }
 
-    /// Orders the connection to do this; the first order to end stands.
-    fn order(&self, order: Order) {
+    /// Orders the connection to do this, by another policy where there is one; the first order to end stands.
+    fn order(&self, order: Order, policy: Option<Policy>) {
         {
             let mut mail = self.mail();
-            if let Order::Adopt(policy, _) = &order {
-                mail.policy = policy.clone();
+            if let Some(policy) = policy {
+                mail.policy = policy;
             }
             if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
-                mail.is_ending |= matches!(order, Order::End(_) | Order::Leave(_));
+                self.is_ending.fetch_or(matches!(order, Order::End(_) | Order::Leave(_)), Ordering::Relaxed);
                 mail.order = Some(order);
             }
         }
@@ -105,17 +118,17 @@ impl Record {
 
     /// Orders the connection to end.
     pub(super) fn end(&self, refusal: Box<Refusal>) {
-        self.order(Order::End(refusal));
+        self.order(Order::End(refusal), None);
     }
 
     /// Orders the connection to end, and to tell the client so as it is.
     pub(super) fn leave(&self, refusal: Box<Refusal>) {
-        self.order(Order::Leave(refusal));
+        self.order(Order::Leave(refusal), None);
     }
 
     /// Orders the connection to go by another policy, by which it was judged at this moment.
     pub(super) fn adopt(&self, policy: Policy, judged: SystemTime) {
-        self.order(Order::Adopt(policy, judged));
+        self.order(Order::Adopt(judged), Some(policy));
     }
 
     /// Gives the connection an identity that is to renew its own, unless another has come before that it has not taken yet: says whether
@@ -123,7 +136,7 @@ impl Record {
     pub(super) fn deliver(&self, delivery: Delivery) -> bool {
         {
             let mut mail = self.mail();
-            if mail.is_over {
+            if self.is_over.load(Ordering::Relaxed) {
                 return true;
             }
             if mail.delivery.is_some() {
@@ -138,7 +151,7 @@ impl Record {
     /// The connection has ended, and takes nothing more.
     pub(super) fn take_no_more(&self) {
         let mut mail = self.mail();
-        mail.is_over = true;
+        self.is_over.store(true, Ordering::Relaxed);
         mail.delivery = None;
     }
 
@@ -154,12 +167,12 @@ impl Record {
 
     /// Whether it was ordered to end, and only has not yet.
     pub(super) fn is_ending(&self) -> bool {
-        self.mail().is_ending
+        self.is_ending.load(Ordering::Relaxed)
     }
 
     /// What it was ordered to end for lets it come to its own end: until then it can be ordered again.
     pub(super) fn goes_on(&self) {
-        self.mail().is_ending = false;
+        self.is_ending.store(false, Ordering::Relaxed);
     }
 
     /// Whether the connection was called and has not [noticed](Self::was_called).
@@ -212,7 +225,7 @@ struct Entry {
     turn: u32,
     record: Option<Arc<Record>>,
     /// Where it stands in its route's list.
-    position: usize,
+    position: u32,
 }
 
 impl Registry {
@@ -270,11 +283,11 @@ impl Lists {
     fn enter(&mut self, record: Arc<Record>) -> Place {
         let index = self.free.pop().unwrap_or_else(|| {
             self.places.push(Entry { turn: 0, record: None, position: 0 });
-            u32::try_from(self.places.len() - 1).expect("a process has fewer than 2^32 sockets")
+            count(self.places.len() - 1)
         });
         let list = self.by_route.entry(list_of(&record)).or_default();
+        let position = count(list.len());
         list.push(index);
-        let position = list.len() - 1;
         let entry = self.places.get_mut(index as usize).expect("a free index was given away before");
         entry.record = Some(record);
         entry.position = position;
@@ -289,8 +302,8 @@ impl Lists {
         self.free.push(place.index);
         let key = list_of(&record);
         let Some(list) = self.by_route.get_mut(&key) else { return };
-        list.swap_remove(position);
-        match list.get(position) {
+        list.swap_remove(position as usize);
+        match list.get(position as usize) {
             Some(&moved) => {
                 if let Some(moved) = self.places.get_mut(moved as usize) {
                     moved.position = position;
@@ -302,6 +315,10 @@ impl Lists {
             None => {}
         }
     }
+}
+
+fn count(connections: usize) -> u32 {
+    u32::try_from(connections).expect("a process has fewer than 2^32 sockets")
 }
 
 fn list_of(record: &Record) -> (Arc<str>, Arc<str>) {

@@ -84,7 +84,7 @@ async fn run(worker: Arc<Worker>, mut inbox: mpsc::Receiver<(Accepted, Load)>, m
         tokio::select! {
             accepted = inbox.recv() => match accepted {
                 // Boxed, as a task is moved into its place, and moved out when it is over: whole.
-                Some((accepted, load)) => { tokio::spawn(Box::pin(connection::conduct(worker.clone(), accepted, load))); }
+                Some((accepted, load)) => { tokio::spawn(Box::pin(connection::conduct(load, accepted))); }
                 None => break,
             },
             _ = stop.wait_for(|stop| *stop) => return,

@@ -39,8 +39,8 @@ impl Vigil<'_> {
             let review = self.policy.review_at(&client, reviewed);
             let refusal = tokio::select! {
                 order = next_order(self.record) => match order {
-                    Order::Adopt(policy, judged) => {
-                        self.policy = policy;
+                    Order::Adopt(judged) => {
+                        self.policy = self.record.policy();
                         reviewed = Some(judged);
                         continue;
                     }

@@ -21,10 +21,10 @@ use crate::wire::stream::Socket;
 use crate::wire::upgrade::Upgrade;
 
 use super::door::Door;
-use super::live::Holdings;
+use super::live::{Carrier, Holdings};
 use super::tickets::Enrolled;
 use super::way::{Nearest, Way};
-use super::worker::{Load, Worker};
+use super::worker::Load;
 
 /// Why a connection does not become live.
 pub(super) enum Stop {
@@ -53,7 +53,8 @@ pub(super) fn refused(refusal: Refusal) -> Stop {
 
 /// A connection on its way in: what is known of it so far.
 pub(super) struct Visit {
-    pub(super) worker: Arc<Worker>,
+    /// Its worker, which counts it.
+    pub(super) worker: Load,
     pub(super) gateway: Arc<Gateway>,
     pub(super) listener: Arc<Listener>,
     pub(super) peer: Peer,
@@ -78,9 +79,13 @@ pub(super) struct Visit {
     pub(super) findings: Findings,
     /// Where it was let in beyond a limit, to be read and turned away: what a probe is told then.
     pub(super) spare: Option<&'static str>,
+    /// The place it has been read in then.
+    pub(super) spare_place: Option<Permit>,
     /// How often live connections had been judged again when it was first judged.
     pub(super) rechecks: u64,
     pub(super) holdings: Holdings,
+    /// The connection of HTTP/2 that it is, or is a stream of.
+    pub(super) carrier: Option<Arc<Carrier>>,
     /// Where it is found by its ticket, from before its client is told of it.
     pub(super) ticket: Option<Box<Enrolled>>,
     /// Its place among the handshakes in progress.
@@ -110,12 +115,7 @@ impl Terms {
 
 impl Visit {
     /// Somebody has come, and nothing is known of it but where from.
-    pub(super) fn new(
-        (worker, load): (Arc<Worker>, Load),
-        (gateway, listener): (Arc<Gateway>, Arc<Listener>),
-        peer: Peer,
-        door: Door<Socket>,
-    ) -> Self {
+    pub(super) fn new(worker: Load, (gateway, listener): (Arc<Gateway>, Arc<Listener>), peer: Peer, door: Door<Socket>) -> Self {
         Self {
             way: Way::of(&peer),
             worker,
@@ -135,8 +135,10 @@ impl Visit {
             terms: None,
             findings: Findings::default(),
             spare: None,
+            spare_place: None,
             rechecks: 0,
-            holdings: Holdings::new(load),
+            holdings: Holdings::default(),
+            carrier: None,
             ticket: None,
             handshake: None,
         }

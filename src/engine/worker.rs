@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -79,8 +80,16 @@ pub(super) struct Worker {
     pub(super) spare: Arc<Slots>,
 }
 
-/// Counts one connection or handshake on its worker.
+/// Counts one connection or handshake on its worker, and is how that one has it.
 pub(super) struct Load(Arc<Worker>);
+
+impl Deref for Load {
+    type Target = Arc<Worker>;
+
+    fn deref(&self) -> &Arc<Worker> {
+        &self.0
+    }
+}
 
 impl Drop for Load {
     fn drop(&mut self) {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::stage::pipeline::{Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_UNAVAILABLE, BAD_HANDSHAKE, NO_ROUTE, TOKEN_MISSING, Verdict};
-use crate::stage::{Asks, Client, Peer, Pipeline, Refusal};
+use crate::stage::{Asked, Asks, Client, Peer, Pipeline, Refusal};
 use crate::wire::upgrade::{Upgrade, names_websocket};
 
 use super::Gateway;
@@ -120,10 +120,8 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
         id,
         peer: peer.clone(),
         route: route.name.clone(),
-        host: asked.host.as_str().into(),
+        asked: Asked::new(&asked.host, &asked.path, request::origin(&parts).as_deref()),
         port: asked.port,
-        path: asked.path.as_str().into(),
-        origin: request::origin(&parts),
         asks,
         method: parts.method.clone(),
         subprotocol: None,

@@ -89,7 +89,7 @@ impl Catalog {
     ///
     /// impl Stage for Closed {
     ///     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
-    ///         let is_closed = self.0.iter().any(|host| **host == *client.host);
+    ///         let is_closed = self.0.iter().any(|host| **host == *client.host());
     ///         Judgement::Now(if is_closed { Err(Box::new(Refusal::new(FORBIDDEN))) } else { Ok(()) })
     ///     }
     /// }

@@ -13,7 +13,7 @@ use crate::endpoint::upstream::Upstream;
 use crate::stage::Stage;
 use crate::stage::build::{Build, Need};
 use crate::stage::cells::Cells;
-use crate::stage::pipeline::{Entry, Pipeline, Step};
+use crate::stage::pipeline::{Entry, Named, Pipeline, Step};
 
 use super::catalog::Catalog;
 use super::kept::{Before, Kept};
@@ -102,7 +102,7 @@ impl<'a> Parts<'a> {
         });
         let made = stage.ok().map(|stage| {
             let stage = self.before.stage(&mut self.kept, reference, part, build.inputs, stage);
-            let step = Step { name: reference.to_string().into(), mode: part.mode, stage };
+            let step = Named { name: reference.to_string().into(), mode: part.mode, stage }.into();
             let (authenticates, judges_origins) = (kind.authenticates, kind.judges_origins);
             Made { step, authenticates, judges_origins, needs: build.needs, defaulted: build.defaulted }
         });

@@ -85,8 +85,8 @@ impl<'a> From<&'a Client> for Attempt<'a> {
             connection: client.id,
             peer: &client.peer,
             route: Some(&client.route),
-            host: Some(&client.host),
-            path: Some(&client.path),
+            host: Some(client.host()),
+            path: Some(client.path()),
             user: user(client),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::stage::refusal::ANSWERED;
@@ -198,9 +199,9 @@ pub enum Event<'a> {
         /// How many keys it has.
         keys: usize,
         /// The names of those that are new.
-        added: &'a [Box<str>],
+        added: &'a [Arc<str>],
         /// The names of those that are gone.
-        removed: &'a [Box<str>],
+        removed: &'a [Arc<str>],
     },
     /// A key set could not be fetched, and could before.
     KeySetFailed {

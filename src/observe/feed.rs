@@ -81,12 +81,13 @@ impl Feed {
     fn add(&self, line: Line) {
         let mut ring = self.ring();
         ring.bytes += line.text.len();
-        ring.lines.push_back(line);
-        while ring.lines.len() > MAX_LINES || ring.bytes > MAX_BYTES {
+        // The oldest go first, so that the ring never has room for one more than is kept.
+        while ring.lines.len() >= MAX_LINES || ring.bytes > MAX_BYTES {
             let Some(oldest) = ring.lines.pop_front() else { break };
             ring.bytes -= oldest.text.len();
             ring.first += 1;
         }
+        ring.lines.push_back(line);
         drop(ring);
         // A reader that subscribes from here on finds the line there.
         if self.0.news.receiver_count() > 0 {

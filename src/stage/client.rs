@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use super::asked::Asked;
 use super::certificate::Certificate;
 use super::fingerprint::Fingerprint;
 use super::holdings::Holdings;
@@ -42,14 +43,10 @@ pub struct Client {
     pub peer: Peer,
     /// The route's name, without its kind.
     pub route: Arc<str>,
-    /// The host asked for, lower case, without port.
-    pub host: Box<str>,
+    /// The host and path asked for, and the origin: see [`Client::host`], [`Client::path`] and [`Client::origin`].
+    pub asked: Asked,
     /// The port asked for, where the `Host` header names one.
     pub port: Option<u16>,
-    /// The path asked for, normalised, without query.
-    pub path: Box<str>,
-    /// The `Origin` header, as sent; empty where it is not one line of text, and so no origin at all.
-    pub origin: Option<Box<str>>,
     /// What it asks for.
     pub asks: Asks,
     /// The method of its request.
@@ -67,7 +64,7 @@ pub struct Client {
     /// The request, until it is answered: what will go to the backend. A stage that takes a credential out of it removes it here.
     pub request: Option<Box<http::request::Parts>>,
     /// The message a stage asked for with [`FirstMessage`](super::FirstMessage), while the handshake is judged again.
-    pub first_message: Option<Message<'static>>,
+    pub first_message: Option<Box<Message<'static>>>,
 }
 
 /// What a client asks for.
@@ -94,9 +91,9 @@ pub struct Identity {
     /// When the identity ends: the token's `exp` plus the stage's `grace`.
     pub expires: Option<SystemTime>,
     /// Which key verified it: a name for the log that is safe to print and changes when the key does.
-    pub key: Box<str>,
+    pub key: Arc<str>,
     /// That key's `kid` (RFC 7515 §4.1.4), or the token's own where the key is configured without; at most 256 bytes.
-    pub kid: Option<Box<str>>,
+    pub kid: Option<Arc<str>>,
     /// The set that the key is of, by where it is; none where the file has the key itself.
     pub key_set: Option<Fingerprint>,
     /// The signature algorithm, as in the token's header.
@@ -113,6 +110,21 @@ pub struct Promised(pub Box<str>);
 pub struct ForwardFirst;
 
 impl Client {
+    /// The host asked for, lower case, without port.
+    pub fn host(&self) -> &str {
+        self.asked.host()
+    }
+
+    /// The path asked for, normalised, without query.
+    pub fn path(&self) -> &str {
+        self.asked.path()
+    }
+
+    /// The `Origin` header, as sent; empty where it is not one line of text, and so no origin at all.
+    pub fn origin(&self) -> Option<&str> {
+        self.asked.origin()
+    }
+
     /// Keeps what a stage has proven, in place of what it had proven before.
     pub fn prove(&mut self, identity: Identity) {
         self.identities.prove(identity);

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::mem::take;
 use std::sync::Arc;
 
 use super::holders::{Holders, Slot};
@@ -11,16 +12,14 @@ use super::refusal::{Refusal, Verdict};
 /// as soon as it is refused.
 #[derive(Default)]
 pub struct Holdings {
-    slots: Vec<Slot>,
-    kept: Vec<(Arc<str>, Arc<dyn Any + Send + Sync>)>,
+    slots: Box<[Slot]>,
+    kept: Box<[(Arc<str>, Arc<dyn Any + Send + Sync>)]>,
 }
 
 impl Holdings {
     /// Holds a slot until the connection ends.
     pub fn hold(&mut self, slot: Slot) {
-        // Each connection has few of them, and there are many connections.
-        self.slots.reserve_exact(1);
-        self.slots.push(slot);
+        self.slots = and(take(&mut self.slots).into_vec(), slot);
     }
 
     /// Whether a slot of these is held: a stage that stands on a way twice counts a connection once.
@@ -43,9 +42,9 @@ impl Holdings {
 
     /// Keeps what the stage of this name has looked up, in place of what it kept before.
     pub fn keep<T: Any + Send + Sync>(&mut self, stage: &Arc<str>, value: Arc<T>) {
-        self.kept.retain(|(name, _)| name != stage);
-        self.kept.reserve_exact(1);
-        self.kept.push((stage.clone(), value));
+        let mut others = take(&mut self.kept).into_vec();
+        others.retain(|(name, _)| name != stage);
+        self.kept = and(others, (stage.clone(), value));
     }
 
     /// What the stage of this name keeps, where it is of this type.
@@ -55,9 +54,16 @@ impl Holdings {
     }
 
     /// The slots, for whoever gives them back at a moment of its own.
-    pub fn take_slots(&mut self) -> Vec<Slot> {
-        std::mem::take(&mut self.slots)
+    pub fn take_slots(&mut self) -> Box<[Slot]> {
+        take(&mut self.slots)
     }
+}
+
+/// One more, and no room beyond: each connection has few of them, and there are many connections.
+fn and<T>(mut held: Vec<T>, one: T) -> Box<[T]> {
+    held.reserve_exact(1);
+    held.push(one);
+    held.into()
 }
 
 impl fmt::Debug for Holdings {

@@ -3,6 +3,7 @@
 //! A stage sees facts and answers pass or a [`Refusal`]. It writes no log line and touches no socket.
 
 pub mod api_key;
+pub mod asked;
 pub mod authorities;
 pub mod authorize;
 pub mod build;
@@ -63,6 +64,7 @@ use supposed::Shown;
 
 pub use crate::config::secret::Secret;
 
+pub use asked::Asked;
 pub use build::Build;
 pub use client::{Asks, Client, Identity, Peer};
 pub use pipeline::{Findings, Inspector, Mode, Pipeline};

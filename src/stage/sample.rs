@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
-use super::{Asks, Client, Peer};
+use super::{Asked, Asks, Client, Peer};
 
 /// A peer at this address, just accepted on a listener named `public`.
 ///
@@ -37,10 +37,8 @@ pub fn client(headers: &[(&str, &str)]) -> Client {
         id: 1,
         peer: peer("192.0.2.7"),
         route: "chat".into(),
-        host: "localhost".into(),
+        asked: Asked::new("localhost", "/chat", None),
         port: None,
-        path: "/chat".into(),
-        origin: None,
         asks: Asks::default(),
         method: http::Method::GET,
         subprotocol: None,

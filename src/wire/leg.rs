@@ -11,6 +11,7 @@ use crate::stage::Side;
 
 use super::backlog::Backlog;
 use super::budget::{Budget, Charge, charge};
+use super::carry::Carry;
 use super::flow::{Flow, Outlet, Turning};
 use super::frame::Cursor;
 use super::own;
@@ -23,8 +24,8 @@ use super::tick::Tick;
 /// One end of a connection through the gateway.
 pub struct Leg<S> {
     io: Option<S>,
-    /// Read and not passed on: a head or control frame that is not whole, or bytes of which nothing has been looked at.
-    carry: Vec<u8>,
+    /// Read and not passed on.
+    carry: Carry,
     pub(super) backlog: Backlog,
     pub(super) cursor: Cursor,
     /// What there is of the message that is being read.
@@ -39,8 +40,6 @@ pub struct Leg<S> {
     is_unflushed: bool,
     /// Whether it was not read when it last could have been.
     is_held: bool,
-    /// When the frame that waits goes on, while the flow is held.
-    due: Option<Box<Instant>>,
     /// Whether the next frame's head has been judged: it has only waited since.
     pub(super) is_judged: bool,
     received: Tick,
@@ -55,7 +54,7 @@ impl<S> Leg<S> {
         Self {
             io: Some(io),
             is_fresh: !early.is_empty(),
-            carry: early,
+            carry: early.into(),
             backlog: Backlog::default(),
             cursor: Cursor::new(Side::Client, 0, false),
             reading: None,
@@ -64,7 +63,6 @@ impl<S> Leg<S> {
             flow: Flow::Open,
             is_unflushed: false,
             is_held: false,
-            due: None,
             is_judged: false,
             received: Tick::default(),
             data: Tick::default(),
@@ -133,13 +131,14 @@ impl<S> Leg<S> {
     pub(super) fn wait(&mut self, until: Instant, rest: &[u8]) {
         self.keep_fresh(rest);
         self.flow = self.flow.after(Turning::Held);
-        (self.due, self.is_judged) = (Some(Box::new(until)), true);
+        self.carry.hold(until);
+        self.is_judged = true;
         self.hold();
     }
 
     /// When the frame that waits is due.
     pub(super) fn held_until(&self) -> Option<Instant> {
-        self.due.as_deref().copied().filter(|_| self.flow == Flow::Held)
+        self.carry.due().filter(|_| self.flow == Flow::Held)
     }
 
     /// Lets what waits go on if it is due, whether or not the other side takes it now: an owner that waits for a moment must not find
@@ -161,9 +160,7 @@ impl<S> Leg<S> {
 
     /// Keeps the end of what was filled for the next time.
     pub(super) fn keep(&mut self, rest: &[u8]) {
-        if !rest.is_empty() {
-            self.carry.splice(..0, rest.iter().copied());
-        }
+        self.carry.put_back(rest);
     }
 
     /// Keeps the end of what was filled, which has not been looked at.
@@ -196,7 +193,7 @@ impl<S> Leg<S> {
         self.io = None;
         self.flow = Flow::Ended;
         self.outlet = Outlet::Shut;
-        self.carry = Vec::new();
+        self.carry = Carry::default();
         self.reading = None;
         self.backlog.clear();
         self.charge = None;
@@ -213,7 +210,7 @@ impl<S> Leg<S> {
 impl<S: Stream> Leg<S> {
     /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
     pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
-        let fresh = if self.is_fresh { self.carry.capacity() } else { 0 };
+        let fresh = if self.is_fresh { self.carry.held() } else { 0 };
         let unread = fresh + self.io.as_mut().map_or(0, Stream::unread);
         charge(&mut self.charge, budget, self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + unread)
     }
@@ -238,17 +235,14 @@ impl<S: Stream> Leg<S> {
                 Some(Poll::Ready(_)) => filled = 0,
             }
         }
-        if carried == self.carry.len() {
-            (self.carry, self.is_fresh) = (Vec::new(), false);
-        } else {
-            self.carry.drain(..carried);
-        }
+        self.carry.taken(carried);
+        self.is_fresh &= !self.carry.is_empty();
         Poll::Ready(buffer.get_mut(..filled).unwrap_or_default())
     }
 
     /// Reads and throws away.
     pub(super) fn discard(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &mut [u8]) -> Poll<()> {
-        (self.carry, self.is_fresh) = (Vec::new(), false);
+        (self.carry, self.is_fresh) = (Carry::default(), false);
         if ready!(self.fill(cx, now, buffer)).is_empty() {
             self.flow = self.flow.after(Turning::Ended);
         }

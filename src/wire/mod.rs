@@ -9,6 +9,7 @@ pub mod answers;
 pub mod asking;
 mod backlog;
 pub mod budget;
+mod carry;
 pub mod close;
 mod closing;
 pub mod deflate;

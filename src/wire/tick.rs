@@ -1,38 +1,52 @@
 //! Coarse time: moments and lengths counted in ticks of 100 ms, so that activity costs a store and no system call.
 
+use std::num::NonZeroU32;
 use std::ops::Add;
 use std::time::Duration;
 
 /// How long one tick is.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// A moment: ticks since the worker's clock began. A `u32` of them lasts 13 years.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tick(u32);
+/// A moment: ticks since the worker's clock began, of which the first is 1. A `u32` of them lasts 13 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(NonZeroU32);
 
 /// A length of time in ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticks(u32);
 
 impl Tick {
-    /// The moment so many ticks after the clock began.
+    /// The moment so many ticks after the clock began, and not before its first.
     pub const fn new(ticks: u32) -> Self {
-        Self(ticks)
+        match NonZeroU32::new(ticks) {
+            Some(ticks) => Self(ticks),
+            None => Self(NonZeroU32::MIN),
+        }
     }
 
     /// Ticks since the clock began.
     pub const fn get(self) -> u32 {
-        self.0
+        self.0.get()
     }
 
     /// How long ago `earlier` was; nothing where it lies ahead.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Ticks {
-        Ticks(self.0.saturating_sub(earlier.0))
+        Ticks(self.get().saturating_sub(earlier.get()))
+    }
+}
+
+impl Default for Tick {
+    /// The clock's first.
+    fn default() -> Self {
+        Self(NonZeroU32::MIN)
     }
 }
 
 impl Ticks {
+    /// Longer than any connection lasts.
+    pub const FOREVER: Self = Self(u32::MAX);
+
     /// So many ticks.
     pub const fn new(ticks: u32) -> Self {
         Self(ticks)

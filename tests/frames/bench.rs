@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
-use wsgate::stage::pipeline::{Inspector, Step};
+use wsgate::stage::pipeline::{Inspector, Named, Step};
 use wsgate::stage::{Client, Ending, FrameInspector, MessageInspector, Mode, Outcome, Refusal, Side, Stage, sample};
 use wsgate::wire::budget::Budget;
 use wsgate::wire::leg::Leg;
@@ -134,7 +134,7 @@ pub(crate) fn reader(inner: Box<dyn MessageInspector>) -> Inspector {
 }
 
 fn plain() -> Step {
-    Step { name: "test.plain".into(), mode: Mode::Enforce, stage: Arc::new(Plain) }
+    Named { name: "test.plain".into(), mode: Mode::Enforce, stage: Arc::new(Plain) }.into()
 }
 
 pub(crate) fn relay() -> Bench {

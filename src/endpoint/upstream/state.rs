@@ -30,7 +30,7 @@ impl States {
         if let Some(state) = servers.get(server.name()).and_then(Weak::upgrade) {
             return state;
         }
-        let state = Arc::new(State::new());
+        let state = Arc::new(State::new(server.name()));
         servers.insert(server.name().clone(), Arc::downgrade(&state));
         state
     }
@@ -39,6 +39,7 @@ impl States {
 /// One server's state. Each number stands alone, so no ordering between them is needed.
 #[derive(Debug)]
 pub struct State {
+    server: Arc<str>,
     since: Instant,
     open: AtomicUsize,
     failures: AtomicU32,
@@ -49,14 +50,20 @@ pub struct State {
 }
 
 impl State {
-    fn new() -> Self {
+    fn new(server: &Arc<str>) -> Self {
         Self {
+            server: server.clone(),
             since: Instant::now(),
             open: AtomicUsize::new(0),
             failures: AtomicU32::new(0),
             credit: AtomicI64::new(0),
             rests_until: AtomicU64::new(0),
         }
+    }
+
+    /// The server's URL.
+    pub fn server(&self) -> &Arc<str> {
+        &self.server
     }
 
     /// Connections that are open or being opened.
@@ -111,6 +118,11 @@ impl Lease {
         state.open.fetch_add(1, Ordering::Relaxed);
         Self { state: state.clone() }
     }
+
+    /// What is known of the server.
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
 }
 
 impl Drop for Lease {
@@ -143,7 +155,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn three_failures_in_a_row_are_a_rest_and_one_more_is_another() {
-        let state = State::new();
+        let state = State::new(&"ws://a:1".into());
         let rest = || state.rest(Instant::now());
         let fails = || state.failed(Instant::now());
         assert_eq!((fails(), fails(), state.answered()), (false, false, false));

@@ -58,7 +58,7 @@ impl Chosen<'_> {
             && self.route.is_none_or(|route| *client.route == *route)
             && is_within(client.peer.ip.to_canonical())
             && selector.user.as_deref().is_none_or(|user| client.user() == Some(user))
-            && selector.server.as_deref().is_none_or(|server| record.settled.server.as_deref() == Some(server))
+            && selector.server.as_deref().is_none_or(|server| record.server().is_some_and(|own| **own == *server))
     }
 
     /// What is wrong with a selector that nobody was found by, if something is: a route that is not there.

@@ -208,7 +208,7 @@ impl<'a> Rehearsal<'a> {
         let Some((client, request)) = self.client.as_ref().and_then(|client| Some((client, client.request.as_deref()?))) else {
             return Err(internal("a request without its facts"));
         };
-        let (parts, body) = health.answer(&request.method, &client.path, None)?.into_parts();
+        let (parts, body) = health.answer(&request.method, client.path(), None)?.into_parts();
         self.answered = Some(Told::Http { status: parts.status.as_u16(), body: String::from_utf8_lossy(&body).into_owned() });
         Ok(())
     }
@@ -273,10 +273,10 @@ impl<'a> Rehearsal<'a> {
             let fate = if read.is_ok() { Fate::Read } else { Fate::Refused };
             self.sent.push(Sent { text, fate, words: Vec::new(), heard: Vec::new() });
         }
-        client.first_message = Some(read.map_err(|none| match none {
+        client.first_message = Some(Box::new(read.map_err(|none| match none {
             NoMessage::Refused(refusal) => refusal,
             NoMessage::Ended(ending) => Box::new(Refusal::new(ending.outcome)),
-        })?);
+        })?));
         Ok(())
     }
 
@@ -286,7 +286,7 @@ impl<'a> Rehearsal<'a> {
         let is_needed = client.request.take().is_some_and(|request| request.extensions.get::<ForwardFirst>().is_some());
         let first = client.first_message.take().filter(|_| is_needed);
         let opened = self.opened.take().unwrap_or_else(opened);
-        let mut talk = Talk::open((client, self.listener.clone(), route), opened, first.as_ref());
+        let mut talk = Talk::open((client, self.listener.clone(), route), opened, first.as_deref());
         self.greeting = talk.greeting();
         while talk.refusal().is_none()
             && let Some(text) = self.left.pop_front()

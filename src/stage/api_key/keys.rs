@@ -23,7 +23,7 @@ const MAX_KEY: usize = 512;
 pub(super) struct Keys {
     by_sha256: HashMap<Sha256, Arc<Key>>,
     by_id: HashMap<Box<str>, (Hashed, Arc<Key>)>,
-    by_mark: HashMap<Box<str>, Arc<Key>>,
+    by_mark: HashMap<Arc<str>, Arc<Key>>,
     /// When keys expire, in order, each once.
     ends: Vec<SystemTime>,
 }
@@ -32,12 +32,12 @@ pub(super) struct Keys {
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) name: Box<str>,
-    pub(super) id: Option<Box<str>>,
+    pub(super) id: Option<Arc<str>>,
     /// What it says of its user, as JSON text in the form of a token's claims.
     pub(super) claims: Box<str>,
     pub(super) expires: Option<SystemTime>,
     /// What tells it from all others as long as this process runs, and nobody what it is.
-    pub(super) mark: Box<str>,
+    pub(super) mark: Arc<str>,
     pub(super) algorithm: &'static str,
 }
 
@@ -66,7 +66,7 @@ impl Keys {
         let key = Arc::new(Key {
             claims: claims(&line.name, line.scopes.iter().map(|scope| &*scope.0)).into(),
             name: line.name.into(),
-            id: line.id.as_ref().map(|id| id.0.clone()),
+            id: line.id.as_ref().map(|id| (*id.0).into()),
             expires: line.expires.map(|expires| expires.get()),
             mark: format!("key:{mark:016x}").into(),
             algorithm: if argon2.is_some() { "Argon2id" } else { "SHA-256" },

@@ -58,8 +58,8 @@ impl Claims {
 impl When {
     fn covers(&self, client: &Client) -> bool {
         let among = |list: &[Method], method: &str| list.iter().any(|one| *one.0 == *method);
-        (self.path.is_empty() || self.path.iter().any(|one| one.pattern.covers(&client.path)))
-            && (self.host.is_empty() || self.host.iter().any(|one| one.pattern.covers(&client.host)))
+        (self.path.is_empty() || self.path.iter().any(|one| one.pattern.covers(client.path())))
+            && (self.host.is_empty() || self.host.iter().any(|one| one.pattern.covers(client.host())))
             && (self.method.is_empty() || among(&self.method, client.method.as_str()))
             && (self.subprotocol.is_empty() || self.subprotocol.iter().any(|one| speaks(client, one.as_str())))
     }

@@ -1,6 +1,6 @@
 //! Keys and secrets: read from the table, each bound to the algorithms it may verify.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, crypto};
@@ -26,9 +26,9 @@ const FINGERPRINT: usize = 16;
 /// A key that verifies, with the algorithms it may verify.
 pub(super) struct Key {
     /// What it is called in identities and the log. Another key has another name.
-    pub(super) id: Box<str>,
+    pub(super) id: Arc<str>,
     /// The `kid` of its JWK.
-    pub(super) kid: Option<Box<str>>,
+    pub(super) kid: Option<Arc<str>>,
     pub(super) decoding: DecodingKey,
     /// All of the key's own family.
     pub(super) algorithms: Box<[Algorithm]>,
@@ -142,7 +142,7 @@ fn from_secret(secret: &Secret, algorithms: &[Signature], at: KeyPath, build: &m
 
 /// A name for a secret that tells whether it was replaced, and that nobody can guess the secret from: it is keyed with a random
 /// number that never leaves this process. A plain hash would let a weak secret be found by trying, from the log alone.
-fn secret_id(secret: &[u8]) -> jsonwebtoken::errors::Result<Box<str>> {
+fn secret_id(secret: &[u8]) -> jsonwebtoken::errors::Result<Arc<str>> {
     static PROCESS: LazyLock<[u8; 32]> = LazyLock::new(rand::random);
     let digest = crypto::sign(secret, &EncodingKey::from_secret(&*PROCESS), Algorithm::HS256)?;
     Ok(format!("secret:{}", digest.chars().take(FINGERPRINT).collect::<String>()).into())
@@ -192,7 +192,7 @@ fn from_text(text: &str, algorithms: &[Signature], at: &KeyPath) -> Result<Key, 
 }
 
 /// What a key is called: its `kid`, where it has one, and what tells it from any other of the same.
-pub(super) fn named(kid: Option<&str>, decoding: &DecodingKey) -> Result<Box<str>, String> {
+pub(super) fn named(kid: Option<&str>, decoding: &DecodingKey) -> Result<Arc<str>, String> {
     let thumbprint = Jwk::from_decoding_key(decoding, None).and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256));
     let thumbprint = thumbprint.map_err(|error| format!("this key cannot be used: {error}"))?;
     let short: String = thumbprint.chars().take(FINGERPRINT).collect();

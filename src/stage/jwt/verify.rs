@@ -19,9 +19,9 @@ use super::sets::{Bound, Found, find, may};
 pub(super) struct Verified {
     pub(super) claims: Claims,
     /// The key's [`Key::id`].
-    pub(super) key: Box<str>,
+    pub(super) key: Arc<str>,
     /// The key's own `kid`, or the token's where the key has none.
-    pub(super) kid: Option<Box<str>>,
+    pub(super) kid: Option<Arc<str>>,
     /// The set that the key is of; none where it stands in the table.
     pub(super) key_set: Option<Fingerprint>,
     pub(super) algorithm: Algorithm,

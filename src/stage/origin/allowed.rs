@@ -33,7 +33,7 @@ impl Allowed {
         match (&self.pattern, origin) {
             (Pattern::Null, _) => sent == "null",
             (_, None) => false,
-            (Pattern::SameOrigin, Some(origin)) => origin.is_served_by(&client.host, client.port, client.peer.tls.is_some()),
+            (Pattern::SameOrigin, Some(origin)) => origin.is_served_by(client.host(), client.port, client.peer.tls.is_some()),
             (Pattern::Exact(allowed), Some(origin)) => allowed == origin,
             (Pattern::Below(allowed), Some(origin)) => {
                 let label = origin.host.strip_suffix(&*allowed.host).and_then(|label| label.strip_suffix('.'));

@@ -49,7 +49,7 @@ pub struct Origin {
 
 impl Origin {
     fn judge(&self, client: &Client) -> Verdict {
-        let (rule, key) = match client.origin.as_deref() {
+        let (rule, key) = match client.origin() {
             // Browsers leave it out of what a page of the same origin gets.
             None if self.missing == Missing::Allow || client.asks != Asks::Upgrade => return Ok(()),
             None => ("no Origin".to_owned(), "missing"),
@@ -95,6 +95,7 @@ mod tests {
 
     use super::*;
     use crate::config::fault::KeyPath;
+    use crate::stage::Asked;
     use crate::stage::cells::Cells;
     use crate::stage::sample;
 
@@ -108,8 +109,8 @@ mod tests {
     /// Why a client with this `Origin` is refused, at the handshake and under way; nothing where it passes.
     fn judged(stage: &Origin, sent: Option<&str>) -> String {
         let mut client = sample::client(&[]);
-        (client.host, client.port) = ("chat.example.com".into(), Some(8443));
-        client.origin = sent.map(Into::into);
+        client.port = Some(8443);
+        client.asked = Asked::new("chat.example.com", "/chat", sent);
         let said = |verdict: Verdict| {
             verdict.map_or_else(|refusal| format!("{}: {}", refusal.outcome.id, refusal.rule.unwrap()), |()| String::new())
         };
@@ -173,7 +174,7 @@ mod tests {
         let stage = origin("allow = [\"same-origin\"]").unwrap();
         let mut client = sample::client(&[]);
         for (sent, passes) in [("http://localhost", true), ("https://localhost", true), ("https://localhost:8443", false)] {
-            client.origin = Some(sent.into());
+            client.asked = Asked::new("localhost", "/chat", Some(sent));
             assert_eq!(stage.judge(&client).is_ok(), passes, "{sent}");
         }
     }

@@ -54,7 +54,7 @@ pub enum Job {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lapse {
     /// Those that keys of these names have let in.
-    Keys(Vec<Box<str>>),
+    Keys(Vec<Arc<str>>),
     /// Whoever has shown who it is: what that was judged by was not known until now.
     Anyone,
 }

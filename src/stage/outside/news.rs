@@ -13,9 +13,9 @@ pub enum News {
         /// How many keys it has.
         keys: usize,
         /// The names of those that are new.
-        added: Vec<Box<str>>,
+        added: Vec<Arc<str>>,
         /// The names of those that are gone.
-        removed: Vec<Box<str>>,
+        removed: Vec<Arc<str>>,
     },
     /// It could not be fetched, and could before.
     KeySetFailed {

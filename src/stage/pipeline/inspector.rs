@@ -12,9 +12,13 @@ use super::{MAX_FINDINGS, Mode, Step};
 pub struct Inspector {
     step: Step,
     inner: Inner,
-    /// The rules of which it has been reported what they would refuse, or that they have left out something.
-    reported: Vec<Option<Clause>>,
+    /// Nothing as a rule.
+    reported: Option<Box<Reported>>,
 }
+
+/// The rules of which it has been reported what they would refuse, or that they have left out something.
+#[derive(Default)]
+struct Reported(Vec<Option<Clause>>);
 
 /// What it looks at.
 enum Inner {
@@ -30,13 +34,13 @@ enum Inner {
 impl Inspector {
     /// What the stage of this step has made to look at heads.
     pub fn frames(step: Step, inner: Box<dyn FrameInspector>) -> Self {
-        Self { step, inner: Inner::Frames(inner), reported: Vec::new() }
+        Self { step, inner: Inner::Frames(inner), reported: None }
     }
 
     /// What the stage of this step has made to read messages.
     pub fn messages(step: Step, inner: Box<dyn MessageInspector>) -> Self {
         let (client, upstream) = (inner.reads(Side::Client), inner.reads(Side::Upstream));
-        Self { step, inner: Inner::Messages { inner, client, upstream }, reported: Vec::new() }
+        Self { step, inner: Inner::Messages { inner, client, upstream }, reported: None }
     }
 
     /// Whether the stage that made it is the one of this step, so that a new one would judge as it does.
@@ -46,7 +50,7 @@ impl Inspector {
 
     /// Goes on in another step of the same stage: the mode may have changed.
     pub(super) fn moved_to(self, step: &Step) -> Self {
-        let reported = if self.step.mode == step.mode { self.reported } else { Vec::new() };
+        let reported = if self.step.mode == step.mode { self.reported } else { None };
         Self { step: step.clone(), reported, inner: self.inner }
     }
 
@@ -120,9 +124,10 @@ impl Inspector {
 
     /// Whether nothing has been reported yet of the rule that this comes from; from now on something has been.
     pub fn is_news(&mut self, refusal: &Refusal) -> bool {
-        let is_news = self.reported.len() < MAX_FINDINGS && !self.reported.contains(&refusal.clause);
+        let Reported(reported) = &mut **self.reported.get_or_insert_default();
+        let is_news = reported.len() < MAX_FINDINGS && !reported.contains(&refusal.clause);
         if is_news {
-            self.reported.push(refusal.clause.clone());
+            reported.push(refusal.clause.clone());
         }
         is_news
     }

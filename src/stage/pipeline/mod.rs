@@ -5,7 +5,7 @@ mod inspector;
 mod step;
 mod trail;
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,15 +24,32 @@ pub use trail::{Asked, Said};
 /// Would-be refusals kept of one judgement; more are only counted.
 pub const MAX_FINDINGS: usize = 16;
 
-/// One stage where a pipeline names it.
+/// One stage where a pipeline names it. Clones are the same one: every connection has some.
 #[derive(Clone)]
-pub struct Step {
+pub struct Step(Arc<Named>);
+
+/// A stage under its name.
+pub struct Named {
     /// As the file names it: `"firewall.office"`.
     pub name: Arc<str>,
     /// Whether its refusals hold.
     pub mode: Mode,
     /// What judges.
     pub stage: Arc<dyn Stage>,
+}
+
+impl From<Named> for Step {
+    fn from(named: Named) -> Self {
+        Self(Arc::new(named))
+    }
+}
+
+impl Deref for Step {
+    type Target = Named;
+
+    fn deref(&self) -> &Named {
+        &self.0
+    }
 }
 
 /// Two steps are equal when the same stage stands there under the same name, in the same mode.

@@ -50,7 +50,7 @@ impl Stage for Told {
 
     fn handshake<'a>(&'a self, client: &'a mut Client) -> Judgement<'a> {
         let verdict = self.verdict();
-        match (self.say, &client.first_message) {
+        match (self.say, client.first_message.as_deref()) {
             (Say::PassLater, _) => {
                 let later: BoxFuture<'a, Verdict> = Box::pin(async move {
                     tokio::task::yield_now().await;
@@ -126,7 +126,7 @@ struct Stages(Arc<Mutex<Vec<&'static str>>>);
 
 impl Stages {
     fn step(&self, name: &'static str, mode: Mode, say: Say) -> Step {
-        Step { name: name.into(), mode, stage: Arc::new(Told { say, asked: self.0.clone(), name }) }
+        Named { name: name.into(), mode, stage: Arc::new(Told { say, asked: self.0.clone(), name }) }.into()
     }
 
     fn one(&self, name: &'static str, say: Say) -> Entry {
@@ -256,7 +256,7 @@ async fn a_first_message_resumes_at_the_stage_that_asked_for_it() {
         let Progress::FirstMessage(FIRST, resume) = progress else { panic!("{progress:?}") };
         assert_eq!(stages.asked(), ["a", "b"]);
 
-        client.first_message = Some(message.into());
+        client.first_message = Some(Box::new(message.into()));
         let resumed = pipeline.handshake(resume, &mut client, &mut findings).await;
         assert_eq!(resumed.map_or_else(|refusal| said(&refusal), |progress| format!("{progress:?}")), end);
         assert_eq!(stages.asked().first(), Some(&"b"));
@@ -274,7 +274,7 @@ async fn any_of_waits_for_a_first_message_only_when_no_other_credential_is_there
     assert_eq!(handshake(&group(Say::Refuse(TOKEN_INVALID)), &mut client).await.0, "h: token_invalid");
     let waiting = group(Say::Refuse(TOKEN_MISSING));
     assert!(handshake(&waiting, &mut client).await.0.starts_with("FirstMessage"));
-    client.first_message = Some("yes".into());
+    client.first_message = Some(Box::new("yes".into()));
     assert_eq!(handshake(&waiting, &mut client).await.0, "Done");
 }
 
@@ -407,7 +407,7 @@ async fn a_trail_has_every_answer_in_order_and_is_kept_only_where_it_is_asked_fo
         panic!("it was to ask for a first message");
     };
     assert_eq!(told(&mut findings), ["a passed", "b reports ip_denied", "c token_missing", "d waits"]);
-    client.first_message = Some(Message::Text("yes".into()));
+    client.first_message = Some(Box::new(Message::Text("yes".into())));
     assert!(pipeline.handshake(resume, &mut client, &mut findings).await.is_err());
     assert_eq!(told(&mut findings), ["c token_missing", "d passed", "e forbidden"]);
     let mut live = Findings::default();

@@ -23,8 +23,9 @@ use traffic::{Limits, Rule};
 
 /// Counts what clients do, and refuses what is too much.
 pub struct RateLimit {
-    name: Arc<str>,
-    key: Arc<[KeyPart]>,
+    /// What connections keep their buckets as: by another key they would have others.
+    held_as: Arc<str>,
+    key: Box<[KeyPart]>,
     /// Shared with the snapshots before and after: what is spent stays spent.
     buckets: Arc<Buckets>,
     clock: Clock,
@@ -32,12 +33,6 @@ pub struct RateLimit {
     requests: Option<Rule<Quick>>,
     concurrent: Option<Concurrent>,
     traffic: Option<Arc<Limits>>,
-}
-
-/// The bucket a connection was given at its handshake, when all of its key was known.
-struct Given {
-    key: Arc<[KeyPart]>,
-    bucket: Arc<Bucket>,
 }
 
 impl RateLimit {
@@ -77,7 +72,7 @@ impl RateLimit {
         if let Some(concurrent) = &self.concurrent {
             concurrent.admit(client, &bucket)?;
         }
-        client.holdings.keep(&self.name, Arc::new(Given { key: self.key.clone(), bucket }));
+        client.holdings.keep(&self.held_as, bucket);
         Ok(())
     }
 }
@@ -99,9 +94,8 @@ impl Stage for RateLimit {
     /// The connection's bucket is the one it was given, unless the key has changed since: then what is known of it must do.
     fn inspect(&self, client: &Client) -> Inspect {
         let Some(limits) = &self.traffic else { return Inspect::Nothing };
-        let given = client.holdings.kept::<Given>(&self.name).filter(|given| given.key == self.key);
-        let bucket = given.map(|given| given.bucket.clone());
-        let bucket = bucket.unwrap_or_else(|| self.buckets.get(self.fingerprint(&client.peer, Some(client))));
+        let given = client.holdings.kept::<Bucket>(&self.held_as);
+        let bucket = given.unwrap_or_else(|| self.buckets.get(self.fingerprint(&client.peer, Some(client))));
         Inspect::Frames(limits.inspector(bucket))
     }
 
@@ -127,14 +121,14 @@ impl Configure for RateLimit {
         if table.key.iter().any(KeyPart::is_of_identity) {
             build.needs.push(Need::Identity(build.at().key("key")));
         }
-        Ok(Self::over(table, build.name().into(), build.cell(Buckets::default), Clock::default()))
+        Ok(Self::over(table, &build.name(), build.cell(Buckets::default), Clock::default()))
     }
 }
 
 impl RateLimit {
-    fn over(table: Table, name: Arc<str>, buckets: Arc<Buckets>, clock: Clock) -> Self {
+    fn over(table: Table, name: &str, buckets: Arc<Buckets>, clock: Clock) -> Self {
         Self {
-            name,
+            held_as: format!("{name} by {:?}", table.key.0).into(),
             buckets,
             connect: Rule::quick("connect", table.connect.as_ref(), &clock),
             requests: Rule::quick("requests", table.requests.as_ref(), &clock),

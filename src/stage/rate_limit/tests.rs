@@ -26,7 +26,7 @@ impl Bench {
 
     fn stage(&self, table: &str) -> RateLimit {
         let clock = Clock::Told(self.time.clone());
-        RateLimit::over(toml::from_str(table).unwrap(), "rate_limit.x".into(), self.buckets.clone(), clock)
+        RateLimit::over(toml::from_str(table).unwrap(), "rate_limit.x", self.buckets.clone(), clock)
     }
 
     fn pass(&self, time: Duration) {
@@ -116,7 +116,7 @@ impl Holder for Inside {
 }
 
 /// The connections' slots go live; what holds them, and whether each has been replaced, by and by.
-fn live(clients: &mut [Client]) -> Vec<(Arc<Inside>, Vec<Slot>)> {
+fn live(clients: &mut [Client]) -> Vec<(Arc<Inside>, Box<[Slot]>)> {
     let go = |client: &mut Client| {
         let inside = Arc::<Inside>::default();
         let holder: Arc<dyn Holder> = inside.clone();

@@ -21,59 +21,18 @@ pub(in crate::stage) struct Buckets {
 }
 
 struct Shard {
-    keys: HashMap<Fingerprint, Kept>,
+    /// Of keys that nobody holds. Their accounts stand in the table itself: keys that come once, and nothing else, are no pieces of
+    /// memory of their own, which an allocator could not give back for what was put between them.
+    accounts: HashMap<Fingerprint, Account>,
+    /// Of keys that connections hold. A table of its own, as of its places some are always free, and an account is five times a pointer.
+    held: HashMap<Fingerprint, Arc<Bucket>>,
     /// For keys that came when there was no more room.
     shared: Arc<Bucket>,
 }
 
-/// What is kept of a key.
-enum Kept {
-    /// Nobody holds it. Its account stands in the table itself: keys that come once, and nothing else, are no pieces of memory of
-    /// their own, which an allocator could not give back for what was put between them.
-    Account(Account),
-    /// Connections hold it.
-    Bucket(Arc<Bucket>),
-}
-
-impl Default for Kept {
-    fn default() -> Self {
-        Self::Account(Account::default())
-    }
-}
-
-impl Kept {
-    fn account(&self) -> &Account {
-        match self {
-            Self::Account(account) => account,
-            Self::Bucket(bucket) => &bucket.account,
-        }
-    }
-
-    fn hold(&mut self) -> Arc<Bucket> {
-        match self {
-            Self::Account(account) => {
-                let bucket = Arc::new(Bucket::of(std::mem::take(account)));
-                *self = Self::Bucket(bucket.clone());
-                bucket
-            }
-            Self::Bucket(bucket) => bucket.clone(),
-        }
-    }
-
-    /// Lets go of a bucket that nobody holds, and says whether what is left says anything that a new key's would not.
-    fn tidy(&mut self, now: u64) -> bool {
-        if let Self::Bucket(bucket) = self {
-            // The last slot may be given back a moment after the last hold.
-            let Some(bucket) = Arc::get_mut(bucket).filter(|bucket| bucket.is_empty()) else { return true };
-            *self = Self::Account(std::mem::take(&mut bucket.account));
-        }
-        !self.account().is_like_new(now)
-    }
-}
-
 impl Default for Shard {
     fn default() -> Self {
-        Self { keys: HashMap::new(), shared: Arc::new(Bucket::shared()) }
+        Self { accounts: HashMap::new(), held: HashMap::new(), shared: Arc::new(Bucket::shared()) }
     }
 }
 
@@ -84,13 +43,52 @@ impl Default for Buckets {
 }
 
 impl Shard {
-    /// None where the key is new and there is no more room.
-    fn find(&mut self, key: Fingerprint) -> Option<&mut Kept> {
-        let has_room = self.keys.len() < MAX_KEYS / SHARDS;
-        match self.keys.entry(key) {
-            Entry::Occupied(kept) => Some(kept.into_mut()),
-            Entry::Vacant(place) => has_room.then(|| place.insert(Kept::default())),
+    fn has_room(&self) -> bool {
+        self.accounts.len() + self.held.len() < MAX_KEYS / SHARDS
+    }
+
+    fn account(&mut self, key: Fingerprint) -> &Account {
+        let has_room = self.has_room();
+        if let Some(bucket) = self.held.get(&key) {
+            return &bucket.account;
         }
+        match self.accounts.entry(key) {
+            Entry::Occupied(account) => account.into_mut(),
+            Entry::Vacant(place) if has_room => place.insert(Account::default()),
+            Entry::Vacant(_) => &self.shared.account,
+        }
+    }
+
+    fn hold(&mut self, key: Fingerprint) -> Arc<Bucket> {
+        if let Some(bucket) = self.held.get(&key) {
+            return bucket.clone();
+        }
+        let Some(account) = self.accounts.remove(&key).or_else(|| self.has_room().then(Account::default)) else {
+            return self.shared.clone();
+        };
+        let bucket = Arc::new(Bucket::of(account));
+        self.held.insert(key, bucket.clone());
+        bucket
+    }
+
+    /// Lets go of buckets that nobody holds, and of accounts that say nothing that a new key's would not.
+    fn sweep(&mut self, now: u64) {
+        // Nobody can take hold of one meanwhile, and the last slot may be given back a moment after the last hold.
+        let is_left = |bucket: &mut Arc<Bucket>| Arc::get_mut(bucket).is_some_and(|bucket| bucket.is_empty());
+        let left =
+            self.held.extract_if(|_, bucket| is_left(bucket)).filter_map(|(key, bucket)| Some((key, Arc::into_inner(bucket)?.account)));
+        self.accounts.extend(left.collect::<Vec<_>>());
+        self.accounts.retain(|_, account| !account.is_like_new(now));
+        shrink(&mut self.accounts);
+        shrink(&mut self.held);
+    }
+}
+
+/// Gives back the memory of what has gone.
+fn shrink<T>(keys: &mut HashMap<Fingerprint, T>) {
+    let left = keys.len();
+    if keys.capacity() > 4 * left {
+        keys.shrink_to(2 * left);
     }
 }
 
@@ -98,19 +96,12 @@ impl Buckets {
     /// Has something charged to the account of a key that nobody need hold. The lookup is under a lock, and so is what is done.
     pub(in crate::stage) fn charge<T>(&self, key: Fingerprint, spend: impl FnOnce(&Account) -> T) -> T {
         let Some(mut shard) = self.shard(key) else { return spend(&Account::default()) };
-        match shard.find(key) {
-            Some(kept) => spend(kept.account()),
-            None => spend(&shard.shared.account),
-        }
+        spend(shard.account(key))
     }
 
     /// The bucket of a key, to be held. One lookup under a lock: for handshakes, not for messages.
     pub(in crate::stage) fn get(&self, key: Fingerprint) -> Arc<Bucket> {
-        let Some(mut shard) = self.shard(key) else { return Arc::default() };
-        match shard.find(key) {
-            Some(kept) => kept.hold(),
-            None => shard.shared.clone(),
-        }
+        self.shard(key).map_or_else(Arc::default, |mut shard| shard.hold(key))
     }
 
     fn shard(&self, key: Fingerprint) -> Option<MutexGuard<'_, Shard>> {
@@ -120,20 +111,17 @@ impl Buckets {
     /// Drops what nobody holds and what says nothing that a new key would not, and gives its memory back. Each part of the store is
     /// locked for itself, for a few milliseconds where it is full.
     pub(in crate::stage) fn sweep(&self, now: u64) {
-        for mut shard in self.shards.iter().map(lock) {
-            // Nobody can take hold of one while its part is locked.
-            shard.keys.retain(|_, kept| kept.tidy(now));
-            let left = shard.keys.len();
-            if shard.keys.capacity() > 4 * left {
-                shard.keys.shrink_to(2 * left);
-            }
-        }
+        self.shards.iter().map(lock).for_each(|mut shard| shard.sweep(now));
     }
 
     /// How many keys are known, and for how many there is room.
     #[cfg(test)]
     pub(in crate::stage) fn size(&self) -> (usize, usize) {
-        let sizes = self.shards.iter().map(lock).map(|shard| (shard.keys.len(), shard.keys.capacity()));
+        let sizes = self
+            .shards
+            .iter()
+            .map(lock)
+            .map(|shard| (shard.accounts.len() + shard.held.len(), shard.accounts.capacity() + shard.held.capacity()));
         sizes.fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
     }
 }
@@ -171,7 +159,7 @@ mod tests {
         assert!(Arc::ptr_eq(&bucket, &buckets.get(key)));
         drop(bucket);
         buckets.sweep(clock.now());
-        assert!(matches!(buckets.shard(key).unwrap().find(key), Some(Kept::Account(_))), "nobody holds it");
+        assert!(buckets.shard(key).unwrap().accounts.contains_key(&key), "nobody holds it");
         assert!(charge() && !charge());
     }
 

@@ -50,7 +50,7 @@ struct State {
     /// When it was last fetched for a key that was not there, and for which.
     missed: Option<(Instant, Box<str>)>,
     /// The names of those that were gone when it was last found to have lost any.
-    gone: Vec<Box<str>>,
+    gone: Vec<Arc<str>>,
 }
 
 /// What waiting for a set has come to.

@@ -87,7 +87,7 @@ impl Provider {
         let said = |news: News| match news {
             News::KeySetFetched { added, removed, .. } => {
                 let names =
-                    |ids: Vec<Box<str>>| ids.iter().map(|id| id.split(':').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ");
+                    |ids: Vec<Arc<str>>| ids.iter().map(|id| id.split(':').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ");
                 format!("+{} -{}", names(added), names(removed))
             }
             News::KeySetFailed { has_keys, .. } => format!("failed {has_keys}"),

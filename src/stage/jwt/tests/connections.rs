@@ -40,13 +40,13 @@ fn a_first_message_is_asked_for_only_where_no_header_decides() {
         (Message::Binary(token.clone().into_bytes().into()), "token_invalid: the first message is binary"),
     ] {
         let mut client = sample::client(&[]);
-        client.first_message = Some(message);
+        client.first_message = Some(Box::new(message));
         let Judgement::Now(verdict) = stage.handshake(&mut client) else { panic!("it was to answer at once") };
         assert_eq!(said(verdict), expected);
     }
 
     let mut client = sample::client(&[("authorization", "Bearer bad")]);
-    client.first_message = Some(token.into());
+    client.first_message = Some(Box::new(token.into()));
     let Judgement::Now(verdict) = stage.handshake(&mut client) else { panic!("it was to answer at once") };
     assert_eq!(said(verdict), "token_invalid: malformed token");
 }
@@ -54,14 +54,14 @@ fn a_first_message_is_asked_for_only_where_no_header_decides() {
 #[tokio::test]
 async fn a_pipeline_authenticates_by_a_first_message_and_only_reports_in_report_mode() {
     let stage: Arc<dyn Stage> = Arc::new(shared("sources = \"first_message\""));
-    let pipeline = |mode| Pipeline::new(vec![Entry::Stage(Step { name: "jwt.users".into(), mode, stage: stage.clone() })]);
+    let pipeline = |mode| Pipeline::new(vec![Entry::Stage(Named { name: "jwt.users".into(), mode, stage: stage.clone() }.into())]);
     let mut client = sample::client(&[]);
     let mut findings = Findings::default();
     let enforced = pipeline(Mode::Enforce);
     let Progress::FirstMessage(_, resume) = enforced.handshake(Resume::default(), &mut client, &mut findings).await.unwrap() else {
         panic!("it was to ask")
     };
-    client.first_message = Some(sign(&json!({ "exp": from_now(60), "sub": "alice" })).into());
+    client.first_message = Some(Box::new(sign(&json!({ "exp": from_now(60), "sub": "alice" })).into()));
     assert_eq!(enforced.handshake(resume, &mut client, &mut findings).await.unwrap(), Progress::Done);
     assert_eq!(client.user(), Some("alice"));
 
@@ -131,7 +131,7 @@ fn a_review_of_alternatives_agrees_with_the_handshake_and_renames_close_nobody()
     ] {
         let steps = group.map(|(name, aud)| {
             let stage: Arc<dyn Stage> = Arc::new(audience(name, aud));
-            Step { name: format!("jwt.{name}").into(), mode: Mode::Enforce, stage }
+            Step::from(Named { name: format!("jwt.{name}").into(), mode: Mode::Enforce, stage })
         });
         let reviewed = Pipeline::new(vec![Entry::AnyOf(steps.into())]).review(&client, at, &mut Findings::default());
         let said = reviewed.map_or_else(|refusal| format!("{} {}", refusal.stage.unwrap(), refusal.outcome.id), |()| String::new());

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::config::fault::{KeyPath, Place, Severity};
 use crate::stage::cells::Cells;
-use crate::stage::pipeline::{Entry, Findings, Mode, Pipeline, Progress, Resume, Step};
+use crate::stage::pipeline::{Entry, Findings, Mode, Named, Pipeline, Progress, Resume, Step};
 use crate::stage::sample;
 use crate::stage::traffic::Message;
 

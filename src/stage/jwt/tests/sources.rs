@@ -146,7 +146,7 @@ fn a_token_may_stand_in_a_field_of_a_first_message_that_is_json() {
             ("", "token_invalid: the first message is not a JSON object"),
         ] {
             let mut client = sample::client(&[]);
-            client.first_message = Some(message.replace("TOKEN", &token).into());
+            client.first_message = Some(Box::new(message.replace("TOKEN", &token).into()));
             let Judgement::Now(verdict) = stage.handshake(&mut client) else { panic!("it was to answer at once") };
             assert_eq!(said(verdict), expected, "{message}");
             let is_forwarded = client.request.unwrap().extensions.get::<ForwardFirst>().is_some();
@@ -167,7 +167,7 @@ fn a_first_message_is_not_forwarded_where_another_credential_decided() {
 async fn of_several_ways_to_authenticate_those_not_taken_leave_no_credential_behind() {
     let step = |name: &str, sources: &str| {
         let stage: Arc<dyn Stage> = Arc::new(shared(&format!("sources = {sources}")));
-        Step { name: name.into(), mode: Mode::Enforce, stage }
+        Step::from(Named { name: name.into(), mode: Mode::Enforce, stage })
     };
     let group = Entry::AnyOf(vec![step("jwt.a", "\"header\""), step("jwt.b", "[\"query:token\", \"cookie:session\"]")]);
     let token = good();
