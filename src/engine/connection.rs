@@ -28,14 +28,14 @@ use crate::wire::{answers, handshake};
 use super::door::Door;
 use super::opening::{Backend, with_ticket};
 use super::redeem;
+use super::task::Established;
 use super::visit::{Stop, Terms, Visit, refused};
 use super::worker::{Accepted, Load};
 
-/// Conducts a connection until it is live or turned away. Its session is a task of its own, spawned when everything of the
-/// handshake has been dropped.
-pub(super) async fn conduct(worker: Load, accepted: Accepted) {
+/// Conducts a connection until it is live or turned away.
+pub(super) async fn conduct(worker: Load, accepted: Accepted) -> Option<Established> {
     let Accepted { socket, peer, listener, gateway } = accepted;
-    let Ok(socket) = socket.settle().map(Socket::Plain) else { return };
+    let Ok(socket) = socket.settle().map(Socket::Plain) else { return None };
     let door = if listener.tls.is_some() { Door::Sealed(socket) } else { Door::Unread(socket) };
     let mut visit = Box::new(Visit::new(worker, (gateway, listener), peer, door));
     match visit.admit().await {
@@ -43,6 +43,7 @@ pub(super) async fn conduct(worker: Load, accepted: Accepted) {
             visit.report_findings();
             // Apart, or every connection would be as large as those few.
             Box::pin(visit.multiplex(early)).await;
+            None
         }
         Ok(Arrival::One(admitted)) => visit.proceed(Ok(admitted)).await,
         Err(stop) => visit.proceed(Err(stop)).await,
@@ -72,13 +73,16 @@ enum Arrival {
 
 impl Visit {
     /// Goes on with what it was let in for.
-    pub(super) async fn proceed(mut self: Box<Self>, admitted: Result<Admitted, Stop>) {
+    pub(super) async fn proceed(mut self: Box<Self>, admitted: Result<Admitted, Stop>) -> Option<Established> {
         self.report_findings();
         // Apart, or every connection would be as large as those few.
         match admitted {
             Ok(Admitted::Live(backend)) => self.go_live(backend),
             Ok(Admitted::Plain) => Box::pin(self.serve()).await,
-            Err(stop) => Box::pin(self.turn_away(stop)).await,
+            Err(stop) => {
+                Box::pin(self.turn_away(stop)).await;
+                None
+            }
         }
     }
 

@@ -303,19 +303,3 @@ impl<S> Drop for Live<S> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::relay::Relay;
-    use crate::wire::stream::Socket;
-
-    /// A runtime puts 104 bytes around what it runs, and rounds up to 128: one more here is 128 more of every connection.
-    #[test]
-    fn the_task_of_a_proxied_connection_takes_640_bytes() {
-        // With assertions on, each socket says whose it is.
-        let said = if cfg!(debug_assertions) { 2 * size_of::<usize>() } else { 0 };
-        let size = size_of::<Live<Relay<Socket, Socket>>>() - said;
-        assert!(size + 104 <= 640, "{size} bytes");
-    }
-}

@@ -26,6 +26,7 @@ use super::connection::Admitted;
 use super::door::{Door, LINGER};
 use super::live::Carrier;
 use super::request::KEEP_ALIVE;
+use super::task::Task;
 use super::visit::{Stop, Visit, refused};
 
 impl Visit {
@@ -118,14 +119,14 @@ impl Visit {
         };
         let has_body = stream.has_body();
         let mut visit = Box::new(self.visitor(force, stream, parts.method == Method::HEAD));
-        tokio::spawn(async move {
+        tokio::spawn(Task::new(async move {
             let _turn = turn;
             let admitted = match request::settle(&mut parts, has_body, visit.listener.head) {
                 Ok(()) => visit.admit_stream(parts).await,
                 Err(refusal) => Err(refusal.into()),
             };
-            visit.proceed(admitted).await;
-        });
+            visit.proceed(admitted).await
+        }));
         true
     }
 

@@ -20,7 +20,7 @@ use crate::wire::extensions::Deflate;
 use crate::wire::h2::request::Extended;
 use crate::wire::leg::Leg;
 use crate::wire::relay::Relay;
-use crate::wire::session::{Session, Settings};
+use crate::wire::session::Settings;
 use crate::wire::stream::Socket;
 use crate::wire::terminal::Terminal;
 
@@ -28,12 +28,12 @@ use super::judge::Judged;
 use super::live::{Kept, Live};
 use super::policy::Policy;
 use super::recheck::is_refused;
-use super::registry::{Record, Seat, Settled};
+use super::registry::{Record, Settled};
 use super::reload::{Haste, settle};
+use super::task::Established;
 use super::tickets::Enrolled;
 use super::visit::{Stop, Visit, refused};
 use super::way::Way;
-use super::worker::Load;
 
 /// A backend, or nobody, for a route that answers itself.
 pub(super) type Backend = Option<(Leg<Socket>, Agreed)>;
@@ -110,9 +110,9 @@ impl Visit {
     }
 
     /// The door is open: the session begins. What is kept from here on is copied, small and owned.
-    pub(super) fn go_live(mut self: Box<Self>, backend: Backend) {
-        let (Some(mut client), Some(route), Some(terms)) = (self.client.take(), self.route.take(), self.terms.take()) else { return };
-        let Some(leg) = self.door.take_leg() else { return };
+    pub(super) fn go_live(mut self: Box<Self>, backend: Backend) -> Option<Established> {
+        let (mut client, route, terms) = (self.client.take()?, self.route.take()?, self.terms.take()?);
+        let leg = self.door.take_leg()?;
         let left = client.request.take().map(|request| request.extensions);
         let is_needed = left.as_ref().is_some_and(|left| left.get::<ForwardFirst>().is_some());
         drop(left);
@@ -148,16 +148,17 @@ impl Visit {
         let kept = Kept { began: self.began, holdings: self.holdings };
         match (&route.endpoint, backend) {
             (Endpoint::Own(answer), _) => {
-                spawn(Terminal::new(leg, answer.responder(), codec, settings, now), policy, seat, self.worker, kept);
+                let terminal = Terminal::new(leg, answer.responder(), codec, settings, now);
+                Some(Established::Own(Live::new(terminal, policy, seat, self.worker, kept)))
             }
             (Endpoint::Upstream(_), Some((upstream, _))) => {
                 let mut relay = Relay::new(leg, upstream, settings, now);
                 if let Some(first) = first {
                     relay.begin_with(&first, now);
                 }
-                spawn(relay, policy, seat, self.worker, kept);
+                Some(Established::Relay(Live::new(relay, policy, seat, self.worker, kept)))
             }
-            (Endpoint::Upstream(_), None) | (Endpoint::Health(_), _) => {}
+            (Endpoint::Upstream(_), None) | (Endpoint::Health(_), _) => None,
         }
     }
 }
@@ -200,10 +201,6 @@ pub(super) fn with_ticket(mut headers: HeaderMap, client: &Client) -> HeaderMap 
 /// The ticket that a stage has issued, while the request is there.
 fn issued(client: &Client) -> Option<&Issued> {
     client.request.as_ref()?.extensions.get::<Issued>()
-}
-
-fn spawn<S: Session + Unpin + 'static>(session: S, policy: Policy, seat: Seat, worker: Load, kept: Kept) {
-    tokio::spawn(Live::new(session, policy, seat, worker, kept));
 }
 
 /// Tells of what opening a connection has shown of a server.

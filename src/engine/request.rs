@@ -14,6 +14,7 @@ use crate::wire::stream::Socket;
 use super::connection::Admitted;
 use super::door::{Door, LINGER};
 use super::exchange::Over;
+use super::task::Established;
 use super::visit::{Stop, Visit, refused};
 
 /// How long a client may wait between two requests.
@@ -24,22 +25,28 @@ const CHUNK: usize = 1024;
 impl Visit {
     /// A request has been let in that asks for an answer. It gets one, and so does each behind it, judged from its start by the gateway
     /// in force then; one that upgrades is the last.
-    pub(super) async fn serve(mut self: Box<Self>) {
+    pub(super) async fn serve(mut self: Box<Self>) -> Option<Established> {
         self.handshake = None;
         loop {
             // Apart, so that a connection between two requests does not hold the place of one.
             let over = Box::pin(self.answer_in_full()).await;
             let admitted = match over {
                 Ok(Over::Kept(socket, early)) => self.next(socket, early).await,
-                Ok(Over::Closes(socket)) => return self.show_out(socket).await,
-                Ok(Over::Answered | Over::Cut) => return,
+                Ok(Over::Closes(socket)) => {
+                    self.show_out(socket).await;
+                    return None;
+                }
+                Ok(Over::Answered | Over::Cut) => return None,
                 Err(stop) => Err(stop),
             };
             self.report_findings();
             match admitted {
                 Ok(Admitted::Plain) => self.handshake = None,
                 Ok(Admitted::Live(backend)) => return self.go_live(backend),
-                Err(stop) => return self.turn_away(stop).await,
+                Err(stop) => {
+                    self.turn_away(stop).await;
+                    return None;
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::wire::tick::{TICK, Ticks};
 
 use super::Shared;
 use super::connection;
+use super::task::Task;
 use super::worker::{Accepted, Inbox, Load, Worker};
 
 /// Sockets that may wait for a busy worker; an acceptor waits with the next.
@@ -83,8 +84,7 @@ async fn run(worker: Arc<Worker>, mut inbox: mpsc::Receiver<(Accepted, Load)>, m
     loop {
         tokio::select! {
             accepted = inbox.recv() => match accepted {
-                // Boxed, as a task is moved into its place, and moved out when it is over: whole.
-                Some((accepted, load)) => { tokio::spawn(Box::pin(connection::conduct(load, accepted))); }
+                Some((accepted, load)) => { tokio::spawn(Task::new(connection::conduct(load, accepted))); }
                 None => break,
             },
             _ = stop.wait_for(|stop| *stop) => return,
