@@ -51,7 +51,7 @@ enum Course {
 }
 
 /// What comes next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Step {
     /// Nothing whole: keep the bytes and come again with more.
     Need,
@@ -66,8 +66,8 @@ pub enum Step {
     },
     /// So many payload bytes of the open frame. The cursor has passed them.
     Payload(usize),
-    /// A whole control frame. The cursor has passed it.
-    Control(ControlFrame),
+    /// A whole control frame. The cursor has passed it. Boxed: a step is handed on for every frame, and few are these.
+    Control(Box<ControlFrame>),
 }
 
 /// A whole control frame, its payload unmasked.
@@ -291,7 +291,7 @@ impl Cursor {
             Close::parse(frame.payload())?;
         }
         self.count(now)?;
-        Ok(Step::Control(frame))
+        Ok(Step::Control(Box::new(frame)))
     }
 
     /// Counts a control frame. The count begins anew with the first one a second after it last did.
