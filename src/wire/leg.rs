@@ -196,7 +196,7 @@ impl<S> Leg<S> {
         self.io = None;
         self.flow = Flow::Ended;
         self.outlet = Outlet::Shut;
-        self.carry = Vec::new();
+        (self.carry, self.is_fresh) = (Vec::new(), false);
         self.reading = None;
         self.backlog.clear();
         self.charge = None;
@@ -211,6 +211,15 @@ impl<S> Leg<S> {
 }
 
 impl<S: Stream> Leg<S> {
+    /// Whether it holds nothing, and is charged for nothing.
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.charge.is_none()
+            && self.backlog.is_empty()
+            && self.reading.is_none()
+            && !self.is_fresh
+            && self.io.as_mut().is_none_or(|io| io.unread() == 0)
+    }
+
     /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
     pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
         let fresh = if self.is_fresh { self.carry.capacity() } else { 0 };
@@ -218,32 +227,44 @@ impl<S: Stream> Leg<S> {
         charge(&mut self.charge, budget, self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + unread)
     }
 
+    /// Whether a read would bring nothing now, where that can be told without one; the task is woken once it would.
+    pub(super) fn awaits(&mut self, cx: &mut Context<'_>) -> bool {
+        !self.is_fresh && self.io.as_mut().is_some_and(|io| io.awaits(cx))
+    }
+
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
     pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
         let carried = self.carry.len().min(buffer.len());
-        if let (Some(head), Some(carry)) = (buffer.get_mut(..carried), self.carry.get(..carried)) {
+        if carried > 0
+            && let (Some(head), Some(carry)) = (buffer.get_mut(..carried), self.carry.get(..carried))
+        {
             head.copy_from_slice(carry);
         }
-        let mut filled = carried;
-        if !self.is_fresh {
-            let mut space = ReadBuf::new(buffer.get_mut(carried..).unwrap_or_default());
-            let read = self.io.as_mut().map(|io| Pin::new(io).poll_read(cx, &mut space));
-            let count = space.filled().len();
-            match read {
-                None | Some(Poll::Pending) => return Poll::Pending,
-                Some(Poll::Ready(Ok(()))) if count > 0 => {
-                    filled += count;
-                    (self.received, self.ping) = (now, None);
-                }
-                Some(Poll::Ready(_)) => filled = 0,
-            }
-        }
-        if carried == self.carry.len() {
-            (self.carry, self.is_fresh) = (Vec::new(), false);
+        let filled = if self.is_fresh {
+            carried
         } else {
+            match ready!(self.read(cx, now, buffer.get_mut(carried..).unwrap_or_default())) {
+                0 => 0,
+                count => carried + count,
+            }
+        };
+        if carried < self.carry.len() {
             self.carry.drain(..carried);
+        } else if carried > 0 {
+            (self.carry, self.is_fresh) = (Vec::new(), false);
         }
         Poll::Ready(buffer.get_mut(..filled).unwrap_or_default())
+    }
+
+    /// Reads into `space`: how many bytes, 0 at the end of input or on an error.
+    fn read(&mut self, cx: &mut Context<'_>, now: Tick, space: &mut [u8]) -> Poll<usize> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let mut space = ReadBuf::new(space);
+        let count = ready!(Pin::new(io).poll_read(cx, &mut space)).map_or(0, |()| space.filled().len());
+        if count > 0 {
+            (self.received, self.ping) = (now, None);
+        }
+        Poll::Ready(count)
     }
 
     /// Reads and throws away.

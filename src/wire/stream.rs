@@ -24,6 +24,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
         false
     }
 
+    /// Whether nothing has come that is not read yet; the task is woken once something has. `false` leaves it to a read to find out.
+    fn awaits(&mut self, _cx: &mut Context<'_>) -> bool {
+        false
+    }
+
     /// How many bytes have come that nobody has read, where they wait in our memory and not in the kernel's.
     fn unread(&mut self) -> usize {
         0
@@ -38,6 +43,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
 impl Stream for TcpStream {
     fn tcp(&self) -> Option<&TcpStream> {
         Some(self)
+    }
+
+    fn awaits(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll_read_ready(cx).is_pending()
     }
 }
 
@@ -82,6 +91,13 @@ impl Stream for Socket {
 
     fn has_sent(&mut self) -> bool {
         self.inner().has_sent()
+    }
+
+    fn awaits(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Plain(tcp) => tcp.awaits(cx),
+            other => other.inner().awaits(cx),
+        }
     }
 
     fn unread(&mut self) -> usize {
