@@ -1,8 +1,6 @@
 //! What a peer has not taken yet.
 
-use std::io;
-
-use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use super::frame::RawHead;
 
 /// Bytes on their way to one peer that its socket did not take at once: what one write left over, and the gateway's own frames
 /// behind it. Nothing is read for that peer while there are any, so they never exceed one read buffer and a farewell. Empty, it
@@ -82,11 +80,8 @@ fn boundary_from(bytes: &[u8], from: u64, at: usize) -> u64 {
     let mut boundary = from;
     while boundary < at as u64 {
         let rest = usize::try_from(boundary).ok().and_then(|start| bytes.get(start..)).unwrap_or_default();
-        let mut reader = io::Cursor::new(rest);
-        let Ok(Some((_, length))) = FrameHeader::parse(&mut reader) else {
-            break;
-        };
-        boundary = boundary.saturating_add(reader.position()).saturating_add(length);
+        let Some(head) = RawHead::read(rest) else { break };
+        boundary = boundary.saturating_add(head.size as u64).saturating_add(head.length);
     }
     boundary
 }

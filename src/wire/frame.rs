@@ -1,15 +1,14 @@
 //! The frame layer: a cursor over one side's bytes that says what comes next and refuses what the wire forbids.
 
-use std::io;
-
-use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
-
 use crate::stage::{FrameHead, Opcode, Side};
 
 use super::close::Close;
 use super::tick::{Tick, Ticks};
 use super::violation::Violation;
+
+mod raw;
+
+pub(super) use raw::RawHead;
 
 /// The longest head: 2 bytes, a 64-bit length, a mask (RFC 6455 §5.2).
 pub const MAX_HEAD: usize = 14;
@@ -52,7 +51,7 @@ enum Course {
 }
 
 /// What comes next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Step {
     /// Nothing whole: keep the bytes and come again with more.
     Need,
@@ -67,8 +66,8 @@ pub enum Step {
     },
     /// So many payload bytes of the open frame. The cursor has passed them.
     Payload(usize),
-    /// A whole control frame. The cursor has passed it.
-    Control(ControlFrame),
+    /// A whole control frame. The cursor has passed it. Boxed: a step is handed on for every frame, and few are these.
+    Control(Box<ControlFrame>),
 }
 
 /// A whole control frame, its payload unmasked.
@@ -186,16 +185,13 @@ impl Cursor {
         if self.open > 0 {
             return Ok(self.pass(bytes.len()).map_or(Step::Need, Step::Payload));
         }
-        let mut reader = io::Cursor::new(bytes);
-        // A slice gives no I/O error, so the only one left is the opcode's.
-        let Some((header, length)) = FrameHeader::parse(&mut reader).map_err(|_| Violation::ReservedOpcode)? else {
-            return Ok(Step::Need);
-        };
-        let size = usize::try_from(reader.position()).unwrap_or(MAX_HEAD);
-        self.check(&header, length, size)?;
-        match header.opcode {
-            OpCode::Data(kind) => Ok(Step::Head { head: self.data(&header, kind, length)?, mask: header.mask, size }),
-            OpCode::Control(kind) => self.control(&header, kind, length, bytes.get(size..).unwrap_or_default(), now, size),
+        let Some(head) = RawHead::read(bytes) else { return Ok(Step::Need) };
+        let opcode = head.opcode().ok_or(Violation::ReservedOpcode)?;
+        self.check(&head)?;
+        if opcode.is_control() {
+            self.control(opcode, &head, bytes.get(head.size..).unwrap_or_default(), now)
+        } else {
+            Ok(Step::Head { head: self.data(opcode, &head)?, mask: head.mask, size: head.size })
         }
     }
 
@@ -238,72 +234,56 @@ impl Cursor {
     }
 
     /// The rules for every head (RFC 6455 §5.2).
-    fn check(&self, header: &FrameHeader, length: u64, size: usize) -> Result<(), Violation> {
-        match (self.from, header.mask.is_some()) {
-            (Side::Client, false) => return Err(Violation::NotMasked),
-            (Side::Upstream, true) => return Err(Violation::Masked),
+    fn check(&self, head: &RawHead) -> Result<(), Violation> {
+        match (self.from, head.mask) {
+            (Side::Client, None) => return Err(Violation::NotMasked),
+            (Side::Upstream, Some(_)) => return Err(Violation::Masked),
             _ => {}
         }
-        if header.rsv2 || header.rsv3 || (header.rsv1 && !self.compression) {
+        if head.has_rsv2_or_3() || (head.has_rsv1() && !self.compression) {
             return Err(Violation::ReservedBit);
         }
-        if length > i64::MAX as u64 {
+        if head.length > i64::MAX as u64 {
             return Err(Violation::LengthOver63Bits);
         }
-        if header.len(length) != size {
+        if !head.is_minimal() {
             return Err(Violation::LengthNotMinimal);
         }
         Ok(())
     }
 
     /// The rules for data frames (RFC 6455 §5.4), and the limit on a message.
-    fn data(&self, header: &FrameHeader, kind: Data, length: u64) -> Result<FrameHead, Violation> {
-        let opcode = match kind {
-            Data::Continue if !self.in_message => return Err(Violation::NothingToContinue),
-            Data::Continue if header.rsv1 => return Err(Violation::ReservedBit),
-            Data::Continue => Opcode::Continuation,
-            Data::Text | Data::Binary if self.in_message => return Err(Violation::MessageInMessage),
-            Data::Text => Opcode::Text,
-            Data::Binary => Opcode::Binary,
-            Data::Reserved(_) => return Err(Violation::ReservedOpcode),
-        };
+    fn data(&self, opcode: Opcode, head: &RawHead) -> Result<FrameHead, Violation> {
         let starts_message = !self.in_message;
+        match opcode {
+            Opcode::Continuation if starts_message => return Err(Violation::NothingToContinue),
+            Opcode::Continuation if head.has_rsv1() => return Err(Violation::ReservedBit),
+            Opcode::Text | Opcode::Binary if !starts_message => return Err(Violation::MessageInMessage),
+            _ => {}
+        }
+        let length = head.length;
         let message_length = if starts_message { length } else { self.message.saturating_add(length) };
         if message_length > self.max_message {
             return Err(Violation::MessageTooLarge);
         }
-        let is_compressed = if starts_message { header.rsv1 } else { self.is_compressed };
-        Ok(FrameHead { opcode, is_final: header.is_final, is_compressed, starts_message, length, message_length })
+        let is_compressed = if starts_message { head.has_rsv1() } else { self.is_compressed };
+        Ok(FrameHead { opcode, is_final: head.is_final(), is_compressed, starts_message, length, message_length })
     }
 
     /// The rules for control frames (RFC 6455 §5.5).
-    fn control(
-        &mut self,
-        header: &FrameHeader,
-        kind: Control,
-        length: u64,
-        rest: &[u8],
-        now: Tick,
-        head: usize,
-    ) -> Result<Step, Violation> {
-        let opcode = match kind {
-            Control::Close => Opcode::Close,
-            Control::Ping => Opcode::Ping,
-            Control::Pong => Opcode::Pong,
-            Control::Reserved(_) => return Err(Violation::ReservedOpcode),
-        };
-        if header.rsv1 {
+    fn control(&mut self, opcode: Opcode, head: &RawHead, rest: &[u8], now: Tick) -> Result<Step, Violation> {
+        if head.has_rsv1() {
             return Err(Violation::ReservedBit);
         }
-        if !header.is_final {
+        if !head.is_final() {
             return Err(Violation::FragmentedControl);
         }
-        let length = usize::try_from(length).ok().filter(|length| *length <= MAX_CONTROL).ok_or(Violation::LongControl)?;
+        let length = usize::try_from(head.length).ok().filter(|length| *length <= MAX_CONTROL).ok_or(Violation::LongControl)?;
         let Some(masked) = rest.get(..length) else {
             return Ok(Step::Need);
         };
-        let mut frame = ControlFrame { opcode, size: head + length, length, payload: [0; MAX_CONTROL] };
-        let key = header.mask.unwrap_or_default();
+        let mut frame = ControlFrame { opcode, size: head.size + length, length, payload: [0; MAX_CONTROL] };
+        let key = head.mask.unwrap_or_default();
         for ((byte, masked), key) in frame.payload.iter_mut().zip(masked).zip(key.iter().cycle()) {
             *byte = masked ^ key;
         }
@@ -311,7 +291,7 @@ impl Cursor {
             Close::parse(frame.payload())?;
         }
         self.count(now)?;
-        Ok(Step::Control(frame))
+        Ok(Step::Control(Box::new(frame)))
     }
 
     /// Counts a control frame. The count begins anew with the first one a second after it last did.

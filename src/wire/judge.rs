@@ -45,33 +45,27 @@ impl<'a> Judge<'a> {
 
     /// The longest wait that any inspector asks for. What one leaves out the others are not asked about.
     fn ask(&mut self, head: &FrameHead) -> Result<Pace, Box<Refusal>> {
-        let is_apart = head.starts_message || matches!(head.opcode, Opcode::Ping | Opcode::Pong);
-        let mut all = Pace::Go;
+        let is_apart = || head.starts_message || matches!(head.opcode, Opcode::Ping | Opcode::Pong);
+        let mut held = None;
         for inspector in self.inspectors.iter_mut() {
-            let pace = match inspector.begin(self.from, head) {
-                Err(refusal) if refusal.report => {
-                    self.outbox.report(*refusal);
-                    Pace::Go
-                }
-                judged => judged?,
-            };
-            match (pace, &all) {
-                (Pace::Go, _) => {}
-                (Pace::HoldUntil(until), Pace::HoldUntil(other)) if until <= *other => {}
-                (hold @ Pace::HoldUntil(_), _) => all = hold,
-                (Pace::Skip(_) | Pace::SkipAndTell(..), _) if !is_apart => {}
-                (Pace::Skip(why), _) => {
+            match inspector.begin(self.from, head) {
+                Ok(Pace::Go) => {}
+                Ok(Pace::HoldUntil(until)) => held = held.max(Some(until)),
+                Ok(Pace::Skip(_) | Pace::SkipAndTell(..)) if !is_apart() => {}
+                Ok(Pace::Skip(why)) => {
                     self.outbox.leave_out(inspector, why);
                     return Ok(Pace::Skip(None));
                 }
-                (Pace::SkipAndTell(text, why), _) => {
+                Ok(Pace::SkipAndTell(text, why)) => {
                     self.outbox.notify(&text);
                     self.outbox.leave_out(inspector, why);
                     return Ok(Pace::Skip(None));
                 }
+                Err(refusal) if refusal.report => self.outbox.report(*refusal),
+                Err(refusal) => return Err(refusal),
             }
         }
-        Ok(all)
+        Ok(held.map_or(Pace::Go, Pace::HoldUntil))
     }
 
     /// Shows a whole message to those who read, each what the one before has made of it; gives no [`Fate::Reply`] and

@@ -193,7 +193,7 @@ impl<S> Leg<S> {
         self.io = None;
         self.flow = Flow::Ended;
         self.outlet = Outlet::Shut;
-        self.carry = Carry::default();
+        (self.carry, self.is_fresh) = (Carry::default(), false);
         self.reading = None;
         self.backlog.clear();
         self.charge = None;
@@ -208,6 +208,15 @@ impl<S> Leg<S> {
 }
 
 impl<S: Stream> Leg<S> {
+    /// Whether it holds nothing, and is charged for nothing.
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.charge.is_none()
+            && self.backlog.is_empty()
+            && self.reading.is_none()
+            && !self.is_fresh
+            && self.io.as_mut().is_none_or(|io| io.unread() == 0)
+    }
+
     /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
     pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
         let fresh = if self.is_fresh { self.carry.held() } else { 0 };
@@ -215,29 +224,43 @@ impl<S: Stream> Leg<S> {
         charge(&mut self.charge, budget, self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + unread)
     }
 
+    /// Whether a read would bring nothing now, where that can be told without one; the task is woken once it would.
+    pub(super) fn awaits(&mut self, cx: &mut Context<'_>) -> bool {
+        !self.is_fresh && self.io.as_mut().is_some_and(|io| io.awaits(cx))
+    }
+
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
     pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
         let carried = self.carry.len().min(buffer.len());
-        if let (Some(head), Some(carry)) = (buffer.get_mut(..carried), self.carry.get(..carried)) {
+        if carried > 0
+            && let (Some(head), Some(carry)) = (buffer.get_mut(..carried), self.carry.get(..carried))
+        {
             head.copy_from_slice(carry);
         }
-        let mut filled = carried;
-        if !self.is_fresh {
-            let mut space = ReadBuf::new(buffer.get_mut(carried..).unwrap_or_default());
-            let read = self.io.as_mut().map(|io| Pin::new(io).poll_read(cx, &mut space));
-            let count = space.filled().len();
-            match read {
-                None | Some(Poll::Pending) => return Poll::Pending,
-                Some(Poll::Ready(Ok(()))) if count > 0 => {
-                    filled += count;
-                    (self.received, self.ping) = (now, None);
-                }
-                Some(Poll::Ready(_)) => filled = 0,
+        let filled = if self.is_fresh {
+            carried
+        } else {
+            match ready!(self.read(cx, now, buffer.get_mut(carried..).unwrap_or_default())) {
+                0 => 0,
+                count => carried + count,
             }
+        };
+        if carried > 0 {
+            self.carry.taken(carried);
+            self.is_fresh &= !self.carry.is_empty();
         }
-        self.carry.taken(carried);
-        self.is_fresh &= !self.carry.is_empty();
         Poll::Ready(buffer.get_mut(..filled).unwrap_or_default())
+    }
+
+    /// Reads into `space`: how many bytes, 0 at the end of input or on an error.
+    fn read(&mut self, cx: &mut Context<'_>, now: Tick, space: &mut [u8]) -> Poll<usize> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let mut space = ReadBuf::new(space);
+        let count = ready!(Pin::new(io).poll_read(cx, &mut space)).map_or(0, |()| space.filled().len());
+        if count > 0 {
+            (self.received, self.ping) = (now, None);
+        }
+        Poll::Ready(count)
     }
 
     /// Reads and throws away.
@@ -338,63 +361,4 @@ fn write<S: AsyncWrite + Unpin>(io: &mut Option<S>, cx: &mut Context<'_>, bytes:
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::task::Waker;
-    use std::time::Duration;
-
-    use tokio::io::AsyncRead;
-
-    use super::super::tick::Ticks;
-    use super::*;
-
-    /// A stream that has taken everything, and sends some of it whenever it is asked to: it is never done.
-    #[derive(Default)]
-    struct Slow {
-        has_sent: bool,
-        stands_still: bool,
-    }
-
-    impl Stream for Slow {
-        fn has_sent(&mut self) -> bool {
-            std::mem::take(&mut self.has_sent)
-        }
-    }
-
-    impl AsyncRead for Slow {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            Poll::Pending
-        }
-    }
-
-    impl AsyncWrite for Slow {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.has_sent = !self.stands_still;
-            Poll::Pending
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    #[test]
-    fn a_peer_that_takes_what_its_stream_holds_makes_progress_and_one_that_does_not_has_stalled() {
-        let mut cx = Context::from_waker(Waker::noop());
-        let at = |seconds| Tick::default() + Ticks::from(Duration::from_secs(seconds));
-        let mut leg = Leg::new(Slow::default(), Vec::new());
-        leg.send(&mut cx, at(0), b"taken", None);
-        assert_eq!((leg.backlog.is_empty(), leg.activity().stalled), (true, Some(at(0))), "it is the stream that holds it");
-        assert!(leg.drain(&mut cx, at(20)).is_pending());
-        assert_eq!(leg.activity().stalled, Some(at(20)));
-        if let Some(io) = &mut leg.io {
-            io.stands_still = true;
-        }
-        assert!(leg.drain(&mut cx, at(40)).is_pending());
-        assert_eq!(leg.activity().stalled, Some(at(20)));
-    }
-}
+mod tests;

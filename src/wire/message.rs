@@ -41,7 +41,7 @@ pub enum Item<'a> {
     /// A whole message.
     Message(Message<'a>),
     /// A control frame, which may stand between the fragments of a message.
-    Control(ControlFrame),
+    Control(Box<ControlFrame>),
     /// The next data frame goes on at this moment; it has been judged, and will be found again.
     Held(Instant),
 }

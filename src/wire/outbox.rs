@@ -46,6 +46,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing waits to be told or sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// How many bytes wait for this side.
     pub(super) fn waiting(&self, toward: Side) -> usize {
         self.0.as_ref().map_or(0, |waiting| match toward {

@@ -16,7 +16,7 @@ use super::tick::Tick;
 
 /// What one turn of one direction came to.
 pub(super) enum Turn {
-    /// The source has nothing to give now.
+    /// The source has nothing to give now, or nothing more.
     Idle,
     /// The sink takes nothing now.
     Blocked,
@@ -91,6 +91,7 @@ fn forward<S, D>(
     bytes: &mut [u8],
 ) -> Turn
 where
+    S: Stream,
     D: Stream,
 {
     // Only what a client has sent is ever cut short of what it has begun.
@@ -120,7 +121,10 @@ where
     match found.stop {
         None => {
             src.keep(rest);
-            Turn::Moved
+            // Most reads bring all there is. Where nothing keeps the source from being read again it is asked here, which saves the turn
+            // of both sides that would only find that out.
+            let is_free = dst.is_clear() && matches!(dst.outlet, Outlet::Open) && terms.outbox.is_empty();
+            if is_free && src.awaits(cx) { Turn::Idle } else { Turn::Moved }
         }
         Some(Stop::Full) => {
             src.keep_fresh(rest);

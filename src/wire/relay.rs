@@ -151,20 +151,18 @@ impl<C: Stream, U: Stream> Relay<C, U> {
     fn turns(&mut self, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> Poll<Ending> {
         self.meet_deadlines(now);
         self.meet_overdue(now, tell);
-        let mut idle = [false; 2];
+        let (mut is_client_idle, mut is_upstream_idle) = (false, false);
         for _ in 0..TURNS {
-            let mut has_moved = false;
-            for (side, is_idle) in [Side::Client, Side::Upstream].into_iter().zip(&mut idle) {
-                if *is_idle && !self.is_parting(side) {
-                    continue;
-                }
-                let turn = self.pump(side, cx, now, buffer);
-                *is_idle = matches!(turn, Turn::Idle);
-                has_moved |= self.note(side, turn, now, tell);
+            let mut has_moved = self.turn(Side::Client, &mut is_client_idle, cx, now, tell, buffer);
+            has_moved |= self.turn(Side::Upstream, &mut is_upstream_idle, cx, now, tell, buffer);
+            let mut is_awaited = false;
+            if !self.terms.outbox.is_empty() {
+                is_awaited = self.terms.outbox.tell(tell);
+                has_moved |= self.empty_outbox(cx, now);
             }
-            let is_awaited = self.terms.outbox.tell(tell);
-            has_moved |= self.empty_outbox(cx, now);
-            has_moved |= self.keep_to_budget(now, tell);
+            if !(self.client.is_empty() && self.upstream.is_empty()) {
+                has_moved |= self.keep_to_budget(now, tell);
+            }
             if is_awaited {
                 break;
             }
@@ -180,6 +178,16 @@ impl<C: Stream, U: Stream> Relay<C, U> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// A turn of one side, which is not asked again in this poll once it was idle; says whether another may bring more.
+    fn turn(&mut self, from: Side, is_idle: &mut bool, cx: &mut Context<'_>, now: Tick, tell: Tell<'_>, buffer: &mut [u8]) -> bool {
+        if *is_idle && !self.is_parting(from) {
+            return false;
+        }
+        let turn = self.pump(from, cx, now, buffer);
+        *is_idle = matches!(turn, Turn::Idle);
+        self.note(from, turn, now, tell)
     }
 
     /// Accounts for what both legs hold, and ends the connection where that is too much; says whether it did.

@@ -48,7 +48,7 @@ pub(super) enum Stop {
 /// somebody reads go on when they are whole. `reading` is theirs, and must be there where there may be one.
 pub(super) fn scan(cursor: &mut Cursor, bytes: &mut [u8], judge: &mut Judge<'_>, mut reading: Option<&mut Reading>) -> Scan {
     let mut scan = Scan { withheld: (cursor.is_withholding() && cursor.is_in_message()).then_some(0), ..Scan::default() };
-    while scan.stop.is_none() {
+    while scan.end < bytes.len() && scan.stop.is_none() {
         match scan.step(cursor, bytes, judge, reading.as_deref_mut()) {
             Ok(true) => {}
             Ok(false) => break,
@@ -111,7 +111,10 @@ impl Scan {
             if head.starts_message {
                 judge.begun();
             }
-            self.pass(size, bytes);
+            // Head and payload at once: most messages are one frame that is whole.
+            let payload = cursor.pass(bytes.len().saturating_sub(self.end + size)).unwrap_or_default();
+            judge.payload(payload as u64);
+            self.pass(size + payload, bytes);
             return Ok(());
         };
         cursor.withhold(head);

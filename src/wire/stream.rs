@@ -24,6 +24,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
         false
     }
 
+    /// Whether nothing has come that is not read yet; the task is woken once something has. `false` leaves it to a read to find out.
+    fn awaits(&mut self, _cx: &mut Context<'_>) -> bool {
+        false
+    }
+
     /// How many bytes have come that nobody has read, where they wait in our memory and not in the kernel's.
     fn unread(&mut self) -> usize {
         0
@@ -38,6 +43,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
 impl Stream for TcpStream {
     fn tcp(&self) -> Option<&TcpStream> {
         Some(self)
+    }
+
+    fn awaits(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll_read_ready(cx).is_pending()
     }
 }
 
@@ -63,29 +72,56 @@ impl Socket {
     pub fn is_for_h2(&self) -> bool {
         matches!(self, Self::Tls(tls) if tls.get_ref().1.alpn_protocol() == Some(h2::ALPN))
     }
+
+    /// What is read and written, whatever it is. Bare TCP, which most connections are, is better matched first and called directly:
+    /// compiled into one function with the others it would pay in every call for the registers that they need.
+    fn inner(&mut self) -> &mut dyn Stream {
+        match self {
+            Self::Plain(tcp) => tcp,
+            Self::Tls(tls) => &mut **tls,
+            Self::Stream(stream) => &mut **stream,
+        }
+    }
 }
 
 impl Stream for Socket {
     fn tcp(&self) -> Option<&TcpStream> {
-        match self {
-            Self::Plain(tcp) => Some(tcp),
-            Self::Tls(_) | Self::Stream(_) => None,
-        }
+        if let Self::Plain(tcp) = self { Some(tcp) } else { None }
     }
 
     fn has_sent(&mut self) -> bool {
+        self.inner().has_sent()
+    }
+
+    fn awaits(&mut self, cx: &mut Context<'_>) -> bool {
         match self {
-            Self::Plain(_) | Self::Stream(_) => false,
-            Self::Tls(tls) => tls.get_mut().0.has_sent(),
+            Self::Plain(tcp) => tcp.awaits(cx),
+            other => other.inner().awaits(cx),
         }
     }
 
     fn unread(&mut self) -> usize {
-        self.multiplexed().map_or(0, |stream| stream.unread())
+        if let Self::Plain(_) = self { 0 } else { self.inner().unread() }
     }
 
     fn multiplexed(&mut self) -> Option<&mut h2::stream::Stream> {
-        if let Self::Stream(stream) = self { Some(stream) } else { None }
+        self.inner().multiplexed()
+    }
+}
+
+impl Stream for TlsStream<Carrier> {
+    fn has_sent(&mut self) -> bool {
+        self.get_mut().0.has_sent()
+    }
+}
+
+impl Stream for h2::stream::Stream {
+    fn unread(&mut self) -> usize {
+        Self::unread(self)
+    }
+
+    fn multiplexed(&mut self) -> Option<&mut h2::stream::Stream> {
+        Some(self)
     }
 }
 
@@ -93,8 +129,7 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
-            Self::Stream(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+            other => Pin::new(other.inner()).poll_read(cx, buffer),
         }
     }
 }
@@ -103,17 +138,12 @@ impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
-            Self::Stream(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
+            other => Pin::new(other.inner()).poll_write(cx, bytes),
         }
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
-            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
-            Self::Stream(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
-        }
+        Pin::new(self.get_mut().inner()).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -123,18 +153,13 @@ impl AsyncWrite for Socket {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
-            Self::Stream(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            other => Pin::new(other.inner()).poll_flush(cx),
         }
     }
 
     /// Over TLS `close_notify` goes first, and then the FIN.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-            Self::Stream(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
-        }
+        Pin::new(self.get_mut().inner()).poll_shutdown(cx)
     }
 }
 

@@ -1,0 +1,58 @@
+use std::io;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::io::AsyncRead;
+
+use super::super::tick::Ticks;
+use super::*;
+
+/// A stream that has taken everything, and sends some of it whenever it is asked to: it is never done.
+#[derive(Default)]
+struct Slow {
+    has_sent: bool,
+    stands_still: bool,
+}
+
+impl Stream for Slow {
+    fn has_sent(&mut self) -> bool {
+        std::mem::take(&mut self.has_sent)
+    }
+}
+
+impl AsyncRead for Slow {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Slow {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.has_sent = !self.stands_still;
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_peer_that_takes_what_its_stream_holds_makes_progress_and_one_that_does_not_has_stalled() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let at = |seconds| Tick::default() + Ticks::from(Duration::from_secs(seconds));
+    let mut leg = Leg::new(Slow::default(), Vec::new());
+    leg.send(&mut cx, at(0), b"taken", None);
+    assert_eq!((leg.backlog.is_empty(), leg.activity().stalled), (true, Some(at(0))), "it is the stream that holds it");
+    assert!(leg.drain(&mut cx, at(20)).is_pending());
+    assert_eq!(leg.activity().stalled, Some(at(20)));
+    if let Some(io) = &mut leg.io {
+        io.stands_still = true;
+    }
+    assert!(leg.drain(&mut cx, at(40)).is_pending());
+    assert_eq!(leg.activity().stalled, Some(at(20)));
+}
