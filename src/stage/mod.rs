@@ -14,6 +14,7 @@ pub mod client_cert;
 pub mod cookies;
 pub mod credentials;
 pub mod errors;
+mod few;
 pub mod fields;
 pub mod fingerprint;
 pub mod firewall;
