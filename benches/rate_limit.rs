@@ -197,7 +197,7 @@ impl Holder for Nobody {
 }
 
 /// Takes a client through the handshake, and has it go live.
-fn admit(pipeline: &Pipeline, client: &mut Client) -> (Vec<Slot>, Arc<dyn Holder>) {
+fn admit(pipeline: &Pipeline, client: &mut Client) -> (Box<[Slot]>, Arc<dyn Holder>) {
     let mut findings = Findings::default();
     let judged = pipeline.handshake(Resume::default(), client, &mut findings).now_or_never();
     assert!(judged.unwrap().is_ok());
