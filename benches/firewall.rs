@@ -16,7 +16,7 @@ use wsgate::config::document::Document;
 use wsgate::gateway::{Catalog, Gateway};
 use wsgate::stage::cells::Cells;
 use wsgate::stage::pipeline::Findings;
-use wsgate::stage::{Client, Identity, Pipeline, Stage, sample};
+use wsgate::stage::{Client, Identity, Pipeline, Proof, Stage, sample};
 
 const NETWORKS: usize = 100_000;
 /// Revoked tokens.
@@ -92,10 +92,7 @@ fn client(jti: u128) -> Client {
         user: Some("alice".into()),
         claims,
         expires: None,
-        key: "k".into(),
-        kid: None,
-        key_set: None,
-        algorithm: "HS256",
+        proof: Proof { key: "k".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
     });
     client
 }

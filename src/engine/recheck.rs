@@ -39,7 +39,7 @@ pub(super) fn is_refused(record: &Record) -> bool {
 /// Has those closed in turn whom this concerns and who would be refused now.
 pub(super) async fn recheck(roster: Roster, lapse: Lapse) {
     let is_concerned = |identity: Arc<Identity>| match &lapse {
-        Lapse::Keys(removed) => removed.contains(&identity.key),
+        Lapse::Keys(removed) => removed.contains(&identity.proof.key),
         Lapse::Anyone => true,
     };
     let is_by_one = |record: &Record| record.client.identities.iter().any(is_concerned);

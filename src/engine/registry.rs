@@ -347,7 +347,7 @@ mod tests {
 
     use super::*;
     use crate::engine::tests::record;
-    use crate::stage::{Identity, Verdict};
+    use crate::stage::{Identity, Proof, Verdict};
 
     fn delivery() -> (Delivery, oneshot::Receiver<Verdict>) {
         let identity = Identity {
@@ -355,10 +355,7 @@ mod tests {
             user: None,
             claims: "{}".into(),
             expires: None,
-            key: "k".into(),
-            kid: None,
-            key_set: None,
-            algorithm: "HS256",
+            proof: Proof { key: "k".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
         };
         let (answer, answered) = oneshot::channel();
         (Delivery { stage: "jwt.a".into(), identity, answer }, answered)

@@ -9,9 +9,9 @@ use serde_json::{Map, Value};
 
 use super::asked::Asked;
 use super::certificate::Certificate;
-use super::fingerprint::Fingerprint;
 use super::holdings::Holdings;
 use super::identities::Identities;
+use super::proof::Proof;
 use super::tls::Tls;
 use super::traffic::{Message, Side};
 
@@ -90,14 +90,8 @@ pub struct Identity {
     pub claims: Box<str>,
     /// When the identity ends: the token's `exp` plus the stage's `grace`.
     pub expires: Option<SystemTime>,
-    /// Which key verified it: a name for the log that is safe to print and changes when the key does.
-    pub key: Arc<str>,
-    /// That key's `kid` (RFC 7515 §4.1.4), or the token's own where the key is configured without; at most 256 bytes.
-    pub kid: Option<Arc<str>>,
-    /// The set that the key is of, by where it is; none where the file has the key itself.
-    pub key_set: Option<Fingerprint>,
-    /// The signature algorithm, as in the token's header.
-    pub algorithm: &'static str,
+    /// By what it is proven.
+    pub proof: Arc<Proof>,
 }
 
 /// Left in a request's extensions by a stage that took a token out of the subprotocols it offers: the one the client is told where
@@ -274,10 +268,7 @@ mod tests {
                 user,
                 claims: claims.into(),
                 expires: None,
-                key,
-                kid: None,
-                key_set: None,
-                algorithm: "HS256",
+                proof: Proof { key, kid: None, key_set: None, algorithm: "HS256" }.into(),
             });
         }
         assert_eq!(client.identities.iter().map(|identity| identity.by.to_string()).collect::<Vec<_>>(), ["jwt.device", "jwt.user"]);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem::take;
 use std::sync::Arc;
 
+use super::few::Few;
 use super::holders::{Holders, Slot};
 use super::refusal::{Refusal, Verdict};
 
@@ -13,13 +14,15 @@ use super::refusal::{Refusal, Verdict};
 #[derive(Default)]
 pub struct Holdings {
     slots: Box<[Slot]>,
-    kept: Box<[(Arc<str>, Arc<dyn Any + Send + Sync>)]>,
+    kept: Few<(Arc<str>, Arc<dyn Any + Send + Sync>)>,
 }
 
 impl Holdings {
     /// Holds a slot until the connection ends.
     pub fn hold(&mut self, slot: Slot) {
-        self.slots = and(take(&mut self.slots).into_vec(), slot);
+        let mut slots = take(&mut self.slots).into_vec();
+        slots.push(slot);
+        self.slots = slots.into();
     }
 
     /// Whether a slot of these is held: a stage that stands on a way twice counts a connection once.
@@ -44,7 +47,8 @@ impl Holdings {
     pub fn keep<T: Any + Send + Sync>(&mut self, stage: &Arc<str>, value: Arc<T>) {
         let mut others = take(&mut self.kept).into_vec();
         others.retain(|(name, _)| name != stage);
-        self.kept = and(others, (stage.clone(), value));
+        others.push((stage.clone(), value));
+        self.kept = others.into();
     }
 
     /// What the stage of this name keeps, where it is of this type.
@@ -57,13 +61,6 @@ impl Holdings {
     pub fn take_slots(&mut self) -> Box<[Slot]> {
         take(&mut self.slots)
     }
-}
-
-/// One more, and no room beyond: each connection has few of them, and there are many connections.
-fn and<T>(mut held: Vec<T>, one: T) -> Box<[T]> {
-    held.reserve_exact(1);
-    held.push(one);
-    held.into()
 }
 
 impl fmt::Debug for Holdings {

@@ -130,6 +130,7 @@ impl Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::Proof;
     use crate::stage::sample;
 
     fn identity(by: &str, user: Option<&str>, claims: &str) -> Identity {
@@ -139,10 +140,7 @@ mod tests {
             user,
             claims: claims.into(),
             expires: None,
-            key: "k".into(),
-            kid: None,
-            key_set: None,
-            algorithm: "HS256",
+            proof: Proof { key: "k".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
         }
     }
 

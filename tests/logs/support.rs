@@ -14,7 +14,7 @@ use wsgate::observe::select::Selection;
 use wsgate::observe::sink::{Format, Sink};
 use wsgate::stage::refusal::{CLIENT_LOST, IP_DENIED, Party};
 use wsgate::stage::tls::Tls;
-use wsgate::stage::{Asked, Client, Ending, Identity, Peer, Refusal, Side, sample};
+use wsgate::stage::{Asked, Client, Ending, Identity, Peer, Proof, Refusal, Side, sample};
 
 /// Longer than any writer here takes unless it is stuck.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -115,10 +115,7 @@ pub(crate) fn named(user: &str) -> Client {
         user: Some(user.into()),
         claims: "{\"sub\":\"ann\",\"secret\":\"claims are never logged\"}".into(),
         expires: None,
-        key: "key-is-never-logged".into(),
-        kid: None,
-        key_set: None,
-        algorithm: "HS256",
+        proof: Proof { key: "key-is-never-logged".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
     });
     client.counters.add(Side::Client, 12, 345);
     client.counters.add(Side::Upstream, 3, 6789);

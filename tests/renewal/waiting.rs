@@ -17,8 +17,8 @@ use wsgate::stage::cells::Cells;
 use wsgate::stage::refusal::TOKEN_EXPIRED;
 use wsgate::stage::renewal::Warning;
 use wsgate::stage::{
-    BoxFuture, Build, Client, Configure, Fate, Identity, Inspect, Judgement, Message, MessageInspector, Refusal, Renewal, Side, Stage,
-    Verdict, ticket,
+    BoxFuture, Build, Client, Configure, Fate, Identity, Inspect, Judgement, Message, MessageInspector, Proof, Refusal, Renewal, Side,
+    Stage, Verdict, ticket,
 };
 
 use super::support::{self, Socket, ask, closed, next_text, raw};
@@ -58,10 +58,7 @@ impl Slow {
             user: Some("alice".into()),
             claims,
             expires,
-            key: "k".into(),
-            kid: None,
-            key_set: None,
-            algorithm: "HS256",
+            proof: Proof { key: "k".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::config::fault::{Fault, Faults, KeyPath};
 use super::credentials::{Credential, Sources};
 use super::refusal::{REVOKED, ROUTE_CHANGED, Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
 use super::supposed::{Shown, Supposed};
-use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage, lines};
+use super::{Asks, Build, Client, Configure, Identity, Judgement, Proof, Stage, lines};
 
 pub use fresh::{fresh, hashed, is_short};
 use hash::Places;
@@ -42,10 +42,7 @@ impl ApiKey {
             claims: key.claims.clone(),
             // Its end may be edited: it is judged by the key, not by what was kept of it.
             expires: None,
-            key: key.mark.clone(),
-            kid: key.id.clone(),
-            key_set: None,
-            algorithm: key.algorithm,
+            proof: Proof { key: key.mark.clone(), kid: key.id.clone(), key_set: None, algorithm: key.algorithm }.into(),
         })
     }
 
@@ -56,16 +53,13 @@ impl ApiKey {
             user: supposed.claims.get("sub").and_then(Value::as_str).map(Into::into),
             claims: Value::Object(supposed.claims.clone()).to_string().into(),
             expires: None,
-            key: "key:supposed".into(),
-            kid: None,
-            key_set: None,
-            algorithm: "SHA-256",
+            proof: Proof { key: "key:supposed".into(), kid: None, key_set: None, algorithm: "SHA-256" }.into(),
         }
     }
 
     /// Judges a key that let a client in, as it stands in the file now.
     fn hold(&self, identity: &Identity, now: SystemTime) -> Verdict {
-        let Some(key) = self.keys.marked(&identity.key) else {
+        let Some(key) = self.keys.marked(&identity.proof.key) else {
             let user = identity.user.as_deref().unwrap_or_default();
             return Err(Box::new(Refusal::new(REVOKED).rule(format!("{user}'s key is no longer there"))));
         };
@@ -129,7 +123,7 @@ impl Stage for ApiKey {
         if client.asks == Asks::Leave {
             return Ok(());
         }
-        let is_own = |other: &Identity| self.keys.marked(&other.key).is_some();
+        let is_own = |other: &Identity| self.keys.marked(&other.proof.key).is_some();
         client.identities.review(&self.name, is_own, |identity| self.hold(identity, now))
     }
 

@@ -59,7 +59,7 @@ async fn a_key_of_either_hash_proves_whose_it_is_and_what_it_may_be_used_for() {
         let identity = client.identity("api_key.bots").unwrap();
         assert_eq!((client.user(), &*identity.claims), (Some("ci"), r#"{"scope":"chat:read chat:write","sub":"ci"}"#));
         let request = format!("{:?}", client.request);
-        assert!(!request.contains(&key) && !format!("{identity:?}").contains(&key) && !identity.key.contains(&key[..20]));
+        assert!(!request.contains(&key) && !format!("{identity:?}").contains(&key) && !identity.proof.key.contains(&key[..20]));
     }
 }
 

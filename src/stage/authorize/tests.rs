@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::config::fault::KeyPath;
 use crate::stage::cells::Cells;
-use crate::stage::{Identity, sample};
+use crate::stage::{Identity, Proof, sample};
 
 fn build(text: &str) -> (Result<Authorize, Faults>, Vec<Need>) {
     let cells = Cells::default();
@@ -28,10 +28,7 @@ fn client(claims: &[&str]) -> Client {
             user: None,
             claims: (*claims).into(),
             expires: None,
-            key: "k".into(),
-            kid: None,
-            key_set: None,
-            algorithm: "HS256",
+            proof: Proof { key: "k".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
         });
     }
     client

@@ -12,7 +12,7 @@ use crate::config::fault::{Fault, Faults};
 use super::build::Need;
 use super::certificate::{Allow, Certificate};
 use super::refusal::{CERTIFICATE_DENIED, CERTIFICATE_EXPIRED, CERTIFICATE_MISSING, Refusal, Verdict};
-use super::{Build, Client, Configure, Identity, Judgement, Stage};
+use super::{Build, Client, Configure, Identity, Judgement, Proof, Stage};
 
 pub use table::{Naming, Table};
 
@@ -53,10 +53,13 @@ impl ClientCert {
             user: user.map(Into::into),
             claims: claims.into(),
             expires: Some(certificate.not_after),
-            key: shown(certificate).into(),
-            kid: Some(certificate.fingerprint.to_string().into()),
-            key_set: None,
-            algorithm: "X.509",
+            proof: Proof {
+                key: shown(certificate).into(),
+                kid: Some(certificate.fingerprint.to_string().into()),
+                key_set: None,
+                algorithm: "X.509",
+            }
+            .into(),
         })
     }
 }
@@ -101,7 +104,7 @@ impl Stage for ClientCert {
     fn review(&self, client: &Client, now: SystemTime) -> Verdict {
         let Some(certificate) = client.certificate() else { return Err(missing("it has shown none")) };
         let fingerprint = certificate.fingerprint.to_string();
-        if !client.identities.iter().any(|identity| identity.kid.as_deref() == Some(&*fingerprint)) {
+        if !client.identities.iter().any(|identity| identity.proof.kid.as_deref() == Some(&*fingerprint)) {
             return Err(missing("authenticated otherwise"));
         }
         self.hold(certificate, now)

@@ -76,7 +76,7 @@ fn what_is_proven_is_what_a_token_would_have_proven() {
     let identity = client.identity("client_cert.all").unwrap().clone();
     let certificate = client.certificate().unwrap();
     assert_eq!((identity.user.as_deref(), identity.expires), (Some("alice"), Some(certificate.not_after)));
-    assert_eq!(identity.kid.as_deref(), Some(&*certificate.fingerprint.to_string()));
+    assert_eq!(identity.proof.kid.as_deref(), Some(&*certificate.fingerprint.to_string()));
     assert_eq!((client.claim("sub"), client.claim("cn")), (Some("alice".into()), Some("alice".into())));
     assert_eq!((client.claim("fingerprint"), client.claim("dns")), (Some(certificate.fingerprint.to_string().into()), None));
 }

@@ -23,7 +23,7 @@ use super::header_name::header_name;
 use super::outside::{News, Outside, Question, Trust};
 use super::refusal::{AUTH_UNAVAILABLE, INTERNAL, Refusal, TOKEN_EXPIRED, TOKEN_MISSING, Verdict};
 use super::supposed::{Rehearsed, Shown, Supposed};
-use super::{Asks, Build, Client, Configure, Identity, Judgement, Stage};
+use super::{Asks, Build, Client, Configure, Identity, Judgement, Proof, Stage};
 
 use answers::Answers;
 use decision::{Decision, named, refusal};
@@ -129,10 +129,7 @@ impl ForwardAuth {
             user: user.map(Into::into),
             claims: Value::Object(claims.clone()).to_string().into(),
             expires: self.lifetime.and_then(|lifetime| now.checked_add(lifetime)),
-            key: self.url.shown().into(),
-            kid: None,
-            key_set: None,
-            algorithm: ALGORITHM,
+            proof: Proof { key: self.url.shown().into(), kid: None, key_set: None, algorithm: ALGORITHM }.into(),
         }
     }
 
@@ -205,7 +202,7 @@ impl Stage for ForwardAuth {
             return Ok(());
         }
         let url = self.url.shown();
-        let is_own = |identity: &Arc<Identity>| *identity.key == *url && identity.algorithm == ALGORITHM;
+        let is_own = |identity: &Arc<Identity>| *identity.proof.key == *url && identity.proof.algorithm == ALGORITHM;
         let Some(own) = client.identity(&self.name).or_else(|| client.identities.iter().find(is_own)) else {
             let rule = if client.identities.is_empty() { "never asked about" } else { "authenticated otherwise" };
             return Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));

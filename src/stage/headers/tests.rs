@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::config::fault::KeyPath;
 use crate::stage::cells::Cells;
-use crate::stage::{Identity, sample};
+use crate::stage::{Identity, Proof, sample};
 
 fn build(text: &str) -> (Result<Headers, Faults>, Vec<Need>) {
     let cells = Cells::default();
@@ -23,10 +23,7 @@ fn client(claims: &str, headers: &[(&str, &str)]) -> Client {
         user: None,
         claims: claims.into(),
         expires: None,
-        key: "key".into(),
-        kid: None,
-        key_set: None,
-        algorithm: "HS256",
+        proof: Proof { key: "key".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
     });
     client
 }

@@ -23,11 +23,12 @@ use crate::config::units::Interval;
 use super::build::Need;
 use super::client::claim;
 use super::credentials::{Credential, Sources};
+use super::proof::Latest;
 use super::query;
 use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
 use super::supposed::{Shown, Supposed};
 use super::ticket;
-use super::{Asks, Build, Client, Configure, Identity, Inspect, Judgement, Renewal, Stage};
+use super::{Asks, Build, Client, Configure, Identity, Inspect, Judgement, Proof, Renewal, Stage};
 
 pub use algorithm::Signature;
 use claims::{Claims, Expected, date};
@@ -55,6 +56,7 @@ pub struct Jwt {
     sources: Sources,
     grace: Duration,
     renewals: Renewals,
+    latest: Latest,
 }
 
 /// What a token is worth.
@@ -98,15 +100,13 @@ impl Jwt {
         if verified.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
             return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("kid over {MAX_KID} bytes"))));
         }
+        let Verified { claims, key, kid, key_set, algorithm } = verified;
         Ok(Identity {
             by: self.name.clone(),
-            user: self.user(&verified.claims),
+            user: self.user(&claims),
             claims: text.into(),
-            expires: self.expiry(&verified.claims, now)?,
-            key: verified.key,
-            kid: verified.kid,
-            key_set: verified.key_set,
-            algorithm: algorithm::name(verified.algorithm),
+            expires: self.expiry(&claims, now)?,
+            proof: self.latest.share(Proof { key, kid, key_set, algorithm: algorithm::name(algorithm) }),
         })
     }
 
@@ -260,6 +260,7 @@ impl Configure for Jwt {
             sources,
             grace: table.grace.on().map_or(Duration::ZERO, Interval::get),
             renewals,
+            latest: Latest::default(),
         })
     }
 }

@@ -123,9 +123,9 @@ impl Keys {
     /// Whether an identity that says it is this issuer's could still be verified. Of a set that was never fetched nothing is known yet:
     /// who may be let in by it stays, and is judged again once it has been.
     pub(super) fn still_verify(&self, identity: &Identity, issuer: Option<&str>) -> Standing {
-        let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == identity.algorithm);
+        let has_it = |able: &[Algorithm]| able.iter().any(|able| super::algorithm::name(*able) == identity.proof.algorithm);
         let mut standing = Standing::NoKey;
-        for own in self.of_table(issuer).iter().filter(|own| own.id == identity.key) {
+        for own in self.of_table(issuer).iter().filter(|own| own.id == identity.proof.key) {
             if has_it(&own.algorithms) {
                 return Standing::Good;
             }
@@ -139,17 +139,17 @@ impl Keys {
                 }
                 continue;
             };
-            for own in keys.iter().filter(|own| own.id == identity.key) {
+            for own in keys.iter().filter(|own| own.id == identity.proof.key) {
                 if self
                     .paired
                     .iter()
-                    .any(|allowed| may(own, *allowed, &self.paired) && super::algorithm::name(*allowed) == identity.algorithm)
+                    .any(|allowed| may(own, *allowed, &self.paired) && super::algorithm::name(*allowed) == identity.proof.algorithm)
                 {
                     return Standing::Good;
                 }
                 standing = Standing::NoAlgorithm;
             }
-            let was_of_it = identity.key_set == Some(bound.place);
+            let was_of_it = identity.proof.key_set == Some(bound.place);
             if was_of_it && standing == Standing::NoKey && self.keeps && has_it(&self.paired) {
                 return Standing::Good;
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::stage::refusal::{Clause, FORBIDDEN, IP_DENIED, Outcome, Party, RATE_LIMITED, TOKEN_INVALID, TOKEN_MISSING};
 use crate::stage::traffic::{FrameHead, FrameInspector, Message, Opcode, Pace, Side};
-use crate::stage::{BoxFuture, Identity, Judgement, sample};
+use crate::stage::{BoxFuture, Identity, Judgement, Proof, sample};
 
 /// What a stage is told to answer.
 #[derive(Clone, Copy)]
@@ -110,10 +110,7 @@ fn identity(by: &str) -> Identity {
         user: None,
         claims: "{}".into(),
         expires: None,
-        key: "key".into(),
-        kid: None,
-        key_set: None,
-        algorithm: "HS256",
+        proof: Proof { key: "key".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
     }
 }
 

@@ -28,7 +28,7 @@ impl Concurrent {
     /// Holds a slot for the client. Where keys share a bucket nobody is replaced: the oldest could be anybody's.
     pub(super) fn admit(&self, client: &mut Client, bucket: &Bucket) -> Verdict {
         let (holders, max) = (bucket.holders(), self.max.get() as usize);
-        if client.holdings.has_slot_of(holders) {
+        if client.holdings.has_slot_of(&holders) {
             return Ok(());
         }
         let refusal = |outcome| Refusal::new(outcome).rule(format!("concurrent {max}")).at("concurrent");

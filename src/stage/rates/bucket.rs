@@ -2,10 +2,11 @@
 
 use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
@@ -38,7 +39,7 @@ impl Account {
 #[derive(Debug, Default)]
 pub(in crate::stage) struct Bucket {
     pub(in crate::stage) account: Account,
-    holders: OnceLock<Arc<Holders>>,
+    holders: ArcSwapOption<Holders>,
     /// Whether it is anybody's.
     pub(in crate::stage) is_shared: bool,
 }
@@ -55,13 +56,18 @@ impl Bucket {
     }
 
     /// Who has the slots of `concurrent`.
-    pub(in crate::stage) fn holders(&self) -> &Arc<Holders> {
-        self.holders.get_or_init(Arc::default)
+    pub(in crate::stage) fn holders(&self) -> Arc<Holders> {
+        if let Some(holders) = self.holders.load_full() {
+            return holders;
+        }
+        // Whoever is first decides.
+        self.holders.compare_and_swap(&None::<Arc<Holders>>, Some(Arc::default()));
+        self.holders.load_full().unwrap_or_default()
     }
 
     /// Whether nobody has a slot.
     pub(in crate::stage) fn is_empty(&self) -> bool {
-        self.holders.get().is_none_or(|holders| holders.taken() == 0)
+        self.holders.load().as_ref().is_none_or(|holders| holders.taken() == 0)
     }
 }
 

@@ -144,7 +144,7 @@ written_as_string!(
 mod tests {
     use super::*;
     use crate::stage::fingerprint::Fingerprint;
-    use crate::stage::{Identity, sample};
+    use crate::stage::{Identity, Proof, sample};
 
     fn parts(written: &[&str]) -> Vec<KeyPart> {
         written.iter().map(|part| part.parse().unwrap()).collect()
@@ -157,7 +157,13 @@ mod tests {
         let claims = format!("{{\"sub\":\"{user}\",\"team\":[\"{header}\"]}}").into();
         let user = Some(user.into());
         let by = "jwt.users".into();
-        client.prove(Identity { by, user, claims, expires: None, key: "k".into(), kid: None, key_set: None, algorithm: "HS256" });
+        client.prove(Identity {
+            by,
+            user,
+            claims,
+            expires: None,
+            proof: Proof { key: "k".into(), kid: None, key_set: None, algorithm: "HS256" }.into(),
+        });
         client
     }
 

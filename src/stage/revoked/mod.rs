@@ -70,7 +70,7 @@ impl Revoked {
     }
 
     fn judge_identity(&self, identity: &Identity, now: SystemTime) -> Verdict {
-        if let Some(kid) = identity.kid.as_deref()
+        if let Some(kid) = identity.proof.kid.as_deref()
             && let Some(term) = self.kid.find(kid, now)
         {
             return Err(self.refusal("kid", kid, term));

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::stage::cells::Cells;
-use crate::stage::{Identity, sample};
+use crate::stage::{Identity, Proof, sample};
 
 fn build_in(folder: &Path, text: &str) -> (Result<Revoked, Faults>, Vec<Need>, Faults) {
     let cells = Cells::default();
@@ -26,10 +26,7 @@ fn client(claims: &str, kid: Option<&str>) -> Client {
         user: None,
         claims: claims.into(),
         expires: None,
-        key: "key".into(),
-        kid: kid.map(Into::into),
-        key_set: None,
-        algorithm: "HS256",
+        proof: Proof { key: "key".into(), kid: kid.map(Into::into), key_set: None, algorithm: "HS256" }.into(),
     });
     client
 }

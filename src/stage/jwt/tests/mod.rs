@@ -278,10 +278,10 @@ fn an_identity_bears_what_stages_and_logs_need_and_nothing_of_the_token() {
         let client = authenticated(&stage, &claims);
         let identity = client.identity("jwt.users").unwrap();
         assert_eq!(identity.user.as_deref(), user, "{claims}");
-        assert_eq!((&*identity.by, identity.algorithm), ("jwt.users", "HS256"));
+        assert_eq!((&*identity.by, identity.proof.algorithm), ("jwt.users", "HS256"));
         assert_eq!(client.claim("exp"), Some(claims["exp"].clone()));
         assert_eq!(serde_json::from_str::<Value>(&identity.claims).unwrap(), claims);
-        assert!(identity.key.starts_with("secret:") && !identity.key.contains(SECRET));
+        assert!(identity.proof.key.starts_with("secret:") && !identity.proof.key.contains(SECRET));
     }
     assert_eq!(authenticated(&stage, &json!({ "exp": from_now(60), "realm": { "id": "x" } })).claim("realm.id"), Some(json!("x")));
     let large = sign(&json!({ "exp": from_now(60), "x": "x".repeat(MAX_CLAIMS) }));
@@ -308,10 +308,10 @@ fn the_kid_narrows_the_keys_that_have_one() {
     ] {
         assert_eq!(judged(stage, &token(kid)), expected, "{kid:?}");
     }
-    let by = |stage: &Jwt| stage.identify(&token(None), SystemTime::now()).unwrap().key;
+    let by = |stage: &Jwt| stage.identify(&token(None), SystemTime::now()).unwrap().proof.key.clone();
     assert_eq!(*by(&named), format!("2026-b:{}", by(&unnamed)));
     for (stage, kid, kept) in [(&named, None, Some("2026-b")), (&unnamed, Some("other"), Some("other")), (&unnamed, None, None)] {
-        assert_eq!(stage.identify(&token(kid), SystemTime::now()).unwrap().kid.as_deref(), kept, "{kid:?}");
+        assert_eq!(stage.identify(&token(kid), SystemTime::now()).unwrap().proof.kid.as_deref(), kept, "{kid:?}");
     }
     assert_eq!(judged(&unnamed, &token(Some(&"k".repeat(MAX_KID + 1)))), "token_invalid: kid over 256 bytes");
 }
