@@ -242,7 +242,7 @@ mod tests {
 
     /// The tick of a second of the test's clock.
     fn at(second: u32) -> Tick {
-        Tick::new(1 + second * 10)
+        Tick::new(second * 10)
     }
 
     fn times() -> Times {

@@ -7,7 +7,8 @@ use std::time::Duration;
 /// How long one tick is.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// A moment: ticks since the worker's clock began, of which the first is 1. A `u32` of them lasts 13 years.
+/// A moment: ticks since the worker's clock began. A `u32` of them lasts 13 years. Held as one more, so that where there may be none
+/// it takes no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tick(NonZeroU32);
 
@@ -16,28 +17,25 @@ pub struct Tick(NonZeroU32);
 pub struct Ticks(u32);
 
 impl Tick {
-    /// The moment so many ticks after the clock began, and not before its first.
+    /// The moment so many ticks after the clock began.
     pub const fn new(ticks: u32) -> Self {
-        match NonZeroU32::new(ticks) {
-            Some(ticks) => Self(ticks),
-            None => Self(NonZeroU32::MIN),
-        }
+        Self(NonZeroU32::MIN.saturating_add(ticks))
     }
 
     /// Ticks since the clock began.
     pub const fn get(self) -> u32 {
-        self.0.get()
+        self.0.get() - 1
     }
 
     /// How long ago `earlier` was; nothing where it lies ahead.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Ticks {
-        Ticks(self.get().saturating_sub(earlier.get()))
+        Ticks(self.0.get().saturating_sub(earlier.0.get()))
     }
 }
 
 impl Default for Tick {
-    /// The clock's first.
+    /// The clock's beginning.
     fn default() -> Self {
         Self(NonZeroU32::MIN)
     }

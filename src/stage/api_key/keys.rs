@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use crate::stage::Refusal;
 use crate::stage::fingerprint::Fingerprint;
 use crate::stage::refusal::TOKEN_INVALID;
 use crate::stage::sha256::Sha256;
+use crate::stage::{Proof, Refusal};
 
 use super::fresh::{is_broken, parts};
 use super::hash::{Argon2Hash, Hashed, Sha256Hash};
@@ -32,13 +32,11 @@ pub(super) struct Keys {
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) name: Box<str>,
-    pub(super) id: Option<Arc<str>>,
     /// What it says of its user, as JSON text in the form of a token's claims.
     pub(super) claims: Box<str>,
     pub(super) expires: Option<SystemTime>,
-    /// What tells it from all others as long as this process runs, and nobody what it is.
-    pub(super) mark: Arc<str>,
-    pub(super) algorithm: &'static str,
+    /// Its mark, which tells it from all others as long as this process runs, and nobody what it is; and its id.
+    pub(super) proof: Arc<Proof>,
 }
 
 /// What a key that was shown may be.
@@ -66,12 +64,15 @@ impl Keys {
         let key = Arc::new(Key {
             claims: claims(&line.name, line.scopes.iter().map(|scope| &*scope.0)).into(),
             name: line.name.into(),
-            id: line.id.as_ref().map(|id| (*id.0).into()),
             expires: line.expires.map(|expires| expires.get()),
-            mark: format!("key:{mark:016x}").into(),
-            algorithm: if argon2.is_some() { "Argon2id" } else { "SHA-256" },
+            proof: Arc::new(Proof {
+                key: format!("key:{mark:016x}").into(),
+                kid: line.id.as_ref().map(|id| (*id.0).into()),
+                key_set: None,
+                algorithm: if argon2.is_some() { "Argon2id" } else { "SHA-256" },
+            }),
         });
-        if let Some(other) = self.by_mark.get(&key.mark) {
+        if let Some(other) = self.by_mark.get(&key.proof.key) {
             return Err((None, format!("this is {}'s key already; leave one of the two out", other.name)));
         }
         if let (Some(hash), Some(Id(id))) = (argon2, line.id) {
@@ -89,7 +90,7 @@ impl Keys {
                 self.ends.insert(at, expires);
             }
         }
-        self.by_mark.insert(key.mark.clone(), key);
+        self.by_mark.insert(key.proof.key.clone(), key);
         Ok(())
     }
 

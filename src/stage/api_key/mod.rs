@@ -42,7 +42,7 @@ impl ApiKey {
             claims: key.claims.clone(),
             // Its end may be edited: it is judged by the key, not by what was kept of it.
             expires: None,
-            proof: Proof { key: key.mark.clone(), kid: key.id.clone(), key_set: None, algorithm: key.algorithm }.into(),
+            proof: key.proof.clone(),
         })
     }
 

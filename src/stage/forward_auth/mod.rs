@@ -42,6 +42,8 @@ const ALGORITHM: &str = "forward_auth";
 pub struct ForwardAuth {
     name: Arc<str>,
     url: HttpUrl,
+    /// Of all identities: it is this service that says who somebody is.
+    proof: Arc<Proof>,
     trust: Option<Trust>,
     outside: Arc<Outside>,
     send: Option<Box<[HeaderName]>>,
@@ -129,7 +131,7 @@ impl ForwardAuth {
             user: user.map(Into::into),
             claims: Value::Object(claims.clone()).to_string().into(),
             expires: self.lifetime.and_then(|lifetime| now.checked_add(lifetime)),
-            proof: Proof { key: self.url.shown().into(), kid: None, key_set: None, algorithm: ALGORITHM }.into(),
+            proof: self.proof.clone(),
         }
     }
 
@@ -201,8 +203,7 @@ impl Stage for ForwardAuth {
         if client.asks == Asks::Leave {
             return Ok(());
         }
-        let url = self.url.shown();
-        let is_own = |identity: &Arc<Identity>| *identity.proof.key == *url && identity.proof.algorithm == ALGORITHM;
+        let is_own = |identity: &Arc<Identity>| identity.proof == self.proof;
         let Some(own) = client.identity(&self.name).or_else(|| client.identities.iter().find(is_own)) else {
             let rule = if client.identities.is_empty() { "never asked about" } else { "authenticated otherwise" };
             return Err(Box::new(Refusal::new(TOKEN_MISSING).rule(rule)));
@@ -253,6 +254,7 @@ impl Configure for ForwardAuth {
         }
         Ok(Self {
             name: build.name().into(),
+            proof: Arc::new(Proof { key: table.url.shown().into(), kid: None, key_set: None, algorithm: ALGORITHM }),
             url: table.url,
             trust,
             outside: build.outside(),
