@@ -80,8 +80,6 @@ pub(super) struct Live<S> {
     pub(super) policy: Policy,
     liveness: Liveness,
     pub(super) seat: Seat,
-    /// Its worker, which counts it until its task is gone.
-    pub(super) worker: Load,
     /// A credential that it has shown, while that is looked at.
     pub(super) renewal: Option<Box<Pending>>,
     armed: Tick,
@@ -94,6 +92,8 @@ pub(super) struct Live<S> {
     is_over: bool,
     /// Whether it goes by a newer credential than the one it was let in by.
     pub(super) is_renewed: bool,
+    /// Its worker, which counts it until all of the above has been given back.
+    pub(super) worker: Load,
 }
 
 impl<S: Session + Unpin> Live<S> {

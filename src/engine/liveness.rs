@@ -15,7 +15,7 @@ const STALLED: Duration = Duration::from_secs(30);
 const SAMPLE: Duration = Duration::from_secs(300);
 
 /// How old a connection is when its sockets are set up to last. Before, the kernel would not ask after a silent peer either.
-const SETTLED: Duration = Duration::from_secs(30);
+const LASTED: Duration = Duration::from_secs(30);
 
 /// What a tick that has begun may already have run: a wait counted from it is at least as long as asked for.
 const PART: Ticks = Ticks::new(1);
@@ -57,7 +57,7 @@ impl Liveness {
             ping: times.ping.map_or(Ticks::FOREVER, |interval| jittered(interval).into()),
             began: now,
             ends: ends(times, now),
-            sample: now + SETTLED.into(),
+            sample: now + LASTED.into(),
             review,
         }
     }
@@ -77,9 +77,9 @@ impl Liveness {
 
     /// What is due at `now` by the clocks of its route; pings are sent on the way. To be asked again until it answers `Nothing`.
     pub(super) fn due(&mut self, session: &mut impl Session, times: &Times, now: Tick) -> Due {
-        if now >= self.sample && self.sample == self.began + SETTLED.into() {
+        if now >= self.sample && self.sample == self.began + LASTED.into() {
             self.sample = self.began + SAMPLE.into();
-            session.settle();
+            session.lasts();
         }
         if now >= self.sample {
             self.sample = now + SAMPLE.into();
@@ -184,7 +184,7 @@ mod tests {
     struct Still {
         legs: [Activity; 2],
         pings: Vec<Side>,
-        settled: Cell<u32>,
+        lasted: Cell<u32>,
     }
 
     impl Session for Still {
@@ -202,8 +202,8 @@ mod tests {
             true
         }
 
-        fn settle(&self) {
-            self.settled.set(self.settled.get() + 1);
+        fn lasts(&self) {
+            self.lasted.set(self.lasted.get() + 1);
         }
 
         fn activity(&self, side: Side) -> Option<Activity> {
@@ -232,7 +232,7 @@ mod tests {
     impl Still {
         fn new() -> Self {
             let quiet = Activity { received: at(0), data: at(0), ping: None, blocked: false, stalled: None };
-            Self { legs: [quiet; 2], pings: Vec::new(), settled: Cell::new(0) }
+            Self { legs: [quiet; 2], pings: Vec::new(), lasted: Cell::new(0) }
         }
 
         fn leg(&mut self, side: Side) -> &mut Activity {
@@ -260,17 +260,17 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_without_clocks_is_settled_once_and_then_only_sampled() {
+    fn a_connection_without_clocks_is_set_up_to_last_once_and_then_only_sampled() {
         let times = times();
         let mut liveness = Liveness::new(&times, at(0), None);
         let mut session = Still::new();
         assert_eq!(due((&mut liveness, &times), &mut session, 0), "look again at 30");
-        assert_eq!(session.settled.get(), 0);
+        assert_eq!(session.lasted.get(), 0);
         assert_eq!(due((&mut liveness, &times), &mut session, 40), "look again at 300");
         liveness.adopt(&times, &times, at(50), None);
         assert_eq!(due((&mut liveness, &times), &mut session, 300), "sample");
         assert_eq!(due((&mut liveness, &times), &mut session, 300), "look again at 600");
-        assert_eq!(session.settled.get(), 1);
+        assert_eq!(session.lasted.get(), 1);
     }
 
     #[test]

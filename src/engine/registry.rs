@@ -39,7 +39,7 @@ pub(super) struct Settled {
 pub(super) struct Record {
     /// The facts it is judged by.
     pub(super) client: Arc<Client>,
-    /// As in [`Settled`], of which these three are.
+    /// This and the next two are what is [`Settled`].
     server: Option<Arc<State>>,
     pub(super) carrier: Option<Arc<Carrier>>,
     pub(super) takeover: bool,
@@ -59,6 +59,13 @@ struct Mail {
     policy: Policy,
     order: Option<Order>,
     delivery: Option<Box<Delivery>>,
+}
+
+impl Mail {
+    /// Whether the order in it is one to end.
+    fn is_to_end(&self) -> bool {
+        matches!(self.order, Some(Order::End(_) | Order::Leave(_)))
+    }
 }
 
 /// What a connection is asked to do.
@@ -101,34 +108,31 @@ impl Record {
         }
     }
 
-    /// Orders the connection to do this, by another policy where there is one; the first order to end stands.
-    fn order(&self, order: Order, policy: Option<Policy>) {
-        {
-            let mut mail = self.mail();
-            if let Some(policy) = policy {
-                mail.policy = policy;
-            }
-            if !matches!(mail.order, Some(Order::End(_) | Order::Leave(_))) {
-                self.is_ending.fetch_or(matches!(order, Order::End(_) | Order::Leave(_)), Ordering::Relaxed);
-                mail.order = Some(order);
-            }
+    /// Leaves an order in the mail; the first order to end stands.
+    fn order(&self, mut mail: MutexGuard<'_, Mail>, order: Order) {
+        if !mail.is_to_end() {
+            mail.order = Some(order);
+            self.is_ending.fetch_or(mail.is_to_end(), Ordering::Relaxed);
         }
+        drop(mail);
         self.call();
     }
 
     /// Orders the connection to end.
     pub(super) fn end(&self, refusal: Box<Refusal>) {
-        self.order(Order::End(refusal), None);
+        self.order(self.mail(), Order::End(refusal));
     }
 
     /// Orders the connection to end, and to tell the client so as it is.
     pub(super) fn leave(&self, refusal: Box<Refusal>) {
-        self.order(Order::Leave(refusal), None);
+        self.order(self.mail(), Order::Leave(refusal));
     }
 
     /// Orders the connection to go by another policy, by which it was judged at this moment.
     pub(super) fn adopt(&self, policy: Policy, judged: SystemTime) {
-        self.order(Order::Adopt(judged), Some(policy));
+        let mut mail = self.mail();
+        mail.policy = policy;
+        self.order(mail, Order::Adopt(judged));
     }
 
     /// Gives the connection an identity that is to renew its own, unless another has come before that it has not taken yet: says whether
@@ -172,7 +176,8 @@ impl Record {
 
     /// What it was ordered to end for lets it come to its own end: until then it can be ordered again.
     pub(super) fn goes_on(&self) {
-        self.is_ending.store(false, Ordering::Relaxed);
+        let mail = self.mail();
+        self.is_ending.store(mail.is_to_end(), Ordering::Relaxed);
     }
 
     /// Whether the connection was called and has not [noticed](Self::was_called).
@@ -348,6 +353,12 @@ mod tests {
     use super::*;
     use crate::engine::tests::record;
     use crate::stage::{Identity, Proof, Verdict};
+
+    /// An allocator adds 8 bytes to it and its counts, and rounds up to 16.
+    #[test]
+    fn a_record_takes_128_bytes() {
+        assert!(size_of::<Record>() + 2 * size_of::<usize>() + 8 <= 128, "{}", size_of::<Record>());
+    }
 
     fn delivery() -> (Delivery, oneshot::Receiver<Verdict>) {
         let identity = Identity {

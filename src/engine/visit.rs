@@ -53,8 +53,6 @@ pub(super) fn refused(refusal: Refusal) -> Stop {
 
 /// A connection on its way in: what is known of it so far.
 pub(super) struct Visit {
-    /// Its worker, which counts it.
-    pub(super) worker: Load,
     pub(super) gateway: Arc<Gateway>,
     pub(super) listener: Arc<Listener>,
     pub(super) peer: Peer,
@@ -90,6 +88,8 @@ pub(super) struct Visit {
     pub(super) ticket: Option<Box<Enrolled>>,
     /// Its place among the handshakes in progress.
     pub(super) handshake: Option<Permit>,
+    /// Its worker, which counts it until all of the above has been given back.
+    pub(super) worker: Load,
 }
 
 /// What an upgrade request settles, and what has been agreed on so far.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::stage::pipeline::{Findings, Progress, Resume};
 use crate::stage::refusal::{AUTH_UNAVAILABLE, BAD_HANDSHAKE, NO_ROUTE, TOKEN_MISSING, Verdict};
-use crate::stage::{Asked, Asks, Client, Peer, Pipeline, Refusal};
+use crate::stage::{AskedFor, Asks, Client, Peer, Pipeline, Refusal};
 use crate::wire::upgrade::{Upgrade, names_websocket};
 
 use super::Gateway;
@@ -120,7 +120,7 @@ fn find_route(gateway: &Gateway, (peer, id): (&Peer, u64), parts: Parts) -> Entr
         id,
         peer: peer.clone(),
         route: route.name.clone(),
-        asked: Asked::new(&asked.host, &asked.path, request::origin(&parts).as_deref()),
+        asked: AskedFor::new(&asked.host, &asked.path, request::origin(&parts).as_deref()),
         port: asked.port,
         asks,
         method: parts.method.clone(),

@@ -142,6 +142,16 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_an_escape_has_it_wherever_it_stands() {
+        for at in 0..40 {
+            for (value, written) in [("\"", "\\\""), ("\\", "\\\\"), ("\u{1b}", "\\u001b"), ("=", "="), (" ", " "), ("é", "é")] {
+                let (before, behind) = ("x".repeat(at), "y".repeat(20));
+                assert_eq!(text(&format!("{before}{value}{behind}")), format!("\"{before}{written}{behind}\""));
+            }
+        }
+    }
+
+    #[test]
     fn a_quoted_value_is_a_json_string() {
         for value in ["", "a\"b\\c\n\u{1b}\u{9b}", "e\u{301} \u{202e}\u{e0001} 日本", "\u{fffd}"] {
             let mut out = String::new();

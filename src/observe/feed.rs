@@ -4,8 +4,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level};
 
 /// The most lines that are kept.
 pub const MAX_LINES: usize = 1024;
@@ -27,21 +25,11 @@ struct Shared {
 
 #[derive(Default)]
 struct Ring {
-    lines: VecDeque<Line>,
+    /// Each event as a log with `format = "json"` writes it, without the newline.
+    lines: VecDeque<Box<str>>,
     bytes: usize,
     /// The number of the first line that is kept; the first of all is 0.
     first: u64,
-}
-
-/// One event.
-#[derive(Clone, Debug)]
-pub struct Line {
-    /// How serious it is.
-    pub level: Level,
-    /// The route it carries.
-    pub route: Option<Box<str>>,
-    /// The event as a log with `format = "json"` writes it, without the newline.
-    pub text: Arc<str>,
 }
 
 /// Reads a feed from some line on.
@@ -54,8 +42,8 @@ pub struct Reader {
 /// What a reader meets next.
 #[derive(Debug)]
 pub enum Next {
-    /// An event.
-    Line(Line),
+    /// An event, as a log with `format = "json"` writes it, without the newline.
+    Line(Box<str>),
     /// So many events that came and went before they could be read.
     Missed(u64),
 }
@@ -71,20 +59,15 @@ impl Feed {
         self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event, written as `text`.
-    pub(super) fn push(&self, event: &Event<'_>, text: &str) {
-        let mut route = Route(None);
-        event.record(&mut route);
-        self.add(Line { level: *event.metadata().level(), route: route.0, text: text.trim_end().into() });
-    }
-
-    fn add(&self, line: Line) {
+    /// Adds an event, written as a line.
+    pub(super) fn push(&self, line: &str) {
+        let line: Box<str> = line.trim_end().into();
         let mut ring = self.ring();
-        ring.bytes += line.text.len();
+        ring.bytes += line.len();
         // The oldest go first, so that the ring never has room for one more than is kept.
         while ring.lines.len() >= MAX_LINES || ring.bytes > MAX_BYTES {
             let Some(oldest) = ring.lines.pop_front() else { break };
-            ring.bytes -= oldest.text.len();
+            ring.bytes -= oldest.len();
             ring.first += 1;
         }
         ring.lines.push_back(line);
@@ -131,30 +114,13 @@ impl Reader {
     }
 }
 
-/// The route that an event carries.
-struct Route(Option<Box<str>>);
-
-impl Visit for Route {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "route" {
-            self.0 = Some(value.into());
-        }
-    }
-
-    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line { level: Level::INFO, route: None, text: text.into() }
-    }
-
     fn said(next: Option<Next>) -> String {
         match next {
-            Some(Next::Line(line)) => line.text.to_string(),
+            Some(Next::Line(line)) => line.into(),
             Some(Next::Missed(missed)) => format!("missed {missed}"),
             None => "nothing".to_owned(),
         }
@@ -163,11 +129,11 @@ mod tests {
     #[test]
     fn a_reader_gets_what_is_kept_and_then_what_comes() {
         let feed = Feed::default();
-        feed.add(line("one"));
+        feed.push("one");
         let mut reader = feed.reader();
-        feed.add(line("two"));
+        feed.push("two");
         assert_eq!([(); 3].map(|()| said(reader.try_next())), ["one", "two", "nothing"]);
-        feed.add(line("three"));
+        feed.push("three");
         assert_eq!(said(reader.try_next()), "three");
     }
 
@@ -176,11 +142,11 @@ mod tests {
         let (feed, long) = (Feed::default(), "x".repeat(MAX_BYTES / 4));
         let mut reader = feed.reader();
         for number in 0..MAX_LINES + 7 {
-            feed.add(line(&number.to_string()));
+            feed.push(&number.to_string());
         }
         assert_eq!([(); 2].map(|()| said(reader.try_next())), ["missed 7", "7"]);
         for _ in 0..6 {
-            feed.add(line(&long));
+            feed.push(&long);
         }
         assert!(feed.ring().bytes <= MAX_BYTES);
         assert_eq!(said(reader.try_next()), format!("missed {}", MAX_LINES - 1 + 2));
@@ -191,7 +157,7 @@ mod tests {
     async fn a_reader_waits_for_the_next_event() {
         let feed = Feed::default();
         let mut reader = feed.reader();
-        let (next, ()) = tokio::join!(reader.next(), async { feed.add(line("late")) });
+        let (next, ()) = tokio::join!(reader.next(), async { feed.push("late") });
         assert_eq!(said(Some(next)), "late");
     }
 }

@@ -229,7 +229,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         // First of all: whoever has read a line in a log finds it there.
         let mut json = self.router.feed.get().filter(|_| self.router.feed_wants(metadata)).map(|feed| {
             let text = line(Look::Json, now, event);
-            feed.push(event, &text);
+            feed.push(&text);
             text
         });
         for look in Look::ALL {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
-use super::asked::Asked;
+use super::asked::AskedFor;
 use super::certificate::Certificate;
 use super::holdings::Holdings;
 use super::identities::Identities;
@@ -44,7 +44,7 @@ pub struct Client {
     /// The route's name, without its kind.
     pub route: Arc<str>,
     /// The host and path asked for, and the origin: see [`Client::host`], [`Client::path`] and [`Client::origin`].
-    pub asked: Asked,
+    pub asked: AskedFor,
     /// The port asked for, where the `Host` header names one.
     pub port: Option<u16>,
     /// What it asks for.

@@ -43,17 +43,17 @@ impl Holdings {
         self.slots.iter_mut().for_each(|slot| slot.sign(&sign));
     }
 
-    /// Keeps what the stage of this name has looked up, in place of what it kept before.
-    pub fn keep<T: Any + Send + Sync>(&mut self, stage: &Arc<str>, value: Arc<T>) {
+    /// Keeps what a stage has looked up, in place of what was kept under this name before.
+    pub fn keep<T: Any + Send + Sync>(&mut self, name: &Arc<str>, value: Arc<T>) {
         let mut others = take(&mut self.kept).into_vec();
-        others.retain(|(name, _)| name != stage);
-        others.push((stage.clone(), value));
+        others.retain(|(other, _)| other != name);
+        others.push((name.clone(), value));
         self.kept = others.into();
     }
 
-    /// What the stage of this name keeps, where it is of this type.
-    pub fn kept<T: Any + Send + Sync>(&self, stage: &str) -> Option<Arc<T>> {
-        let (_, value) = self.kept.iter().find(|(name, _)| **name == *stage)?;
+    /// What is kept under this name, where it is of this type.
+    pub fn kept<T: Any + Send + Sync>(&self, name: &str) -> Option<Arc<T>> {
+        let (_, value) = self.kept.iter().find(|(other, _)| **other == *name)?;
         value.clone().downcast().ok()
     }
 
@@ -65,8 +65,8 @@ impl Holdings {
 
 impl fmt::Debug for Holdings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stages: Vec<&str> = self.kept.iter().map(|(name, _)| &**name).collect();
-        f.debug_struct("Holdings").field("slots", &self.slots.len()).field("kept", &stages).finish()
+        let kept: Vec<&str> = self.kept.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Holdings").field("slots", &self.slots.len()).field("kept", &kept).finish()
     }
 }
 

@@ -133,6 +133,12 @@ mod tests {
     use crate::stage::Proof;
     use crate::stage::sample;
 
+    /// An allocator adds 8 bytes to it and its counts, and rounds up to 16.
+    #[test]
+    fn an_identity_takes_96_bytes() {
+        assert!(size_of::<Identity>() + 2 * size_of::<usize>() + 8 <= 96, "{}", size_of::<Identity>());
+    }
+
     fn identity(by: &str, user: Option<&str>, claims: &str) -> Identity {
         let user = user.map(Into::into);
         Identity {

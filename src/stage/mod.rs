@@ -66,7 +66,7 @@ use supposed::Shown;
 
 pub use crate::config::secret::Secret;
 
-pub use asked::Asked;
+pub use asked::AskedFor;
 pub use build::Build;
 pub use client::{Asks, Client, Identity, Peer};
 pub use pipeline::{Findings, Inspector, Mode, Pipeline};

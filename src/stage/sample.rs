@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
-use super::{Asked, Asks, Client, Peer};
+use super::{AskedFor, Asks, Client, Peer};
 
 /// A peer at this address, just accepted on a listener named `public`.
 ///
@@ -37,7 +37,7 @@ pub fn client(headers: &[(&str, &str)]) -> Client {
         id: 1,
         peer: peer("192.0.2.7"),
         route: "chat".into(),
-        asked: Asked::new("localhost", "/chat", None),
+        asked: AskedFor::new("localhost", "/chat", None),
         port: None,
         asks: Asks::default(),
         method: http::Method::GET,

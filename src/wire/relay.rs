@@ -327,7 +327,7 @@ where
         }
     }
 
-    fn settle(&self) {
+    fn lasts(&self) {
         // What is accepted has it from its listener.
         self.upstream.watch();
     }

@@ -63,7 +63,7 @@ pub trait Session: Send {
     fn ping(&mut self, side: Side, now: Tick) -> bool;
 
     /// It has lasted: what few connections live to need of their sockets is set up now.
-    fn settle(&self) {}
+    fn lasts(&self) {}
 
     /// Signs of life of one side; none where there is no such side.
     fn activity(&self, side: Side) -> Option<Activity>;

@@ -39,6 +39,8 @@ pub(crate) struct End {
 /// What a bench is set up with.
 pub(crate) struct Setup {
     pub(crate) room: usize,
+    /// Whether its sockets can say that nothing has come, as those of bare TCP can and those of TLS cannot.
+    pub(crate) tells: bool,
     pub(crate) early: [Vec<u8>; 2],
     pub(crate) max_message: u64,
     pub(crate) compression: bool,
@@ -51,6 +53,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             room: 1 << 20,
+            tells: true,
             early: Default::default(),
             max_message: 1000,
             compression: false,
@@ -68,8 +71,7 @@ pub(crate) fn facts() -> Arc<Client> {
 impl Setup {
     /// A relay; `room` is what each pipe holds.
     pub(crate) fn relay(self) -> Bench {
-        let (client, near_client) = duplex(self.room);
-        let (upstream, near_upstream) = duplex(self.room);
+        let ((client, near_client), (upstream, near_upstream)) = (self.pipe(), self.pipe());
         let facts = facts();
         let [early_client, early_upstream] = self.early.clone();
         let settings = self.settings(&facts);
@@ -80,16 +82,31 @@ impl Setup {
 
     /// A relay to a backend whose socket takes nothing and gives nothing, not even its end.
     pub(crate) fn relay_to_nowhere(self) -> Bench {
-        let (client, near) = duplex(self.room);
+        let (client, near) = self.pipe();
         let facts = facts();
         let settings = self.settings(&facts);
         let session = Box::new(Relay::new(Leg::new(near, Vec::new()), Leg::new(Nowhere(Vec::new()), Vec::new()), settings, Tick::new(0)));
         Bench { session, client: End::new(client), upstream: End { io: None, is_over: true }, facts, now: 0, ending: None }
     }
 
+    /// A relay for a client of that kind.
+    pub(crate) fn relay_from_nowhere(self) -> Bench {
+        let (upstream, near) = self.pipe();
+        let facts = facts();
+        let settings = self.settings(&facts);
+        let session = Box::new(Relay::new(Leg::new(Nowhere(Vec::new()), Vec::new()), Leg::new(near, Vec::new()), settings, Tick::new(0)));
+        Bench { session, client: End { io: None, is_over: true }, upstream: End::new(upstream), facts, now: 0, ending: None }
+    }
+
+    /// A peer's end, and the relay's.
+    fn pipe(&self) -> (DuplexStream, Near) {
+        let (far, near) = duplex(self.room);
+        (far, Near { io: near, tells: self.tells, first: None })
+    }
+
     /// A terminated endpoint; its upstream end is nobody.
     pub(crate) fn terminal(self, responder: impl Responder + 'static) -> Bench {
-        let (client, near) = duplex(self.room);
+        let (client, near) = self.pipe();
         let facts = facts();
         let early = self.early[0].clone();
         let settings = self.settings(&facts);
@@ -267,10 +284,57 @@ impl End {
     }
 }
 
+/// The relay's end of a pipe. To say whether anything has come it has to read a byte, which it gives first then.
+struct Near {
+    io: DuplexStream,
+    tells: bool,
+    first: Option<u8>,
+}
+
+impl Stream for Near {
+    fn awaits(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.tells || self.first.is_some() {
+            return false;
+        }
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let polled = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
+        self.first = buffer.filled().first().copied();
+        polled.is_pending()
+    }
+}
+
+impl AsyncRead for Near {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let first = self.first.take();
+        buffer.put_slice(first.as_slice());
+        let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if first.is_some() { Poll::Ready(Ok(())) } else { polled }
+    }
+}
+
+impl AsyncWrite for Near {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
 /// Reading gives these bytes and then waits, writing fails.
 pub(crate) struct Nowhere(pub(crate) Vec<u8>);
 
-impl Stream for Nowhere {}
+impl Stream for Nowhere {
+    fn awaits(&mut self, _: &mut Context<'_>) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl AsyncRead for Nowhere {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

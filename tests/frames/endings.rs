@@ -304,6 +304,15 @@ fn a_socket_that_takes_no_more_and_has_nothing_to_give_is_lost() {
 }
 
 #[test]
+fn a_client_whose_socket_takes_no_more_and_has_nothing_to_give_is_lost_too() {
+    let mut bench = Setup::default().relay_from_nowhere();
+    bench.send(Side::Upstream, &frame(Side::Upstream, TEXT, b"anybody there"));
+    assert_closed(&mut bench, Side::Upstream, 1001, "");
+    bench.upstream.shut_down();
+    assert_eq!(bench.poll().ended().1, "client_lost");
+}
+
+#[test]
 fn two_peers_that_take_nothing_any_more_are_both_given_up() {
     let settings = Settings { client: facts(), limits: limits(1000), compression: false, inspectors: Vec::new(), budget: unbounded() };
     let (client, upstream) = (Nowhere(frame(Side::Client, BINARY, b"x")), Nowhere(frame(Side::Upstream, BINARY, b"x")));

@@ -70,11 +70,12 @@ proptest! {
         up in traffic(Side::Client),
         down in traffic(Side::Upstream),
         room in 1..300_usize,
+        tells in any::<bool>(),
         early in any::<[u8; 2]>(),
         moves in vec((any::<bool>(), any::<bool>(), 1..120_usize), 0..200),
     ) {
         let mut ways = [Way::new(Side::Client, &up), Way::new(Side::Upstream, &down)];
-        let mut setup = Setup { room, ..Setup::default() };
+        let mut setup = Setup { room, tells, ..Setup::default() };
         for ((way, early), bytes) in ways.iter_mut().zip(early).zip(&mut setup.early) {
             way.sent = usize::from(early).min(way.bytes.len());
             *bytes = way.bytes[..way.sent].to_vec();

@@ -1,8 +1,10 @@
 //! The relay between real WebSocket peers over real sockets: what wakes it, and whether they agree with it.
 
 use std::future::poll_fn;
+use std::os::fd::AsFd;
 
 use futures_util::{SinkExt, StreamExt};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
@@ -67,6 +69,17 @@ async fn pressure_both_ways_at_once_does_not_deadlock() {
     };
     let (ending, ()) = tokio::join!(relayed, exchange);
     assert_eq!((ending.by.as_str(), ending.outcome.id, ending.code), ("client", "closed", 1005));
+}
+
+#[tokio::test]
+async fn a_relay_that_lasts_has_the_kernel_ask_after_its_backend() {
+    let ((_client, near_client), (near_upstream, _upstream)) = (pair().await, pair().await);
+    let socket = near_upstream.as_fd().try_clone_to_owned().unwrap();
+    let settings = Settings { client: facts(), limits: limits(1000), compression: false, inspectors: Vec::new(), budget: unbounded() };
+    let relay = Relay::new(Leg::new(near_client, Vec::new()), Leg::new(near_upstream, Vec::new()), settings, Tick::new(0));
+    assert!(!SockRef::from(&socket).keepalive().unwrap());
+    relay.lasts();
+    assert!(SockRef::from(&socket).keepalive().unwrap());
 }
 
 #[tokio::test]

@@ -77,6 +77,7 @@ proptest! {
         down in traffic(UPSTREAM),
         cuts in vec(1..150_usize, 1..8),
         room in prop_oneof![Just(1 << 20), 1..200_usize],
+        tells in any::<bool>(),
         of in prop_oneof![Just(None), Just(Some(CLIENT)), Just(Some(UPSTREAM))],
     ) {
         // What does as its first letter says would not pass.
@@ -84,7 +85,7 @@ proptest! {
         for (from, all) in [(CLIENT, up.concat()), (UPSTREAM, down.concat())] {
             prop_assume!(messages(&all).len() == harmless(messages(&all)).count());
             let (setup, read) = reads(of);
-            let mut bench = Setup { room, ..setup }.relay();
+            let mut bench = Setup { room, tells, ..setup }.relay();
             let mut received = Vec::new();
             for part in parts(&all, &cuts) {
                 let mut rest = part;

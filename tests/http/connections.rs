@@ -24,6 +24,17 @@ async fn requests_of_one_connection_share_one_to_the_backend_and_each_has_its_ow
     assert_eq!(backend.connections(), 1);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_connection_that_is_kept_for_another_request_is_asked_after() {
+    let (backend, _seen) = Backend::mirror().await;
+    let gateway = gateway(backend.address);
+    let mut client = Talk::to(gateway.address("public")).await;
+    client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.head().await;
+    client.until("\r\n\r\n").await;
+    assert!(crate::support::is_asked_after(backend.address));
+}
+
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_their_order() {
     let (backend, _seen) = Backend::mirror().await;

@@ -13,7 +13,7 @@ use wsgate::observe::event::{Attempt, Concerned, Owner, Shown, Told};
 use wsgate::observe::select::{Only, Selection};
 use wsgate::observe::sink::Format;
 use wsgate::stage::refusal::{CLOSED, HANDSHAKE_TIMEOUT, NO_ROUTE, PROTOCOL_ERROR, Party, UPSTREAM_LOST, UPSTREAM_REFUSED};
-use wsgate::stage::{Asked, Client, Ending, Refusal};
+use wsgate::stage::{AskedFor, Client, Ending, Refusal};
 
 use super::support::{self, Capture, ann, denied, logged, lost, named, noon, peer, with};
 
@@ -170,7 +170,7 @@ fn keys(line: &str) -> Vec<String> {
 #[test]
 fn nothing_from_outside_forges_a_line_a_field_or_a_terminal_command() {
     let report = |forged: &str| {
-        let client = Client { asked: Asked::new(forged, forged, None), ..named(forged) };
+        let client = Client { asked: AskedFor::new(forged, forged, None), ..named(forged) };
         let ending = Ending { reason: forged.into(), ..lost() };
         let (subprotocol, upstream) = (Some(forged), Some(forged));
         Event::Close { client: &client, ending: &ending, subprotocol, upstream, duration: MS }.emit();
@@ -197,7 +197,7 @@ fn nothing_from_outside_forges_a_line_a_field_or_a_terminal_command() {
 fn a_line_is_bounded_however_long_its_values() {
     for long in ["x".repeat(1 << 20), "\u{1}".repeat(1 << 20), "é\"".repeat(1 << 20)] {
         for format in [Format::Text, Format::Json] {
-            let client = Client { asked: Asked::new(&long, &long, None), ..ann() };
+            let client = Client { asked: AskedFor::new(&long, &long, None), ..ann() };
             let lines = logged(format, Selection::default(), || Event::Sample { client: &client, age: MS }.emit());
             assert!(!lines.text().contains("x".repeat(1025).as_str()));
             let open = Event::Open { client: &client, subprotocol: None, upstream: None, handshake: MS };

@@ -14,7 +14,7 @@ use wsgate::observe::select::Selection;
 use wsgate::observe::sink::{Format, Sink};
 use wsgate::stage::refusal::{CLIENT_LOST, IP_DENIED, Party};
 use wsgate::stage::tls::Tls;
-use wsgate::stage::{Asked, Client, Ending, Identity, Peer, Proof, Refusal, Side, sample};
+use wsgate::stage::{AskedFor, Client, Ending, Identity, Peer, Proof, Refusal, Side, sample};
 
 /// Longer than any writer here takes unless it is stuck.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -106,7 +106,7 @@ pub(crate) fn named(user: &str) -> Client {
         id: 0xab,
         peer: Peer { tls: Some(tls().into()), ..peer() },
         route: "chat".into(),
-        asked: Asked::new("chat.example.com", "/chat/room", Some("https://example.com")),
+        asked: AskedFor::new("chat.example.com", "/chat/room", Some("https://example.com")),
         request: None,
         ..sample::client(&[])
     };

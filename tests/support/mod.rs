@@ -36,6 +36,16 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The secret the configs of tests sign with.
 pub const SECRET: &str = "a-secret-for-tests-only-0123456789abcdef";
 
+/// Whether the kernel will ask after the other end of a connection that is made to this address: its keepalive timer runs (proc(5),
+/// `/proc/net/tcp`: the peer, the state, and the timer).
+#[cfg(target_os = "linux")]
+pub fn is_asked_after(server: SocketAddr) -> bool {
+    let port = format!(":{:04X}", server.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.any(|row| row[2].ends_with(&port) && row[3] == "01" && row[5].starts_with("02:"))
+}
+
 /// What a WebSocket is spoken over.
 pub trait Io: AsyncRead + AsyncWrite + Unpin {}
 

@@ -121,3 +121,13 @@ async fn a_backend_that_is_lost_is_reported_to_its_client() {
     drop(socket);
     assert_eq!(gateway.event("close")["outcome"], json!("upstream_lost"));
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_over_tls_is_asked_after_from_the_start() {
+    let authority = Authority::new("ca");
+    let (address, _seen) = witness(&authority).await;
+    let gateway = run(&authority, &between(address));
+    let _stream = upgraded(&gateway, &authority, "/up").await;
+    assert!(crate::support::is_asked_after(address));
+}

@@ -218,7 +218,7 @@ impl Upstream {
             }
         }
         let stream = self.connect(&member.server, asking.facts).await?;
-        // It is kept for other requests.
+        // It may be kept for other requests, and an answer may take its time. Over TLS it is watched already.
         stream.tcp().map_or(Ok(()), watch).map_err(Failure::from_dial)?;
         send(stream, head, asking).await
     }

@@ -31,6 +31,7 @@ use crate::stage::refusal::INTERNAL;
 use crate::wire::dial::dial;
 use crate::wire::extensions::Deflate;
 use crate::wire::proxy_protocol::Version;
+use crate::wire::socket::watch;
 use crate::wire::stream::Socket;
 use crate::wire::tls::connect::Connector;
 
@@ -238,7 +239,11 @@ impl Upstream {
         }
         match &self.settings.tls {
             _ if !server.is_tls() => Ok(Socket::Plain(tcp)),
-            Some(tls) => tls.connect(tcp, server.host()).await.map_err(Failure::Insecure),
+            Some(tls) => {
+                // Beside a TLS handshake it costs nothing; the socket beneath is out of reach then.
+                watch(&tcp).map_err(Failure::from_dial)?;
+                tls.connect(tcp, server.host()).await.map_err(Failure::Insecure)
+            }
             None => Err(Failure::Bad("nothing to speak TLS with")),
         }
     }

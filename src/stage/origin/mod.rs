@@ -95,7 +95,7 @@ mod tests {
 
     use super::*;
     use crate::config::fault::KeyPath;
-    use crate::stage::Asked;
+    use crate::stage::AskedFor;
     use crate::stage::cells::Cells;
     use crate::stage::sample;
 
@@ -110,7 +110,7 @@ mod tests {
     fn judged(stage: &Origin, sent: Option<&str>) -> String {
         let mut client = sample::client(&[]);
         client.port = Some(8443);
-        client.asked = Asked::new("chat.example.com", "/chat", sent);
+        client.asked = AskedFor::new("chat.example.com", "/chat", sent);
         let said = |verdict: Verdict| {
             verdict.map_or_else(|refusal| format!("{}: {}", refusal.outcome.id, refusal.rule.unwrap()), |()| String::new())
         };
@@ -174,7 +174,7 @@ mod tests {
         let stage = origin("allow = [\"same-origin\"]").unwrap();
         let mut client = sample::client(&[]);
         for (sent, passes) in [("http://localhost", true), ("https://localhost", true), ("https://localhost:8443", false)] {
-            client.asked = Asked::new("localhost", "/chat", Some(sent));
+            client.asked = AskedFor::new("localhost", "/chat", Some(sent));
             assert_eq!(stage.judge(&client).is_ok(), passes, "{sent}");
         }
     }
