@@ -27,6 +27,9 @@ PROXIES = {
 # Connections that messages go over, that wait while memory is measured, and that growth is measured with.
 FEW, IDLE, MANY = 64, 2000, 8000
 
+# Connections that have come and gone before memory is measured: what a process keeps once, as the latest events, is no connection's.
+BEFORE = 1200
+
 ROUND = [
     Echo("32 B", 32, FEW, messages=40_000),
     Echo("1 KiB", 1 << 10, FEW, messages=40_000),
@@ -70,7 +73,7 @@ class Bench:
             return {"messages": self.take([(measure.shared(self.share), there) for measure in ROUND])}
 
     def idle(self, names):
-        """KiB that each connection adds to a process which has served some and has none. Connections have had a message answered."""
+        """KiB that each connection adds to a process which has served many and has none. Connections have had a message answered."""
         dials = {name: {} for name in names if PROXIES[name]}
         if "wsgate" in dials:
             dials["wsgate, anonymous"] = {"path": "/anonymous", "has_tokens": False}
@@ -81,7 +84,7 @@ class Bench:
             for name, dial in dials.items():
                 with ExitStack() as stack:
                     proxy = self.start(stack, "idle", PROXIES[name.partition(",")[0]])
-                    self.ends.ask(churn={"dial": proxy.dial() | dial, "connections": 16})
+                    self.ends.ask(churn={"dial": proxy.dial() | dial, "connections": BEFORE // self.share})
                     empty = proxy.pss()
                     self.open(stack, "idle", proxy, connections, **dial)
                     told[name].append((proxy.pss() - empty) / connections)
