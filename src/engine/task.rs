@@ -39,14 +39,15 @@ impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Self::Handshake(handshake) = &mut *self {
-            let Some(opened) = ready!(handshake.as_mut().poll(cx)) else { return Poll::Ready(()) };
-            self.set(Self::Session(opened));
-        }
-        match &mut *self {
-            Self::Handshake(_) => Poll::Pending,
-            Self::Session(Established::Relay(live)) => Pin::new(live).poll(cx),
-            Self::Session(Established::Own(live)) => Pin::new(live).poll(cx),
+        loop {
+            match &mut *self {
+                Self::Handshake(handshake) => match ready!(handshake.as_mut().poll(cx)) {
+                    Some(established) => self.set(Self::Session(established)),
+                    None => return Poll::Ready(()),
+                },
+                Self::Session(Established::Relay(live)) => return Pin::new(live).poll(cx),
+                Self::Session(Established::Own(live)) => return Pin::new(live).poll(cx),
+            }
         }
     }
 }

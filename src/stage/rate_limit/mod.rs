@@ -128,7 +128,8 @@ impl Configure for RateLimit {
 impl RateLimit {
     fn over(table: Table, name: &str, buckets: Arc<Buckets>, clock: Clock) -> Self {
         Self {
-            held_as: table.key.0.iter().fold(format!("{name} by"), |held_as, part| format!("{held_as} {part}")).into(),
+            // In quotes: a claim's name may have blanks, and must not read as two parts.
+            held_as: format!("{name} by {:?}", table.key.0.iter().map(ToString::to_string).collect::<Vec<_>>()).into(),
             buckets,
             connect: Rule::quick("connect", table.connect.as_ref(), &clock),
             requests: Rule::quick("requests", table.requests.as_ref(), &clock),

@@ -66,6 +66,14 @@ fn head(opcode: Opcode, length: u64) -> FrameHead {
 }
 
 #[test]
+fn a_connection_keeps_no_bucket_of_another_key_however_that_is_written() {
+    let bench = Bench::new();
+    let held_as = |key: &str| bench.stage(&format!("key = {key}\nmessages = \"1/s\"")).held_as;
+    assert_ne!(held_as(r#"["claim:a", "claim:b"]"#), held_as(r#"["claim:a claim:b"]"#));
+    assert_eq!(held_as(r#"["claim:a", "claim:b"]"#), held_as(r#"[ "claim:a","claim:b" ]"#));
+}
+
+#[test]
 fn a_key_of_the_address_alone_counts_before_the_request_is_read_and_once() {
     let bench = Bench::new();
     let stage = bench.stage("key = \"ip\"\nconnect = \"2/s\"\nmessages = \"1/s\"");
