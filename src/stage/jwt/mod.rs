@@ -35,7 +35,7 @@ use claims::{Claims, Expected, date};
 pub use issuer::{Issuer, KeySetPlace};
 use keys::Keys;
 use renewal::{Reader, Renewals};
-use set::KeySet;
+use set::Looked;
 pub use table::{OnKeyRemoved, RenewMessage, RenewTable, Table};
 use verify::{Standing, Tried, Verified};
 pub use warn::Warn;
@@ -63,7 +63,7 @@ pub struct Jwt {
 enum Identified<'a> {
     Now(Result<Identity, Box<Refusal>>),
     /// It may be signed with a key that this set has by now.
-    ByMore(&'a Arc<KeySet>),
+    ByMore(Looked<'a>),
 }
 
 impl Jwt {
@@ -71,7 +71,7 @@ impl Jwt {
     fn try_identify(&self, token: &str, now: SystemTime) -> Identified<'_> {
         match self.keys.try_verify(token) {
             Tried::Settled(verified) => Identified::Now(verified.and_then(|verified| self.admit(verified, now))),
-            Tried::Unsettled(set) => Identified::ByMore(set),
+            Tried::Unsettled(looked) => Identified::ByMore(looked),
         }
     }
 
@@ -79,13 +79,13 @@ impl Jwt {
     async fn identify_in_time(&self, token: &str) -> Result<Identity, Box<Refusal>> {
         match self.try_identify(token, SystemTime::now()) {
             Identified::Now(identity) => identity,
-            Identified::ByMore(set) => self.identify_by_more(token, set).await,
+            Identified::ByMore(looked) => self.identify_by_more(token, looked).await,
         }
     }
 
     /// The same once a set that may have its key has been fetched.
-    async fn identify_by_more(&self, token: &str, unsettled: &Arc<KeySet>) -> Result<Identity, Box<Refusal>> {
-        let verified = self.keys.verify_by_more(token, unsettled).await?;
+    async fn identify_by_more(&self, token: &str, looked: Looked<'_>) -> Result<Identity, Box<Refusal>> {
+        let verified = self.keys.verify_by_more(token, looked).await?;
         self.admit(verified, SystemTime::now())
     }
 
@@ -164,8 +164,8 @@ impl Stage for Jwt {
         };
         match identified {
             Identified::Now(identity) => Judgement::Now(identity.map(|identity| self.sources.prove(client, identity, is_first))),
-            Identified::ByMore(set) => Judgement::Later(Box::pin(async move {
-                let identity = self.identify_by_more(&token, set).await?;
+            Identified::ByMore(looked) => Judgement::Later(Box::pin(async move {
+                let identity = self.identify_by_more(&token, looked).await?;
                 self.sources.prove(client, identity, is_first);
                 Ok(())
             })),

@@ -15,7 +15,7 @@ use crate::stage::outside::Trust;
 use super::issuer::KeySetPlace;
 use super::keys::Key;
 use super::set::read::read;
-use super::set::{KeySet, Place};
+use super::set::{KeySet, Looked, Place};
 use super::table::Table;
 
 /// The key sets of one stage.
@@ -106,22 +106,14 @@ impl Sets {
 }
 
 impl Bound {
-    /// The keys there are.
-    ///
-    /// # Errors
-    /// What fetches them, before it has fetched the first.
-    pub(super) fn keys(&self) -> Result<Arc<[Key]>, &Arc<KeySet>> {
+    /// The keys there are, none before the first were fetched; and where the set is fetched, where to ask for more than those.
+    pub(super) fn keys(&self) -> (Option<Arc<[Key]>>, Option<Looked<'_>>) {
         match &self.source {
-            Source::Read(keys) => Ok(keys.clone()),
-            Source::Fetched(set) => set.now().ok_or(set),
-        }
-    }
-
-    /// What is fetched where this is.
-    pub(super) fn fetched(&self) -> Option<&Arc<KeySet>> {
-        match &self.source {
-            Source::Read(_) => None,
-            Source::Fetched(set) => Some(set),
+            Source::Read(keys) => (Some(keys.clone()), None),
+            Source::Fetched(set) => {
+                let (keys, looked) = set.now();
+                (keys, Some(looked))
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::stage::refusal::{Refusal, TOKEN_INVALID};
 
 use super::claims::Claims;
 use super::keys::{Key, Keys};
-use super::set::{KeySet, More};
+use super::set::{Looked, More};
 use super::sets::{Bound, Found, find, may};
 
 /// What a signature proves: these claims are from whoever holds this key.
@@ -35,7 +35,7 @@ const ROUNDS: usize = 3;
 pub(super) enum Tried<'a> {
     Settled(Result<Verified, Box<Refusal>>),
     /// It may be signed with a key that this set has by now.
-    Unsettled(&'a Arc<KeySet>),
+    Unsettled(Looked<'a>),
 }
 
 fn invalid(rule: &str) -> Box<Refusal> {
@@ -55,7 +55,7 @@ impl Keys {
     ///
     /// # Errors
     /// `TOKEN_INVALID`; `AUTH_UNAVAILABLE` where the set cannot be fetched.
-    pub(super) async fn verify_by_more(&self, token: &str, mut unsettled: &Arc<KeySet>) -> Result<Verified, Box<Refusal>> {
+    pub(super) async fn verify_by_more(&self, token: &str, mut unsettled: Looked<'_>) -> Result<Verified, Box<Refusal>> {
         let kid = decode_header(token).map_err(|_| invalid("malformed token"))?.kid.unwrap_or_default();
         for _ in 0..self.sets.of_all() + ROUNDS {
             if unsettled.more(&kid).await? == More::Not {
@@ -63,7 +63,7 @@ impl Keys {
             }
             match self.try_verify(token) {
                 Tried::Settled(verdict) => return verdict,
-                Tried::Unsettled(set) => unsettled = set,
+                Tried::Unsettled(looked) => unsettled = looked,
             }
         }
         Err(unsettled.unavailable("it has been fetched again and again"))
@@ -107,11 +107,11 @@ impl Keys {
             match token.try_set(bound)? {
                 BySet::Good(verified) => return Ok(Tried::Settled(Ok(verified))),
                 BySet::Bad(why) => failure = why,
-                BySet::Unknown(set) => unsettled = unsettled.or(Some(set)),
+                BySet::Unknown(looked) => unsettled = unsettled.or(Some(looked)),
             }
         }
         match unsettled {
-            Some(set) => Ok(Tried::Unsettled(set)),
+            Some(looked) => Ok(Tried::Unsettled(looked)),
             None if !is_any && self.all.is_empty() => {
                 let why = if issuer.is_none() { "iss is missing" } else { "iss is none of `issuer`" };
                 Err(Box::new(invalid(why).at("issuer")))
@@ -132,7 +132,7 @@ impl Keys {
             standing = Standing::NoAlgorithm;
         }
         for bound in self.sets.of(issuer) {
-            let Ok(keys) = bound.keys() else {
+            let Some(keys) = bound.keys().0 else {
                 standing = Standing::NoAlgorithm;
                 if has_it(&self.paired) {
                     return Standing::Good;
@@ -196,7 +196,7 @@ enum BySet<'a> {
     Good(Verified),
     Bad(&'static str),
     /// It may have a key by now that is not known yet.
-    Unknown(&'a Arc<KeySet>),
+    Unknown(Looked<'a>),
 }
 
 impl Token<'_> {
@@ -220,16 +220,14 @@ impl Token<'_> {
     }
 
     fn try_set<'b>(&self, bound: &'b Bound) -> Result<BySet<'b>, Box<Refusal>> {
-        let keys = match bound.keys() {
-            Ok(keys) => keys,
-            Err(set) => return Ok(BySet::Unknown(set)),
-        };
+        let (keys, looked) = bound.keys();
         let mut failure = "bad signature";
-        match find(&keys, &self.header) {
-            Found::Unknown => return Ok(bound.fetched().map_or(BySet::Bad("no key with this kid"), BySet::Unknown)),
+        let found = keys.as_ref().map_or(Found::Unknown, |keys| find(keys, &self.header));
+        match found {
+            Found::Unknown => return Ok(looked.map_or(BySet::Bad("no key with this kid"), BySet::Unknown)),
             Found::None(why) => failure = why,
             Found::Keys(found) => {
-                for key in found.into_iter().filter_map(|index| keys.get(index)) {
+                for key in found.into_iter().filter_map(|index| keys.as_ref()?.get(index)) {
                     match self.try_key(key)? {
                         Ok(verified) => return Ok(BySet::Good(Verified { key_set: Some(bound.place), ..verified })),
                         Err(why) => failure = why,

@@ -131,7 +131,7 @@ pub(super) async fn keep_fresh(set: Weak<KeySet>, fetch: Fetch, wanted: Arc<Noti
             }
             Err(why) => {
                 failures = failures.saturating_add(1);
-                let has_keys = held.now().is_some();
+                let has_keys = held.has_keys();
                 held.fails(why);
                 again(if has_keys { AGAIN } else { AGAIN_WITHOUT }, failures)
             }

@@ -53,6 +53,14 @@ struct State {
     gone: Vec<Arc<str>>,
 }
 
+/// A set as it was when it was looked through, and had not what was looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Looked<'a> {
+    set: &'a Arc<KeySet>,
+    /// The [`State::rounds`] of that moment.
+    rounds: u64,
+}
+
 /// What waiting for a set has come to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum More {
@@ -77,6 +85,22 @@ impl State {
     /// Whether it was looked for a moment ago, so that there is more to say of it than that it is not known.
     fn is_missing(&self, kid: &str) -> bool {
         self.missed.as_ref().is_some_and(|(_, missed)| **missed == *kid) || self.gone.iter().any(|gone| **gone == *kid)
+    }
+}
+
+impl Looked<'_> {
+    /// Waits for more than there was: for the first keys, or for a fetch on account of the key of this name, which was not among them.
+    /// There is one fetch for all who wait, and one every 30 s; one that has ended since the set was looked through is such a fetch.
+    ///
+    /// # Errors
+    /// `auth_unavailable` where it cannot be known which keys there are: so it is until the next such fetch, for whoever comes with another
+    /// name than the last was for. Anybody can name a key, and may not have those called bad whose key is new.
+    pub(super) async fn more(self, kid: &str) -> Result<More, Box<Refusal>> {
+        self.set.more(kid, self.rounds).await
+    }
+
+    pub(super) fn unavailable(self, why: &str) -> Box<Refusal> {
+        self.set.unavailable(why)
     }
 }
 
@@ -109,18 +133,17 @@ impl KeySet {
         }
     }
 
-    /// The keys that there are; none before the first were fetched.
-    pub(super) fn now(&self) -> Option<Arc<[Key]>> {
-        self.state.borrow().keys.clone()
+    /// The keys that there are, none before the first were fetched; and where to ask for more than those.
+    pub(super) fn now(self: &Arc<Self>) -> (Option<Arc<[Key]>>, Looked<'_>) {
+        let state = self.state.borrow();
+        (state.keys.clone(), Looked { set: self, rounds: state.rounds })
     }
 
-    /// Waits for more than there is: for the first keys, or for a fetch on account of the key of this name, which is not among them. There
-    /// is one fetch for all who wait, and one every 30 s.
-    ///
-    /// # Errors
-    /// `auth_unavailable` where it cannot be known which keys there are: so it is until the next such fetch, for whoever comes with another
-    /// name than the last was for. Anybody can name a key, and may not have those called bad whose key is new.
-    pub(super) async fn more(&self, kid: &str) -> Result<More, Box<Refusal>> {
+    fn has_keys(&self) -> bool {
+        self.state.borrow().keys.is_some()
+    }
+
+    async fn more(&self, kid: &str, looked: u64) -> Result<More, Box<Refusal>> {
         if !self.outside().is_attended() {
             return Err(self.unavailable("key sets are not fetched here"));
         }
@@ -128,7 +151,9 @@ impl KeySet {
         let (mut settled, mut before) = (None, 0);
         self.state.send_if_modified(|state| {
             before = state.rounds;
-            if !state.is_fetching && (state.keys.is_some() || state.error.is_some()) {
+            if state.rounds > looked && state.error.is_none() {
+                settled = Some(Ok(More::Fetched));
+            } else if !state.is_fetching && (state.keys.is_some() || state.error.is_some()) {
                 let left = state.missed.as_ref().and_then(|(at, _)| BETWEEN.checked_sub(at.elapsed())).filter(|left| !left.is_zero());
                 settled = match (&state.error, left) {
                     (Some(why), _) if state.keys.is_none() || left.is_some() => Some(Err((why.clone(), left))),
@@ -154,7 +179,7 @@ impl KeySet {
         }
     }
 
-    pub(super) fn unavailable(&self, why: &str) -> Box<Refusal> {
+    fn unavailable(&self, why: &str) -> Box<Refusal> {
         Box::new(Refusal::new(AUTH_UNAVAILABLE).rule(format!("key set {}: {why}", self.name)))
     }
 

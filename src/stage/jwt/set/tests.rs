@@ -105,8 +105,13 @@ impl Provider {
         std::mem::take(&mut self.script.lock().unwrap().lapses).into_iter().map(said).collect()
     }
 
+    /// Looks the set through, and waits for more than there is.
+    async fn more(&self, kid: &str) -> Result<More, Box<Refusal>> {
+        self.set.now().1.more(kid).await
+    }
+
     fn kids(&self) -> Vec<String> {
-        self.set.now().map(|keys| keys.iter().map(|key| key.kid.as_deref().unwrap().to_owned()).collect()).unwrap_or_default()
+        self.set.now().0.map(|keys| keys.iter().map(|key| key.kid.as_deref().unwrap().to_owned()).collect()).unwrap_or_default()
     }
 }
 
@@ -158,18 +163,36 @@ async fn a_key_that_is_not_there_is_fetched_for_once_for_all_and_once_in_30_s() 
     provider.set.begin();
     pass(Duration::ZERO).await;
     provider.says(Some(&keys(&["a", "b"])));
-    let all = join_all((0..100).map(|_| provider.set.more("b"))).await;
+    let all = join_all((0..100).map(|_| provider.more("b"))).await;
     assert!(all.into_iter().all(|more| more.unwrap() == More::Fetched));
     assert_eq!((provider.asked(), provider.kids()), (2, vec!["a".to_owned(), "b".to_owned()]));
     for _ in 0..100 {
-        assert_eq!(provider.set.more("b").await.unwrap(), More::Not);
+        assert_eq!(provider.more("b").await.unwrap(), More::Not);
     }
-    let other = provider.set.more("c").await.unwrap_err();
+    let other = provider.more("c").await.unwrap_err();
     assert_eq!((other.outcome, other.retry_after), (AUTH_UNAVAILABLE, Some(BETWEEN - Duration::from_secs(1))), "nobody has looked for it");
     assert_eq!(provider.asked(), 2);
     advance(BETWEEN).await;
-    assert_eq!(provider.set.more("b").await.unwrap(), More::Fetched);
+    assert_eq!(provider.more("b").await.unwrap(), More::Fetched);
     assert_eq!(provider.asked(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_ends_while_the_set_is_looked_through_is_one_for_whoever_looks() {
+    let provider = Provider::new(Some(&keys(&["a"])));
+    provider.set.begin();
+    let (none, looked) = provider.set.now();
+    assert!(none.is_none());
+    pass(Duration::ZERO).await;
+    assert_eq!(looked.more("a").await.unwrap(), More::Fetched);
+    assert_eq!(provider.asked(), 1, "the first keys are not fetched again for it");
+
+    provider.says(Some(&keys(&["a", "b"])));
+    let (_, looked) = provider.set.now();
+    assert_eq!(provider.more("b").await.unwrap(), More::Fetched);
+    assert_eq!(looked.more("b").await.unwrap(), More::Fetched, "who looked before it came is not told that it is not there");
+    assert_eq!(looked.more("c").await.unwrap(), More::Fetched);
+    assert_eq!(provider.asked(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,19 +200,19 @@ async fn while_it_cannot_be_known_which_keys_there_are_nobody_is_told_that_a_tok
     let provider = Provider::new(None);
     provider.set.begin();
     tokio::task::yield_now().await;
-    let first = provider.set.more("b").await.unwrap_err();
+    let first = provider.more("b").await.unwrap_err();
     assert_eq!(first.outcome, AUTH_UNAVAILABLE);
     let asked = provider.asked();
     for _ in 0..100 {
-        assert_eq!(provider.set.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE);
+        assert_eq!(provider.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE);
     }
     assert_eq!(provider.asked(), asked, "who comes while it fails is told so at once");
     provider.says(Some(&keys(&["a"])));
     pass(MINUTE).await;
     assert_eq!((provider.kids(), provider.news()), (vec!["a".to_owned()], vec!["failed false".to_owned(), "+a -".to_owned()]));
     provider.says(None);
-    assert_eq!(provider.set.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE);
-    assert_eq!(provider.set.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE, "the last fetch has failed");
+    assert_eq!(provider.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE);
+    assert_eq!(provider.more("b").await.unwrap_err().outcome, AUTH_UNAVAILABLE, "the last fetch has failed");
 }
 
 #[tokio::test(start_paused = true)]
