@@ -228,9 +228,10 @@ impl<S: Session + Unpin> Live<S> {
 }
 
 impl<S> Live<S> {
-    /// Gives back what it held and reports its end, in this order: who reads of an end may count on its slots.
+    /// Gives back what it held and reports its end, in this order: who reads of an end may count on its slots, and on its ticket.
     fn finish(&mut self, ending: &Ending) {
         self.is_over = true;
+        self.seat.ticket = None;
         let record = &self.seat.record;
         record.take_no_more();
         let client = &record.client;
