@@ -40,8 +40,7 @@ pub(super) enum Phase {
     Answering(Side),
     /// Nothing more passes. Each leg is told what it is owed, shut down, and read until it ends.
     Parting {
-        /// Whether the peers have closed between themselves. Then a backend, being the server, closes its TCP first
-        /// (RFC 6455 §7.1.1).
+        /// Whether the peers have closed between themselves.
         clean: bool,
     },
 }
@@ -89,6 +88,16 @@ impl Closing {
         (self.grace, self.until) = (now + GRACE.min(timeout), now + GRACE.min(timeout));
         let code = Some(self.ending.code).filter(|code| *code != NO_CODE);
         Farewell { notify: None, close: own::close(toward, code, &self.ending.reason) }
+    }
+
+    /// Who ends the TCP connection to this side.
+    pub(super) fn ended_by(&self, side: Side) -> EndedBy {
+        match (self.phase, side) {
+            (Phase::Parting { clean: true }, Side::Client) => EndedBy::UsAtOnce,
+            // The backend is the server (RFC 6455 §7.1.1).
+            (Phase::Parting { clean: true }, Side::Upstream) => EndedBy::Peer,
+            _ => EndedBy::Us,
+        }
     }
 
     /// What is due at this moment.
@@ -171,46 +180,55 @@ impl<S> Leg<S> {
         matches!(self.outlet, Outlet::Owing(_)) || !self.is_clear()
     }
 
-    /// The farewell's turn: the frame that was going out has ended, or never will.
-    fn say_farewell(&mut self, source: Source) {
-        let Outlet::Owing(farewell) = &mut self.outlet else {
-            return;
-        };
+    /// What this peer is owed is due, and nothing behind it: the frame that was going out has ended, or never will.
+    fn take_farewell(&mut self, source: Source) -> Option<Vec<u8>> {
+        let Outlet::Owing(farewell) = &mut self.outlet else { return None };
+        let mut frames = Vec::new();
         if !source.mid_frame {
-            let notify = farewell.notify.take().filter(|_| !source.in_message);
-            let mut frames = Vec::new();
-            if let Some(notify) = notify {
+            if let Some(notify) = farewell.notify.take().filter(|_| !source.in_message) {
                 frames.extend(own::text(&notify));
             }
             frames.append(&mut farewell.close);
-            self.backlog.push(&frames);
         }
         self.outlet = Outlet::Closing;
+        Some(frames)
     }
 }
 
+/// Who ends the TCP connection to a peer, once all is sent to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndedBy {
+    /// The peer, whose direction is awaited.
+    Peer,
+    /// We do, and read what still comes until the peer ends its own direction: what comes to a socket that is closed resets it, and what
+    /// is under way to the peer is lost, the Close above all.
+    Us,
+    /// We do, and do not wait: the peer has closed, and is owed no answer to anything.
+    UsAtOnce,
+}
+
 impl<S: Stream> Leg<S> {
-    /// Takes this leg on toward its end; `shut` where we may end our direction of it. Says whether anything changed.
-    pub(super) fn part(&mut self, cx: &mut Context<'_>, now: Tick, source: Source, shut: bool) -> bool {
+    /// Takes this leg on toward its end. Says whether anything changed.
+    pub(super) fn part(&mut self, cx: &mut Context<'_>, now: Tick, source: Source, ended_by: EndedBy) -> bool {
         if self.is_gone() {
             return false;
         }
-        let is_told = !source.flow.is_passing() && matches!(self.outlet, Outlet::Owing(_));
-        if is_told {
-            self.say_farewell(source);
-            if shut {
-                self.send_last();
-            }
+        let farewell = if source.flow.is_passing() { None } else { self.take_farewell(source) };
+        let is_told = farewell.is_some();
+        match farewell.unwrap_or_default() {
+            nothing if nothing.is_empty() => {}
+            frames if ended_by == EndedBy::Peer => self.send(cx, now, &frames, None),
+            frames => self.send_last(cx, now, &frames),
         }
         if self.drain(cx, now).is_pending() {
             return is_told;
         }
-        if shut && matches!(self.outlet, Outlet::Closing) && self.shut(cx).is_pending() {
+        if ended_by != EndedBy::Peer && matches!(self.outlet, Outlet::Closing) && self.shut(cx).is_pending() {
             return is_told;
         }
         let is_done = match self.outlet {
             Outlet::Broken => true,
-            Outlet::Shut | Outlet::Closing => self.flow == Flow::Ended,
+            Outlet::Shut | Outlet::Closing => self.flow == Flow::Ended || (ended_by == EndedBy::UsAtOnce && self.has_said_all(cx)),
             Outlet::Open | Outlet::Owing(_) => false,
         };
         if is_done {

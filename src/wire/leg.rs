@@ -14,6 +14,7 @@ use super::budget::{Budget, Charge, charge};
 use super::carry::Carry;
 use super::flow::{Flow, Outlet, Turning};
 use super::frame::Cursor;
+use super::mark::Mark;
 use super::own;
 use super::reading::Reading;
 use super::session::Activity;
@@ -46,6 +47,8 @@ pub struct Leg<S> {
     data: Tick,
     ping: Option<Tick>,
     progress: Tick,
+    /// The last Ping that this peer was sent, until it is answered.
+    unanswered: Option<Mark>,
 }
 
 impl<S> Leg<S> {
@@ -68,6 +71,7 @@ impl<S> Leg<S> {
             data: Tick::default(),
             ping: None,
             progress: Tick::default(),
+            unanswered: None,
         }
     }
 
@@ -98,9 +102,20 @@ impl<S> Leg<S> {
         let is_quiet = at_boundary && self.ping.is_none() && self.is_clear() && matches!(self.outlet, Outlet::Open);
         if is_quiet {
             self.backlog.push(&own::ping(side));
+            self.asked(Some(own::ping_mark()));
             (self.ping, self.progress) = (Some(now), now);
         }
         is_quiet
+    }
+
+    /// This Ping goes to the peer, if any does.
+    pub(super) fn asked(&mut self, ping: Option<Mark>) {
+        self.unanswered = ping.or(self.unanswered);
+    }
+
+    /// This Pong has come from it, if any has. Of several Pings it may answer the last alone (RFC 6455 §5.5.3).
+    pub(super) fn answered(&mut self, pong: Option<Mark>) {
+        self.unanswered = self.unanswered.filter(|ping| pong != Some(*ping));
     }
 
     /// Queues whole frames on a leg toward which no message is open.
@@ -229,6 +244,12 @@ impl<S: Stream> Leg<S> {
         !self.is_fresh && self.io.as_mut().is_some_and(|io| io.awaits(cx))
     }
 
+    /// Whether nothing more has come from this peer, as far as is known, and nothing it was sent asks for an answer: a Ping does until
+    /// the peer has got our Close (RFC 6455 §5.5.2), and over TLS the end does.
+    pub(super) fn has_said_all(&mut self, cx: &mut Context<'_>) -> bool {
+        self.unanswered.is_none() && self.io.as_ref().is_some_and(|io| io.tcp().is_some()) && self.awaits(cx)
+    }
+
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
     pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
         let carried = self.carry.len().min(buffer.len());
@@ -293,17 +314,18 @@ impl<S: Stream> Leg<S> {
         }
     }
 
+    /// The same of what is the last toward this peer: it leaves in one packet with the end of our direction, which has to follow.
+    pub(super) fn send_last(&mut self, cx: &mut Context<'_>, now: Tick, chunk: &[u8]) {
+        let socket = self.io.as_ref().and_then(Stream::tcp).filter(|_| self.backlog.is_empty());
+        // What is the matter with a socket that does not take it, the next write finds out.
+        let sent = socket.and_then(|socket| socket::send_last(socket, chunk).ok()).unwrap_or(0);
+        self.send(cx, now, chunk.get(sent..).unwrap_or_default(), None);
+    }
+
     /// Has the kernel notice when the network takes this peer away. Whatever it cannot do, a read or a write will tell.
     pub(super) fn watch(&self) {
         if let Some(socket) = self.io.as_ref().and_then(Stream::tcp) {
             let _ = socket::watch(socket);
-        }
-    }
-
-    /// What is sent next is the last toward this peer: it leaves in one packet with the end of our direction, which has to follow.
-    pub(super) fn send_last(&self) {
-        if let Some(socket) = self.io.as_ref().and_then(Stream::tcp) {
-            socket::cork(socket);
         }
     }
 

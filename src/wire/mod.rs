@@ -28,6 +28,7 @@ pub mod http;
 mod judge;
 pub mod leg;
 pub mod linger;
+mod mark;
 pub mod memory;
 pub mod message;
 mod outbox;

@@ -10,6 +10,7 @@ use crate::stage::{Message, Side};
 
 use super::close;
 use super::deflate::Deflater;
+use super::mark::Mark;
 use super::message::unmask;
 
 /// What this process's own pings carry: 6 letters for whoever reads a capture, and 8 random bytes, so that of two gateways in a
@@ -31,6 +32,11 @@ pub(super) fn close(toward: Side, code: Option<u16>, reason: &str) -> Vec<u8> {
 /// A ping of the gateway's own.
 pub(super) fn ping(toward: Side) -> Vec<u8> {
     encode(toward, Frame::ping(PING.to_vec()))
+}
+
+/// What answers it.
+pub(super) fn ping_mark() -> Mark {
+    Mark::of(&*PING)
 }
 
 /// Whether a pong with this payload answers a ping of the gateway's own.

@@ -106,16 +106,20 @@ where
     if let Some(reading) = reading {
         src.read_on(reading);
     }
+    src.answered(found.pong);
+    dst.asked(found.ping);
     // The backend answers the client's Close with its own.
-    if from == Side::Upstream && dst.flow == Flow::Discarding && matches!(found.stop, Some(Stop::Closed(_))) {
-        dst.send_last();
+    let is_last = from == Side::Upstream && dst.flow == Flow::Discarding && matches!(found.stop, Some(Stop::Closed(_)));
+    match bytes.get(..found.kept).unwrap_or_default() {
+        [] => {}
+        chunk if is_last && found.behind.is_empty() => dst.send_last(cx, now, chunk),
+        chunk => dst.send(cx, now, chunk, open),
     }
-    if let Some(chunk) = bytes.get(..found.kept).filter(|chunk| !chunk.is_empty()) {
-        dst.send(cx, now, chunk, open);
-    }
-    if !found.behind.is_empty() {
-        // Whole frames, behind the end of one.
-        dst.send(cx, now, &found.behind, open.map(|_| 0));
+    // Whole frames, behind the end of one.
+    match &*found.behind {
+        [] => {}
+        frames if is_last => dst.send_last(cx, now, frames),
+        frames => dst.send(cx, now, frames, open.map(|_| 0)),
     }
     let rest = bytes.get(found.end..).unwrap_or_default();
     match found.stop {

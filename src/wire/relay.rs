@@ -257,10 +257,9 @@ impl<C: Stream, U: Stream> Relay<C, U> {
 
     /// Takes both legs on toward their end; says whether anything changed.
     fn part(&mut self, cx: &mut Context<'_>, now: Tick) -> bool {
-        let phase = self.closing.as_ref().map(|closing| closing.phase);
-        match phase {
-            None => false,
-            Some(Phase::Answering(by)) => {
+        let Some(closing) = &self.closing else { return false };
+        match closing.phase {
+            Phase::Answering(by) => {
                 let _ = self.client.drain(cx, now);
                 let _ = self.upstream.drain(cx, now);
                 let waits = match by {
@@ -273,11 +272,11 @@ impl<C: Stream, U: Stream> Relay<C, U> {
                 }
                 is_broken
             }
-            Some(Phase::Parting { clean }) => {
+            Phase::Parting { .. } => {
                 let feed = Source::of(self.upstream.flow, &self.upstream.cursor);
-                let has_moved = self.client.part(cx, now, feed, true);
+                let has_moved = self.client.part(cx, now, feed, closing.ended_by(Side::Client));
                 let feed = Source::of(self.client.flow, &self.client.cursor);
-                self.upstream.part(cx, now, feed, !clean) || has_moved
+                self.upstream.part(cx, now, feed, closing.ended_by(Side::Upstream)) || has_moved
             }
         }
     }

@@ -8,6 +8,7 @@ use super::close::Close;
 use super::deflate::Inflater;
 use super::frame::{ControlFrame, Cursor, Step};
 use super::judge::Judge;
+use super::mark::Mark;
 use super::own;
 use super::reading::Reading;
 use super::violation::Violation;
@@ -27,6 +28,10 @@ pub(super) struct Scan {
     pub end: usize,
     /// What stops the flow behind them.
     pub stop: Option<Stop>,
+    /// The last Ping that goes on.
+    pub ping: Option<Mark>,
+    /// The last Pong that has come, whoever asked for it.
+    pub pong: Option<Mark>,
     /// Where in the bytes the frames begin that are kept back and not yet put aside.
     withheld: Option<usize>,
 }
@@ -193,11 +198,19 @@ impl Scan {
     ) -> Result<(), Stop> {
         let is_within = self.withheld.is_some();
         self.put_aside(bytes, reading);
+        if frame.opcode == Opcode::Pong {
+            self.pong = Some(Mark::of(frame.payload()));
+        }
         if frame.opcode == Opcode::Pong && own::is_pong(frame.payload()) {
             self.end += frame.size;
         } else {
             match judge.head(cursor, &frame.head()).map_err(Stop::Refused)? {
-                Pace::Go => self.pass(frame.size, bytes),
+                Pace::Go => {
+                    if frame.opcode == Opcode::Ping {
+                        self.ping = Some(Mark::of(frame.payload()));
+                    }
+                    self.pass(frame.size, bytes);
+                }
                 Pace::Skip(_) | Pace::SkipAndTell(..) => self.end += frame.size,
                 Pace::HoldUntil(until) => {
                     cursor.unread_control();

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
 
 /// How long a connection is silent before the kernel asks whether the peer is still there.
 pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
@@ -21,13 +22,22 @@ pub fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12 | 99))
 }
 
-/// Has the kernel keep what is written until there is a packet full of it or our direction is shut down, on Linux; 200 ms at most
-/// (tcp(7), `TCP_CORK`). Where it cannot, there is a packet more.
-pub fn cork<'s>(socket: impl Into<SockRef<'s>>) {
+/// Sends what is the last toward a peer. The end of our direction has to follow: on Linux the kernel keeps the bytes for it, 200 ms at
+/// most, and both leave in one packet (send(2), `MSG_MORE`).
+///
+/// # Errors
+/// As of any write; of the kind `WouldBlock` where the socket takes nothing now.
+pub fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     #[cfg(target_os = "linux")]
-    let _ = socket.into().set_tcp_cork(true);
+    {
+        const MSG_MORE: i32 = 0x8000;
+        // As every write of the standard library's: a socket that is gone is an error, not a signal.
+        const MSG_NOSIGNAL: i32 = 0x4000;
+        let send = || SockRef::from(socket).send_with_flags(bytes, MSG_MORE | MSG_NOSIGNAL);
+        socket.try_io(tokio::io::Interest::WRITABLE, send)
+    }
     #[cfg(not(target_os = "linux"))]
-    let _ = socket;
+    socket.try_write(bytes)
 }
 
 /// Sets a socket up: small frames leave at once, and a peer that the network took away is noticed.

@@ -11,6 +11,7 @@ use super::deflate::{Codec, Inflater};
 use super::flow::{Farewell, Flow, Turning};
 use super::judge::Judge;
 use super::leg::Leg;
+use super::mark::Mark;
 use super::message::{Assembler, Item};
 use super::own;
 use super::pump::Turn;
@@ -115,8 +116,8 @@ impl<C: Stream> Terminal<C> {
             if !self.leg.is_within(&self.terms.budget) && self.closing.is_none() {
                 has_moved |= self.note(Turn::Refused(over_budget()), now, tell);
             }
-            if self.closing.is_some() {
-                has_moved |= self.leg.part(cx, now, Source::WHOLE, true);
+            if let Some(closing) = &self.closing {
+                has_moved |= self.leg.part(cx, now, Source::WHOLE, closing.ended_by(Side::Client));
                 if self.leg.is_gone() {
                     return self.closing.take().map_or(Poll::Pending, |closing| Poll::Ready(closing.ending));
                 }
@@ -257,6 +258,9 @@ impl Answers<'_> {
                     break;
                 }
                 Some(Item::Control(frame)) => {
+                    if frame.opcode == Opcode::Pong {
+                        leg.answered(Some(Mark::of(frame.payload())));
+                    }
                     match judge.head(&leg.cursor, &frame.head()) {
                         Ok(Pace::Go) => {}
                         Ok(Pace::Skip(_) | Pace::SkipAndTell(..)) => continue,

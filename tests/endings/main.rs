@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
 
 /// A listener with a route `/0`, `/1`, … to each of these endpoints, all with these keys.
 fn routes(endpoints: impl IntoIterator<Item = String>, keys: &str) -> String {

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::support::{self, Gateway, SECRET, backend, raw, token, with_token};
-use super::{CLOSE, PING, TEXT, close, counts, ending, routes, told, url, witnessed};
+use super::{CLOSE, PING, PONG, TEXT, close, counts, ending, routes, told, url, witnessed};
 
 /// The stage the tokens of these tests are for; `keys` are further ones of its table.
 fn guard(keys: &str) -> String {
@@ -166,7 +166,7 @@ async fn a_client_that_does_not_answer_pings_is_closed() {
 async fn answer_pings(stream: &mut TcpStream, sender: mpsc::Sender<(u8, Vec<u8>)>) {
     loop {
         match raw::next_frame(stream).await {
-            (PING, payload) => tokio::io::AsyncWriteExt::write_all(stream, &raw::unmasked(0x8a, &payload)).await.unwrap(),
+            (PING, payload) => tokio::io::AsyncWriteExt::write_all(stream, &raw::unmasked(PONG, &payload)).await.unwrap(),
             frame => return sender.send(frame).await.unwrap(),
         }
     }
