@@ -1,92 +1,280 @@
-//! What a token's claims must say, at the handshake and again at every review.
+//! A token's claims (RFC 7519 §4), read where they stand: of each token a few are looked at, and one text is kept.
 
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde_json::{Map, Value};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::stage::client::claim;
-use crate::stage::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
+use crate::stage::client;
 
-/// A token's claims (RFC 7519 §4).
-pub(super) type Claims = Map<String, Value>;
+/// The claims of one token: of names that it says more than once the last counts, by their names.
+pub(super) struct Claims<'a>(Vec<(Cow<'a, str>, Own<'a>)>);
 
-/// The last moment a numeric date may name: the end of the year 9999. A date in milliseconds lies beyond it.
-const LAST_DATE: f64 = 253_402_300_799.0;
-
-/// What claims must say. The library of signatures is asked for those only: it takes tokens without `iss` and `aud` unless they
-/// are required, ignores them when their type is wrong, and could not judge again what is kept of a token.
-#[derive(Debug)]
-pub(super) struct Expected {
-    /// Issuers, of which `iss` must be one; empty where any will do.
-    pub(super) issuers: Vec<String>,
-    /// Audiences, of which `aud` must name one; where none is configured a token must name none (RFC 7519 §4.1.3).
-    pub(super) audiences: Vec<String>,
-    /// The same of issuers that have others.
-    pub(super) own_audiences: HashMap<String, Vec<String>>,
-    /// Claims that must be there, by their names or by dotted paths to them.
-    pub(super) require: Vec<String>,
-    /// How far the clocks may differ.
-    pub(super) leeway: Duration,
+/// What one claim is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Claim<'c> {
+    Text(&'c str),
+    /// Anything but a text.
+    Other(&'c Value),
 }
 
-/// Refused for what this key of the table asks for.
-fn unmet(key: &'static str, rule: impl Into<Box<str>>) -> Box<Refusal> {
-    Box::new(Refusal::new(TOKEN_INVALID).rule(rule).at(key))
+/// The same as it is kept: most are texts, which stay where they stand.
+enum Own<'a> {
+    Text(Cow<'a, str>),
+    Other(Value),
 }
 
-/// A numeric date (RFC 7519 §2), where the claim is there.
-///
-/// # Errors
-/// `TOKEN_INVALID` where it is no number, or one outside 1970 to 9999.
-pub(super) fn date(claims: &Claims, name: &str) -> Result<Option<SystemTime>, Box<Refusal>> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    let date = value.as_f64().filter(|seconds| *seconds <= LAST_DATE).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    match date.and_then(|since| UNIX_EPOCH.checked_add(since)) {
-        Some(date) => Ok(Some(date)),
-        None => Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("{name} is no date in seconds")))),
+impl<'a> Claims<'a> {
+    /// The claims that this JSON text holds.
+    ///
+    /// # Errors
+    /// It is no object, or no JSON.
+    pub(super) fn read(text: &'a str) -> serde_json::Result<Self> {
+        serde_json::from_str(text)
+    }
+
+    /// The claim of this name.
+    pub(super) fn get(&self, name: &str) -> Option<Claim<'_>> {
+        let index = self.0.binary_search_by(|(own, _)| (**own).cmp(name)).ok()?;
+        self.0.get(index).map(|(_, own)| match own {
+            Own::Text(text) => Claim::Text(text),
+            Own::Other(value) => Claim::Other(value),
+        })
+    }
+
+    /// The claim of this name, or at this dotted path: see [`client::claim`].
+    pub(super) fn find(&self, path: &str) -> Option<Claim<'_>> {
+        self.get(path).or_else(|| {
+            let (first, rest) = path.split_once('.')?;
+            let Claim::Other(Value::Object(inner)) = self.get(first)? else { return None };
+            client::claim(inner, rest).map(Claim::from)
+        })
+    }
+
+    /// Who it says has issued it, where that is a text.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.get("iss").and_then(Claim::text)
     }
 }
 
-impl Expected {
-    /// Judges all that does not change with time.
-    pub(super) fn hold(&self, claims: &Claims) -> Verdict {
-        for name in ["exp", "nbf", "iat"] {
-            date(claims, name)?;
+impl<'c> Claim<'c> {
+    pub(super) fn text(self) -> Option<&'c str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Other(_) => None,
         }
-        if let Some(name) = self.require.iter().find(|name| claim(claims, name).is_none_or(Value::is_null)) {
-            return Err(unmet("require", format!("{name} is missing")));
+    }
+}
+
+impl<'c> From<&'c Value> for Claim<'c> {
+    fn from(value: &'c Value) -> Self {
+        match value {
+            Value::String(text) => Self::Text(text),
+            other => Self::Other(other),
         }
-        if !self.issuers.is_empty() {
-            match claims.get("iss") {
-                None => return Err(unmet("issuer", "iss is missing")),
-                Some(Value::String(issuer)) if self.issuers.contains(issuer) => {}
-                Some(_) => return Err(unmet("issuer", "iss is none of `issuer`")),
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Claims<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reads<'a>(PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Reads<'a> {
+            type Value = Claims<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::with_capacity(8);
+                while let Some((Name(name), own)) = map.next_entry()? {
+                    all.push((name, own));
+                }
+                // Equal names keep their order then, the last first.
+                all.reverse();
+                all.sort_by(|(one, _), (other, _)| one.cmp(other));
+                all.dedup_by(|(one, _), (other, _)| one == other);
+                Ok(Claims(all))
             }
         }
-        let own = claims.get("iss").and_then(Value::as_str).and_then(|issuer| self.own_audiences.get(issuer));
-        let audiences = own.unwrap_or(&self.audiences);
-        match claims.get("aud") {
-            None if audiences.is_empty() => Ok(()),
-            None => Err(unmet("audience", "aud is missing")),
-            Some(_) if audiences.is_empty() => Err(unmet("audience", "aud is there, and no `audience` is configured")),
-            Some(Value::String(audience)) if audiences.contains(audience) => Ok(()),
-            Some(Value::Array(list)) if list.iter().any(|one| one.as_str().is_some_and(|one| audiences.iter().any(|ours| ours == one))) => {
-                Ok(())
+
+        deserializer.deserialize_map(Reads(PhantomData))
+    }
+}
+
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Own::deserialize(deserializer)? {
+            Own::Text(name) => Ok(Self(name)),
+            Own::Other(_) => Err(serde::de::Error::custom("a name is a text")),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Own<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reads<'a>(PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Reads<'a> {
+            type Value = Own<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a claim")
             }
-            Some(_) => Err(unmet("audience", "aud names none of `audience`")),
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Own::Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Own::Text(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Own::Other(Value::Null))
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(Own::Other(value.into()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+                Ok(Own::Other(value.into()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+                Ok(Own::Other(value.into()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+                Ok(Own::Other(value.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+                Value::deserialize(SeqAccessDeserializer::new(seq)).map(Own::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Value::deserialize(MapAccessDeserializer::new(map)).map(Own::Other)
+            }
+        }
+
+        deserializer.deserialize_any(Reads(PhantomData))
+    }
+}
+
+impl Serialize for Claims<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, own)| (name, own)))
+    }
+}
+
+impl Serialize for Own<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => text.serialize(serializer),
+            Self::Other(value) => value.serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Map, json};
+
+    use super::*;
+
+    /// What a claim is as the others read it.
+    fn value(claim: Claim<'_>) -> Value {
+        match claim {
+            Claim::Text(text) => text.into(),
+            Claim::Other(value) => value.clone(),
         }
     }
 
-    /// Judges a token as it comes in: its claims, and then whether now is within its time.
-    pub(super) fn admit(&self, claims: &Claims, now: SystemTime) -> Verdict {
-        self.hold(claims)?;
-        if date(claims, "nbf")?.is_some_and(|begin| now + self.leeway < begin) {
-            return Err(unmet("leeway", "nbf is in the future"));
+    /// Holds them against what `serde_json` makes of this text.
+    fn hold(text: &str) {
+        let expected = serde_json::from_str::<Map<String, Value>>(text);
+        let read = Claims::read(text);
+        assert_eq!(read.is_ok(), expected.is_ok(), "{text}");
+        let (Ok(read), Ok(expected)) = (read, expected) else { return };
+        assert_eq!(serde_json::to_string(&read).unwrap(), serde_json::to_string(&expected).unwrap(), "{text}");
+        for (name, expected) in &expected {
+            assert_eq!(&value(read.get(name).unwrap()), expected, "{text}");
         }
-        if date(claims, "exp")?.is_some_and(|end| now >= end + self.leeway) {
-            return Err(Box::new(Refusal::new(TOKEN_EXPIRED).rule("exp is past").at("leeway")));
+    }
+
+    #[test]
+    fn claims_are_read_as_serde_json_reads_them() {
+        for text in [
+            "{}",
+            " {\n}\t",
+            r#"{"sub":"alice","exp":1764547200,"aud":["chat","lobby"],"admin":false,"level":-1,"score":1.50,"none":null}"#,
+            r#"{"a":1,"b":2,"a":"last","b":{"c":[1]},"b":3}"#,
+            r#"{"\u0061":"A","a":"\n\ud83d\ude00","\ud83d\ude00":"é"}"#,
+            r#"{"realm":{"roles":["a"],"realm":{"x":1}},"realm.roles":true}"#,
+            r#"{"n":18446744073709551615,"m":-9223372036854775808,"o":18446744073709551616,"e":1e3}"#,
+            r#"{"n":1e999}"#,
+            r#"{"lone":"\ud800"}"#,
+            r#"{"deep":{"lone":["\ud800"]}}"#,
+            r#"{"a":1,}"#,
+            r#"{"a":1} x"#,
+            r#"{a:1}"#,
+            r#"{1:1}"#,
+            "{\"a\":\"\n\"}",
+            "[]",
+            "null",
+            "\"text\"",
+            "",
+        ] {
+            hold(text);
         }
-        Ok(())
+    }
+
+    #[test]
+    fn an_object_is_an_object_whatever_its_keys_are_called() {
+        // With features that any crate of the build may ask for, `serde_json` would read these as something else.
+        for name in ["$serde_json::private::RawValue", "$serde_json::private::Number"] {
+            let text = json!({ "in": { name: "1" }, name: "1" }).to_string();
+            let claims = Claims::read(&text).unwrap();
+            assert_eq!((claims.find("in").map(value), claims.find(name).map(value)), (Some(json!({ name: "1" })), Some(json!("1"))));
+        }
+    }
+
+    #[test]
+    fn a_path_leads_into_objects_and_a_name_with_dots_is_found_first() {
+        let text = json!({ "realm": { "roles": "inner", "x.y": 1 }, "realm.roles": "whole", "text": "t" }).to_string();
+        let claims = Claims::read(&text).unwrap();
+        for (path, expected) in [
+            ("realm.roles", Some(json!("whole"))),
+            ("realm.x.y", Some(json!(1))),
+            ("realm.none", None),
+            ("text", Some(json!("t"))),
+            ("text.more", None),
+            ("none", None),
+        ] {
+            assert_eq!(claims.find(path).map(value), expected, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_object_is_read_as_serde_json_reads_it(names in prop::collection::vec("[ab\"\\\\é.]{0,2}", 0..12), at in any::<usize>()) {
+            let members: Vec<_> = names.iter().enumerate().map(|(index, name)| format!("{}:{}", json!(name), ["1", "\"x\"", "[{}]"][index % 3])).collect();
+            let mut text = format!("{{{}}}", members.join(","));
+            hold(&text);
+            // Cut anywhere it is none.
+            let cut = text.char_indices().map(|(index, _)| index).nth(at % text.chars().count()).unwrap_or(0);
+            text.truncate(cut);
+            hold(&text);
+        }
     }
 }

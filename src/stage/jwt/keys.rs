@@ -10,6 +10,7 @@ use crate::config::secret::{Secret, SecretSource};
 use crate::stage::Build;
 
 use super::algorithm::{Signature, name};
+use super::jose::Headers;
 use super::set::read::is_for_signatures;
 use super::sets::Sets;
 use super::table::{OnKeyRemoved, Table, algorithms};
@@ -51,6 +52,7 @@ pub(super) struct Keys {
     pub(super) keeps: bool,
     /// The first secret, with the first algorithm that goes with one.
     pub(super) signer: Option<Signer>,
+    pub(super) headers: Headers,
 }
 
 impl Keys {
@@ -113,7 +115,7 @@ impl Keys {
             }
         }
         let paired = paired.iter().map(|signature| signature.get()).collect();
-        Self { all: all.into(), sets, paired, keeps: table.on_key_removed == OnKeyRemoved::Keep, signer }
+        Self { all: all.into(), sets, paired, keeps: table.on_key_removed == OnKeyRemoved::Keep, signer, headers: Headers::default() }
     }
 }
 

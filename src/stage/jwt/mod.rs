@@ -2,7 +2,9 @@
 
 mod algorithm;
 mod claims;
+mod expected;
 mod issuer;
+mod jose;
 mod keys;
 mod mint;
 mod renewal;
@@ -21,18 +23,19 @@ use crate::config::fault::{Fault, Faults};
 use crate::config::units::Interval;
 
 use super::build::Need;
-use super::client::claim;
 use super::credentials::{Credential, Sources};
 use super::proof::Latest;
 use super::query;
-use super::refusal::{Refusal, TOKEN_EXPIRED, TOKEN_INVALID, Verdict};
+use super::refusal::{Refusal, TOKEN_EXPIRED, Verdict};
 use super::supposed::{Shown, Supposed};
 use super::ticket;
 use super::{Asks, Build, Client, Configure, Identity, Inspect, Judgement, Proof, Renewal, Stage};
 
 pub use algorithm::Signature;
-use claims::{Claims, Expected, date};
+use claims::{Claim, Claims};
+use expected::{Expected, date};
 pub use issuer::{Issuer, KeySetPlace};
+use jose::invalid;
 use keys::Keys;
 use renewal::{Reader, Renewals};
 use set::Looked;
@@ -91,47 +94,47 @@ impl Jwt {
 
     /// The same of a token whose signature is verified, or is supposed to be.
     fn admit(&self, verified: Verified, now: SystemTime) -> Result<Identity, Box<Refusal>> {
-        self.expected.admit(&verified.claims, now)?;
-        let text =
-            serde_json::to_string(&verified.claims).map_err(|_| Box::new(Refusal::new(TOKEN_INVALID).rule("claims that are no JSON")))?;
+        let claims = Claims::read(&verified.claims).map_err(|_| invalid("malformed token"))?;
+        self.expected.admit(&claims, now)?;
+        let text = serde_json::to_string(&claims).map_err(|_| invalid("claims that are no JSON"))?;
         if text.len() > MAX_CLAIMS {
-            return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("claims over {MAX_CLAIMS} bytes"))));
+            return Err(invalid(format!("claims over {MAX_CLAIMS} bytes")));
         }
         if verified.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KID) {
-            return Err(Box::new(Refusal::new(TOKEN_INVALID).rule(format!("kid over {MAX_KID} bytes"))));
+            return Err(invalid(format!("kid over {MAX_KID} bytes")));
         }
-        let Verified { claims, key, kid, key_set, algorithm } = verified;
+        let (user, expires) = (self.user(&claims), self.expiry(&claims, now)?);
+        let Verified { key, kid, key_set, algorithm, .. } = verified;
         Ok(Identity {
             by: self.name.clone(),
-            user: self.user(&claims),
+            user,
             claims: text.into(),
-            expires: self.expiry(&claims, now)?,
+            expires,
             proof: self.latest.share(Proof { key, kid, key_set, algorithm: algorithm::name(algorithm) }),
         })
     }
 
     /// Judges all of an identity that does not change with time.
     fn hold(&self, identity: &Identity) -> Verdict {
-        let invalid = |rule: &str| Err(Box::new(Refusal::new(TOKEN_INVALID).rule(rule)));
-        let Ok(claims) = serde_json::from_str::<Claims>(&identity.claims) else { return invalid("its claims are not an object") };
-        match self.keys.still_verify(identity, claims.get("iss").and_then(Value::as_str)) {
+        let Ok(claims) = Claims::read(&identity.claims) else { return Err(invalid("its claims are not an object")) };
+        match self.keys.still_verify(identity, claims.issuer()) {
             Standing::Good => {}
-            Standing::NoKey => return invalid("its key is no longer configured"),
-            Standing::NoAlgorithm => return invalid("its algorithm is no longer configured"),
+            Standing::NoKey => return Err(invalid("its key is no longer configured")),
+            Standing::NoAlgorithm => return Err(invalid("its algorithm is no longer configured")),
         }
         self.expected.hold(&claims)
     }
 
-    fn user(&self, claims: &Claims) -> Option<Arc<str>> {
-        self.user.iter().find_map(|name| match claim(claims, name)? {
-            Value::String(user) if !user.is_empty() => Some(user.as_str().into()),
-            Value::Number(user) => Some(user.to_string().into()),
+    fn user(&self, claims: &Claims<'_>) -> Option<Arc<str>> {
+        self.user.iter().find_map(|name| match claims.find(name)? {
+            Claim::Text(user) if !user.is_empty() => Some(user.into()),
+            Claim::Other(Value::Number(user)) => Some(user.to_string().into()),
             _ => None,
         })
     }
 
     /// When an identity ends. A token that leeway alone has let in would be over at once: it lives as long as it could be presented.
-    fn expiry(&self, claims: &Claims, now: SystemTime) -> Result<Option<SystemTime>, Box<Refusal>> {
+    fn expiry(&self, claims: &Claims<'_>, now: SystemTime) -> Result<Option<SystemTime>, Box<Refusal>> {
         let end = |exp: SystemTime| {
             let graced = exp + self.grace;
             if now < graced { graced } else { exp + self.expected.leeway }

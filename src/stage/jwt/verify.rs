@@ -2,22 +2,25 @@
 
 use std::sync::Arc;
 
-use jsonwebtoken::dangerous::insecure_decode_claims;
-use jsonwebtoken::{Algorithm, Header, crypto, decode_header};
-use serde_json::Value;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, Header, crypto};
+use serde_json::{Map, Value};
 
 use crate::stage::Identity;
 use crate::stage::fingerprint::Fingerprint;
-use crate::stage::refusal::{Refusal, TOKEN_INVALID};
+use crate::stage::refusal::Refusal;
 
 use super::claims::Claims;
+use super::jose::invalid;
 use super::keys::{Key, Keys};
 use super::set::{Looked, More};
 use super::sets::{Bound, Found, find, may};
 
 /// What a signature proves: these claims are from whoever holds this key.
 pub(super) struct Verified {
-    pub(super) claims: Claims,
+    /// As JSON text.
+    pub(super) claims: Box<str>,
     /// The key's [`Key::id`].
     pub(super) key: Arc<str>,
     /// The key's own `kid`, or the token's where the key has none.
@@ -38,17 +41,21 @@ pub(super) enum Tried<'a> {
     Unsettled(Looked<'a>),
 }
 
-fn invalid(rule: &str) -> Box<Refusal> {
-    Box::new(Refusal::new(TOKEN_INVALID).rule(rule))
-}
-
 impl Keys {
     /// Verifies a token's signature (RFC 7515 §5.2) by the keys that there are. The token picks among the configured keys and algorithms,
     /// never beyond them.
     ///
     /// A refusal is `TOKEN_INVALID`, with the kind of failure as its rule and nothing of the token.
     pub(super) fn try_verify(&self, token: &str) -> Tried<'_> {
-        self.attempt(token).unwrap_or_else(|refusal| Tried::Settled(Err(refusal)))
+        let header = match self.headers.of(token) {
+            Ok(header) => header,
+            Err(refusal) => return Tried::Settled(Err(refusal)),
+        };
+        let tried = self.attempt(token, &header).unwrap_or_else(|refusal| Tried::Settled(Err(refusal)));
+        if matches!(tried, Tried::Settled(Ok(_))) {
+            self.headers.keep(header);
+        }
+        tried
     }
 
     /// The same where a set is unsettled: it is waited for what it has by now.
@@ -56,9 +63,10 @@ impl Keys {
     /// # Errors
     /// `TOKEN_INVALID`; `AUTH_UNAVAILABLE` where the set cannot be fetched.
     pub(super) async fn verify_by_more(&self, token: &str, mut unsettled: Looked<'_>) -> Result<Verified, Box<Refusal>> {
-        let kid = decode_header(token).map_err(|_| invalid("malformed token"))?.kid.unwrap_or_default();
+        let header = self.headers.of(token)?;
+        let kid = header.kid.as_deref().unwrap_or_default();
         for _ in 0..self.sets.of_all() + ROUNDS {
-            if unsettled.more(&kid).await? == More::Not {
+            if unsettled.more(kid).await? == More::Not {
                 return Err(invalid("no key with this kid"));
             }
             match self.try_verify(token) {
@@ -69,14 +77,13 @@ impl Keys {
         Err(unsettled.unavailable("it has been fetched again and again"))
     }
 
-    fn attempt(&self, token: &str) -> Result<Tried<'_>, Box<Refusal>> {
-        let header = decode_header(token).map_err(|_| invalid("malformed token"))?;
+    fn attempt(&self, token: &str, header: &Header) -> Result<Tried<'_>, Box<Refusal>> {
         if header.crit.is_some() {
             // RFC 7515 §4.1.11: an extension that must be understood, and we understand none.
             return Err(invalid("critical header"));
         }
         let (signed, signature) = token.rsplit_once('.').ok_or_else(|| invalid("malformed token"))?;
-        let token = Token { whole: token, signed: signed.as_bytes(), signature, header };
+        let token = Token { signed: signed.as_bytes(), signature, header };
         let issuer = if self.sets.has_bound() { token.issuer()? } else { None };
         let issuer = issuer.as_deref();
         let by_sets = !self.sets.is_empty() && self.paired.contains(&token.header.alg);
@@ -161,9 +168,9 @@ impl Keys {
     ///
     /// # Errors
     /// `TOKEN_INVALID` where there is no key.
-    pub(super) fn suppose(&self, claims: &Claims) -> Result<Verified, Box<Refusal>> {
-        let claims = claims.clone();
-        let own = self.of_table(claims.get("iss").and_then(Value::as_str));
+    pub(super) fn suppose(&self, supposed: &Map<String, Value>) -> Result<Verified, Box<Refusal>> {
+        let claims = Value::Object(supposed.clone()).to_string().into();
+        let own = self.of_table(supposed.get("iss").and_then(Value::as_str));
         if let Some((key, algorithm)) = own.first().and_then(|key| Some((key, *key.algorithms.first()?))) {
             return Ok(Verified { claims, key: key.id.clone(), kid: key.kid.clone(), key_set: None, algorithm });
         }
@@ -182,10 +189,9 @@ pub(super) enum Standing {
 
 /// A token that is being verified.
 struct Token<'a> {
-    whole: &'a str,
     signed: &'a [u8],
     signature: &'a str,
-    header: Header,
+    header: &'a Header,
 }
 
 /// A token verified by a key, or why not.
@@ -202,15 +208,23 @@ enum BySet<'a> {
 impl Token<'_> {
     /// Who it says has issued it, which is not verified.
     fn issuer(&self) -> Result<Option<String>, Box<Refusal>> {
-        let claims: Claims = insecure_decode_claims(self.whole).map_err(|_| invalid("malformed token"))?;
-        Ok(claims.get("iss").and_then(Value::as_str).map(str::to_owned))
+        let text = self.claims()?;
+        let claims = Claims::read(&text).map_err(|_| invalid("malformed token"))?;
+        Ok(claims.issuer().map(str::to_owned))
+    }
+
+    /// Its claims as they are written (RFC 7515 §2), which may be no JSON.
+    fn claims(&self) -> Result<String, Box<Refusal>> {
+        let encoded = self.signed.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| invalid("malformed token"))?;
+        String::from_utf8(bytes).map_err(|_| invalid("malformed token"))
     }
 
     fn try_key(&self, key: &Key) -> Result<ByKey, Box<Refusal>> {
         match crypto::verify(self.signature, self.signed, &key.decoding, self.header.alg) {
             Ok(true) => {
                 // Read once, and not before it is known who wrote them.
-                let claims = insecure_decode_claims(self.whole).map_err(|_| invalid("malformed token"))?;
+                let claims = self.claims()?.into();
                 let kid = key.kid.clone().or_else(|| self.header.kid.as_deref().map(Into::into));
                 Ok(Ok(Verified { claims, key: key.id.clone(), kid, key_set: None, algorithm: self.header.alg }))
             }
@@ -222,7 +236,7 @@ impl Token<'_> {
     fn try_set<'b>(&self, bound: &'b Bound) -> Result<BySet<'b>, Box<Refusal>> {
         let (keys, looked) = bound.keys();
         let mut failure = "bad signature";
-        let found = keys.as_ref().map_or(Found::Unknown, |keys| find(keys, &self.header));
+        let found = keys.as_ref().map_or(Found::Unknown, |keys| find(keys, self.header));
         match found {
             Found::Unknown => return Ok(looked.map_or(BySet::Bad("no key with this kid"), BySet::Unknown)),
             Found::None(why) => failure = why,

@@ -1,5 +1,7 @@
 //! Tokens as clients bring them, and as live connections keep them.
 
+use serde_json::Map;
+
 use super::*;
 use crate::stage::FirstMessage;
 use crate::stage::refusal::TOKEN_MISSING;
@@ -175,7 +177,7 @@ fn a_minted_token_is_accepted_by_the_stage_that_signed_it() {
     );
 
     let keyed = jwt("algorithms = \"RS256\"\nkey = { file = \"rsa.pub.pem\" }");
-    let refused = keyed.mint("alice", Duration::from_secs(60), Claims::new(), SystemTime::now()).unwrap_err();
+    let refused = keyed.mint("alice", Duration::from_secs(60), Map::new(), SystemTime::now()).unwrap_err();
     assert!(refused.contains("jwt.users has no `secret`"), "{refused}");
 }
 
@@ -184,7 +186,7 @@ fn the_first_secret_signs_and_all_verify() {
     let first = "first-secret-first-secret-first-secret";
     let both = jwt(&format!("algorithms = \"HS256\"\nsecret = [{first:?}, {SECRET:?}]"));
     assert_eq!(judged(&both, &sign(&json!({ "exp": from_now(60) }))), "");
-    let minted = both.mint("alice", Duration::from_secs(60), Claims::new(), SystemTime::now()).unwrap();
+    let minted = both.mint("alice", Duration::from_secs(60), Map::new(), SystemTime::now()).unwrap();
     assert_eq!(judged(&jwt(&format!("algorithms = \"HS256\"\nsecret = {first:?}")), &minted), "");
     assert_eq!(judged(&shared(""), &minted), "token_invalid: bad signature");
 }
