@@ -47,14 +47,18 @@ const LINE: usize = 512;
 
 /// Writes an event as a line that ends in a newline and holds no other.
 pub(super) fn line(look: Look, at: SystemTime, event: &Event<'_>) -> String {
+    write(look, at, event.metadata(), |fields| event.record(fields))
+}
+
+/// The same of one whose values `record` gives.
+pub(super) fn write(look: Look, at: SystemTime, metadata: &Metadata<'_>, record: impl FnOnce(&mut dyn Visit)) -> String {
     let mut out = String::with_capacity(LINE);
-    let metadata = event.metadata();
     let is_ours = is_ours(metadata);
     match look {
         Look::Json => json_head(&mut out, at, metadata),
         Look::Text | Look::Coloured => text_head(&mut out, look, at, metadata),
     }
-    event.record(&mut Fields { out: &mut out, is_json: look == Look::Json, is_ours });
+    record(&mut Fields { out: &mut out, is_json: look == Look::Json, is_ours });
     out.push_str(if look == Look::Json { "}\n" } else { "\n" });
     out
 }

@@ -15,6 +15,7 @@ use super::emit::LOG_LINES_LOST;
 use super::event::Event;
 use super::feed::Feed;
 use super::format::{Look, line};
+use super::kept::KeptEvent;
 use super::select::Selection;
 use super::sink::{Destination, OpenError, Sink};
 use super::writer::{Clock, Queue};
@@ -227,13 +228,11 @@ impl<S: Subscriber> Layer<S> for Lines {
         let sinks = self.router.sinks.load();
         let now = (self.router.clock)();
         // First of all: whoever has read a line in a log finds it there.
-        let mut json = self.router.feed.get().filter(|_| self.router.feed_wants(metadata)).map(|feed| {
-            let text = line(Look::Json, now, event);
-            feed.push(&text);
-            text
-        });
+        if let Some(feed) = self.router.feed.get().filter(|_| self.router.feed_wants(metadata)) {
+            feed.push(KeptEvent::of(event, now));
+        }
         for look in Look::ALL {
-            let mut text = json.take_if(|_| look == Look::Json);
+            let mut text = None;
             let takes = |sink: &&Sink| sink.look == look && sink.selection.wants(metadata) && sink.selection.takes(event);
             for sink in sinks.iter().filter(takes) {
                 sink.writer.queue.push(text.get_or_insert_with(|| line(look, now, event)), is_report);

@@ -16,6 +16,7 @@ mod escape;
 pub mod event;
 pub mod feed;
 mod format;
+mod kept;
 pub mod logs;
 pub mod metrics;
 mod observer;
@@ -25,6 +26,7 @@ pub mod sink;
 mod writer;
 
 pub use event::Event;
+pub use kept::KeptEvent;
 pub use logs::Logs;
 pub use metrics::Metrics;
 pub use observer::Observer;

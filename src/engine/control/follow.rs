@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{ReadHalf, WriteHalf};
@@ -11,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tracing::Level;
 
+use crate::observe::KeptEvent;
 use crate::observe::feed::{Next, Reader};
 
 use super::protocol::{Follow, Reply};
@@ -77,24 +77,6 @@ async fn follow(reader: &mut Reader, wanted: &Wanted<'_>, from: &mut ReadHalf<'_
     }
 }
 
-/// What a line says of itself that it may be wanted for.
-#[derive(Deserialize)]
-struct Head {
-    level: String,
-    /// A string, where the event is one of the gateway's own.
-    route: Option<Value>,
-}
-
-impl Head {
-    fn level(&self) -> Level {
-        self.level.parse().unwrap_or(Level::INFO)
-    }
-
-    fn route(&self) -> Option<&str> {
-        self.route.as_ref()?.as_str()
-    }
-}
-
 /// Which events are wanted.
 struct Wanted<'a> {
     level: Level,
@@ -112,19 +94,15 @@ impl<'a> Wanted<'a> {
         Ok(Self { level, route: follow.route.as_deref().map(bare) })
     }
 
-    fn wants(&self, line: &str) -> bool {
-        if self.level == Level::INFO && self.route.is_none() {
-            return true;
-        }
-        let head = serde_json::from_str::<Head>(line).ok();
-        head.is_some_and(|head| head.level() <= self.level && self.route.is_none_or(|wanted| head.route() == Some(wanted)))
+    fn wants(&self, event: &KeptEvent) -> bool {
+        event.level() <= self.level && self.route.is_none_or(|wanted| event.route() == Some(wanted))
     }
 
     /// The line of an item: the event as a log writes it, key for key.
     fn item(&self, next: Next) -> Option<String> {
         match next {
             Next::Missed(events) => Some(format!("{{\"item\":{{\"event\":\"missed\",\"events\":{events}}}}}\n")),
-            Next::Line(line) => self.wants(&line).then(|| format!("{{\"item\":{line}}}\n")),
+            Next::Event(event) => self.wants(&event).then(|| format!("{{\"item\":{}}}\n", event.line())),
         }
     }
 }
