@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::document::Document;
-use super::dom::Node;
 use super::environment::Environment;
 use super::failure;
 use super::fault::{Faults, KeyPath, Place, Step};
+use super::mentions::Mentions;
 use super::nearest::nearest;
 use super::part::Part;
 use super::structure::{self, GATEWAY, Named};
@@ -45,6 +45,8 @@ pub struct Config {
     doubtful: BTreeSet<String>,
     /// Kinds of which a table could not be read.
     unread: BTreeSet<String>,
+    /// What tables name that could not be read.
+    mentions: Vec<(KeyPath, Mentions)>,
 }
 
 impl Config {
@@ -86,6 +88,11 @@ impl Config {
         !self.doubtful.contains(kind) && !self.unread.contains(kind)
     }
 
+    /// What listeners, routes and pipelines name whose tables could not be read, with where those stand.
+    pub fn mentions(&self) -> impl Iterator<Item = (&KeyPath, &Mentions)> {
+        self.mentions.iter().map(|(at, mentions)| (at, mentions))
+    }
+
     /// The names of all tables of a kind, even of those that could not be read.
     pub fn names<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
         let first = (kind.to_owned(), String::new());
@@ -115,49 +122,58 @@ impl Config {
     }
 
     fn table(&mut self, table: Named, faulty: &BTreeSet<KeyPath>, faults: &mut Faults) {
-        let at = table.at();
-        match table.kind.as_str() {
-            GATEWAY => match framed(&table.node, &at, faulty, faults) {
-                Some(gateway) => self.gateway = gateway,
-                None => _ = self.unread.insert(table.kind),
-            },
-            "listener" => insert(&mut self.listeners, table, &mut self.unread, faulty, faults),
-            "route" => insert(&mut self.routes, table, &mut self.unread, faulty, faults),
-            "upstream" => insert(&mut self.upstreams, table, &mut self.unread, faulty, faults),
-            "pipeline" => insert(&mut self.pipelines, table, &mut self.unread, faulty, faults),
-            "log" => insert(&mut self.logs, table, &mut self.unread, faulty, faults),
-            "metrics" => insert(&mut self.metrics, table, &mut self.unread, faulty, faults),
-            "test" => insert(&mut self.tests, table, &mut self.unread, faulty, faults),
+        let read = match table.kind.as_str() {
+            GATEWAY => framed(&table, faulty, faults).map(|gateway| self.gateway = gateway),
+            "listener" => insert(&mut self.listeners, &table, faulty, faults),
+            "route" => insert(&mut self.routes, &table, faulty, faults),
+            "upstream" => insert(&mut self.upstreams, &table, faulty, faults),
+            "pipeline" => insert(&mut self.pipelines, &table, faulty, faults),
+            "log" => insert(&mut self.logs, &table, faulty, faults),
+            "metrics" => insert(&mut self.metrics, &table, faulty, faults),
+            "test" => insert(&mut self.tests, &table, faulty, faults),
             _ => {
                 let part = Part::of(table, faulty, faults);
                 self.parts.insert((part.kind.clone(), part.name.clone()), part);
+                return;
             }
+        };
+        let Err(faulty) = read else { return };
+        if ["listener", "route", "pipeline"].contains(&table.kind.as_str()) {
+            let at = table.at();
+            let mentions = Mentions::read(&table.node, &at, &faulty);
+            self.mentions.push((at, mentions));
         }
+        self.unread.insert(table.kind);
     }
 }
 
-/// Reads a table of the frame and puts it where it belongs, or its kind among those that are not whole.
+/// Reads a table of the frame and puts it where it belongs.
+///
+/// # Errors
+/// What is faulty in it, where it is not whole.
 fn insert<T: Table>(
     tables: &mut BTreeMap<String, T>,
-    table: Named,
-    unread: &mut BTreeSet<String>,
+    table: &Named,
     faulty: &BTreeSet<KeyPath>,
     faults: &mut Faults,
-) {
-    match framed(&table.node, &table.at(), faulty, faults) {
-        Some(read) => _ = tables.insert(table.name, read),
-        None => _ = unread.insert(table.kind),
-    }
+) -> Result<(), BTreeSet<KeyPath>> {
+    let read = framed(table, faulty, faults)?;
+    tables.insert(table.name.clone(), read);
+    Ok(())
 }
 
-fn framed<T: Table>(node: &Node, at: &KeyPath, faulty: &BTreeSet<KeyPath>, faults: &mut Faults) -> Option<T> {
-    let mut read = failure::read::<T>(node, at, faulty);
+fn framed<T: Table>(table: &Named, faulty: &BTreeSet<KeyPath>, faults: &mut Faults) -> Result<T, BTreeSet<KeyPath>> {
+    let at = table.at();
+    let read = failure::read::<T>(&table.node, &at, faulty);
     let mut checked = Faults::default();
-    read.table.iter().for_each(|table| table.check(at, &mut checked));
+    read.table.iter().for_each(|table| table.check(&at, &mut checked));
     checked.0.retain(|fault| !is_doubtful(&fault.place, &read.faulty));
-    read.faults.extend(checked);
-    faults.extend(read.faults.clone());
-    read.whole().ok()
+    faults.extend(read.faults);
+    faults.extend(checked);
+    match read.table {
+        Some(table) if read.faulty.is_empty() => Ok(table),
+        _ => Err(read.faulty),
+    }
 }
 
 /// Whether what was found here may be so only because faulty values were passed over: below it, or in the same list.

@@ -53,6 +53,7 @@ impl Gateway {
         compiler.listeners();
         let metrics = compiler.metrics();
         let (routes, tables) = compiler.routes();
+        compiler.mentions();
         compiler.logs();
         compiler.tests();
         compiler.parts.unused_pipelines();

@@ -14,6 +14,7 @@ mod http;
 mod kept;
 pub mod listener;
 mod log_file;
+mod mentions;
 pub mod metrics;
 mod needs;
 mod parts;
