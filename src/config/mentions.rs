@@ -12,7 +12,7 @@ use super::reference::{EndpointRef, Name, StageRef};
 use super::units::Many;
 
 /// What a listener, a route or a shared pipeline names. Where a key, or anything in its list, is faulty, it is as if it were left out.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Mentions {
     /// The listeners of a route.

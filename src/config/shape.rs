@@ -89,8 +89,8 @@ impl Config {
     }
 
     /// What listeners, routes and pipelines name whose tables could not be read, with where those stand.
-    pub fn mentions(&self) -> impl Iterator<Item = (&KeyPath, &Mentions)> {
-        self.mentions.iter().map(|(at, mentions)| (at, mentions))
+    pub fn mentions(&self) -> &[(KeyPath, Mentions)] {
+        &self.mentions
     }
 
     /// The names of all tables of a kind, even of those that could not be read.

@@ -1,5 +1,6 @@
 //! By what a Pong is known to answer a Ping.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::num::NonZeroU16;
 
 /// A few bits of what a Ping or a Pong carries. A Pong that answers a Ping carries the same (RFC 6455 §5.5.3), and one that nobody has
@@ -9,9 +10,9 @@ pub(super) struct Mark(NonZeroU16);
 
 impl Mark {
     pub(super) fn of(payload: &[u8]) -> Self {
-        // FNV-1a, folded.
-        let hash = payload.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-        let [a, b, c, d] = hash.to_le_bytes();
-        Self(NonZeroU16::new(u16::from_le_bytes([a ^ c, b ^ d])).unwrap_or(NonZeroU16::MIN))
+        let mut hasher = DefaultHasher::new();
+        hasher.write(payload);
+        let [low, high, ..] = hasher.finish().to_le_bytes();
+        Self(NonZeroU16::new(u16::from_le_bytes([low, high])).unwrap_or(NonZeroU16::MIN))
     }
 }
