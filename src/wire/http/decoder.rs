@@ -141,20 +141,22 @@ fn chunk_line(bytes: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
         return Err(Malformed("a malformed size of a chunk"));
     }
     let Some((digits, rest)) = bytes.split_at_checked(digits) else { return Ok(None) };
-    let extension = match rest.iter().position(|byte| *byte == b'\r' || !is_text(*byte)) {
-        _ if !matches!(rest.first(), None | Some(b'\r' | b';')) => return Err(Malformed("a malformed size of a chunk")),
-        Some(end) => end,
-        None if bytes.len() > MAX_CHUNK_LINE => return Err(Malformed("the line of a chunk is too long")),
-        None => return Ok(None),
-    };
-    match rest.get(extension..) {
-        Some([b'\r', b'\n', ..]) if digits.len() + extension > MAX_CHUNK_LINE => Err(Malformed("the line of a chunk is too long")),
+    if !matches!(rest.first(), None | Some(b'\r' | b';')) {
+        return Err(Malformed("a malformed size of a chunk"));
+    }
+    let end = rest.iter().position(|byte| *byte == b'\r' || !is_text(*byte));
+    let length = digits.len() + end.unwrap_or(rest.len());
+    // Whether its end is here or not: what is read may not depend on where it was cut.
+    if length > MAX_CHUNK_LINE {
+        return Err(Malformed("the line of a chunk is too long"));
+    }
+    match bytes.get(length..) {
         Some([b'\r', b'\n', ..]) => {
             let size = str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok());
             let size = size.ok_or(Malformed("a malformed size of a chunk"))?;
-            Ok(Some((size, digits.len() + extension + 2)))
+            Ok(Some((size, length + 2)))
         }
-        Some([b'\r']) => Ok(None),
+        None | Some([] | [b'\r']) => Ok(None),
         _ => Err(Malformed("a line of a chunk that does not end in CRLF")),
     }
 }
