@@ -40,13 +40,17 @@ async fn a_network_that_is_denied_is_out_at_once_and_in_again_when_it_is_taken_o
     let refused = gateway.event("refused");
     assert_eq!(refused["rule"], "deny_files[0] deny.txt:3");
 
-    // Once more is another end, and not another line.
+    // Once more is a later end, and not another line; why it was denied stays.
     let done = json(&gateway, &["deny", "127.0.0.0/8"]);
-    assert_eq!((&done["removed"], &done["added"]), (&json!([line]), &json!("127.0.0.0/8")));
+    assert_eq!((&done["removed"], &done["added"]), (&json!([line]), &json!("127.0.0.0/8 # scan # 7")));
+    // A sooner end would let it in.
+    let (printed, exit) = typed(&gateway, &["deny", "127.0.0.0/8", "--for", "2h", "--note", "again"]);
+    assert!(printed.contains("to end it sooner, `wsgate undeny 127.0.0.0/8` first") && exit == Some(0), "{printed}");
+    assert_eq!(text(&gateway, "deny.txt"), "# bans\n192.0.2.0/24 # old\n127.0.0.0/8 # scan # 7\n");
     let (printed, exit) = typed(&gateway, &["undeny", "127.0.0.1"]);
     assert!(printed.contains("127.0.0.1 does not stand in ") && printed.contains("; 127.0.0.0/8, which does, covers it"), "{printed}");
     assert_eq!(exit, Some(1));
-    assert_eq!(json(&gateway, &["undeny", "127.0.0.0/8"])["removed"], json!(["127.0.0.0/8"]));
+    assert_eq!(json(&gateway, &["undeny", "127.0.0.0/8"])["removed"], json!(["127.0.0.0/8 # scan # 7"]));
     assert_eq!(text(&gateway, "deny.txt"), LISTS[0].1);
     assert_eq!(support::ask(&mut gateway.connect("public", "/").await, "hi").await, "hi");
 }
@@ -165,7 +169,13 @@ async fn what_is_revoked_is_out_and_stands_in_the_list() {
     assert_eq!(support::ask(&mut bob, "still").await, "still");
     assert_eq!(json(&gateway, &["revoke", "--sub", "bob"])["closed"], 1);
     assert_eq!(support::closed(&mut bob).await.0, 3003);
-    assert_eq!(text(&gateway, "revoked.txt"), "jti:old\njti:a1 until 2099-01-31T18:00:00Z # stolen\nsub:bob\n");
+    let listed = "jti:old\njti:a1 until 2099-01-31T18:00:00Z # stolen\nsub:bob\n";
+    assert_eq!(text(&gateway, "revoked.txt"), listed);
+    for sooner in [["--jti", "a1"], ["--sub", "bob"]] {
+        let done = json(&gateway, &[&["revoke", "--for", "2h"][..], &sooner].concat());
+        assert!(done["added"].is_null() && done["warnings"][0].as_str().unwrap().contains("it is in force for longer"), "{done}");
+    }
+    assert_eq!(text(&gateway, "revoked.txt"), listed);
     for (arguments, said) in
         [(["revoke", "--sub", "Alice Smith"], "cannot be one line"), (["revoke", "--ip", "10.0.0.1/8"], "10.0.0.1/8 is 10.0.0.0/8")]
     {

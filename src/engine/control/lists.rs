@@ -29,13 +29,20 @@ use super::reply;
 /// Why nobody is denied; the list is as it was.
 pub(super) async fn deny(keeper: &mut Keeper, deny: &Deny, by: &str) -> Result<Listed, Reply> {
     let target = Target::find(keeper, firewall::Firewall::KIND, &deny.list)?;
-    let line = firewall::Line { cidr: deny.cidr, expires: end(deny.r#for, deny.until.as_deref())?, note: deny.note.clone() };
+    let expires = end(deny.r#for, deny.until.as_deref())?;
+    let is_same = |line: &firewall::Line| line.cidr == deny.cidr;
+    let there: Vec<_> = target.read().await?.lines().filter_map(|text| firewall::Line::read(text).ok()?).filter(is_same).collect();
+    let note = deny.note.clone().or_else(|| there.iter().find_map(|line| line.note.clone()));
+    let line = firewall::Line { cidr: deny.cidr, expires, note };
     let written = line.to_string();
     if is_broken(&written) || firewall::Line::read(&written) != Ok(Some(line)) {
         return Err(cannot_be_written(&written));
     }
-    let is_it = |text: &str| firewall::Line::read(text).is_ok_and(|line| line.is_some_and(|line| line.cidr == deny.cidr));
     keeper.engine.observer().report(&Event::Command { verb: "deny", by, what: &written });
+    if let Some(longer) = there.iter().find(|line| outlasts(line.expires, expires)) {
+        return Ok(target.left(keeper, &longer.to_string(), &format!("`wsgate undeny {}` first", deny.cidr)).await);
+    }
+    let is_it = |text: &str| firewall::Line::read(text).is_ok_and(|line| line.as_ref().is_some_and(is_same));
     target.write(keeper, deny.force, |list| (list.replace(is_it, &written), Some(written.clone()))).await
 }
 
@@ -67,7 +74,10 @@ pub(super) async fn revoke(keeper: &mut Keeper, revoke: &Revoke, by: &str) -> Re
     let kind =
         kind.ok_or_else(|| Reply::Failed(format!("{:?} is nothing that can be revoked; there are jti, sub, kid and ip", revoke.kind)))?;
     let until = end(revoke.r#for, revoke.until.as_deref())?;
-    let entry = revoked::Entry { value: revoke.value.clone(), until, note: revoke.note.clone() };
+    let is_same = |line: &revoked::Line| (line.kind, &line.entry.value) == (kind, &revoke.value);
+    let there: Vec<_> = target.read().await?.lines().filter_map(|text| revoked::Line::read(text).ok()?).filter(is_same).collect();
+    let note = revoke.note.clone().or_else(|| there.iter().find_map(|line| line.entry.note.clone()));
+    let entry = revoked::Entry { value: revoke.value.clone(), until, note };
     let line = revoked::Line { kind, entry };
     let written = line.to_string();
     match revoked::Line::read(&written) {
@@ -75,11 +85,11 @@ pub(super) async fn revoke(keeper: &mut Keeper, revoke: &Revoke, by: &str) -> Re
         Err(why) if kind == "ip" => return Err(Reply::Failed(why)),
         _ => return Err(cannot_be_written(&written)),
     }
-    let is_it = |text: &str| {
-        let read = revoked::Line::read(text).ok().flatten();
-        read.is_some_and(|read| (read.kind, &read.entry.value) == (kind, &revoke.value))
-    };
     keeper.engine.observer().report(&Event::Command { verb: "revoke", by, what: &written });
+    if let Some(longer) = there.iter().find(|line| outlasts(line.entry.until, until)) {
+        return Ok(target.left(keeper, &longer.to_string(), "take that line out").await);
+    }
+    let is_it = |text: &str| revoked::Line::read(text).is_ok_and(|line| line.as_ref().is_some_and(is_same));
     target.write(keeper, revoke.force, |list| (list.replace(is_it, &written), Some(written.clone()))).await
 }
 
@@ -94,6 +104,11 @@ fn is_broken(line: &str) -> bool {
 
 fn cannot_be_written(line: &str) -> Reply {
     Reply::Failed(format!("{line:?} cannot be one line of a list: no value holds a blank, and no note a new line"))
+}
+
+/// Whether an entry that ends then is in force after another.
+fn outlasts(end: Option<Moment>, other: Option<Moment>) -> bool {
+    other.is_some_and(|other| end.is_none_or(|end| end > other))
 }
 
 /// When an entry is over.
@@ -220,6 +235,18 @@ impl Target {
                 return Err(refusal(refused));
             }
         };
+        Ok(Listed { file: self.file.display().to_string(), added, removed, closed, warnings: self.warnings(keeper).await })
+    }
+
+    /// No command that shuts somebody out lets him in sooner: the list is left with a line that is in force for longer.
+    async fn left(&self, keeper: &Keeper, line: &str, sooner: &str) -> Listed {
+        let stays = format!("{line:?} stands there already, and stays, as it is in force for longer; to end it sooner, {sooner}");
+        let warnings = [stays].into_iter().chain(self.warnings(keeper).await).collect();
+        Listed { file: self.file.display().to_string(), added: None, removed: Vec::new(), closed: 0, warnings }
+    }
+
+    /// Whom the list does not reach.
+    async fn warnings(&self, keeper: &Keeper) -> Vec<String> {
         let warn = |stage: &String| format!("{stage} is in report mode: it refuses nobody");
         let kept = |(route, count): (Arc<str>, usize)| {
             format!(
@@ -228,8 +255,7 @@ impl Target {
             )
         };
         let unreached = self.unreached(&keeper.engine.roster()).await;
-        let warnings = self.reporting.iter().map(warn).chain(unreached.into_iter().map(kept)).collect();
-        Ok(Listed { file: self.file.display().to_string(), added, removed, closed, warnings })
+        self.reporting.iter().map(warn).chain(unreached.into_iter().map(kept)).collect()
     }
 }
 
