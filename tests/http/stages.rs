@@ -91,6 +91,19 @@ async fn requests_of_a_key_are_limited_by_a_stage_and_connections_are_not_what_i
 }
 
 #[tokio::test]
+async fn preflights_of_one_address_use_up_no_limit_of_another_where_limits_are_of_users() {
+    let (backend, _seen) = Backend::mirror().await;
+    let limits = "[rate_limit.each]\nkey = \"user\"\nrequests = { rate = \"1/h\", burst = 2 }\nconcurrent = 1\n";
+    let route = "http = { preflight = true }\npipeline = [\"jwt.users\", \"rate_limit.each\"]";
+    let config = config(backend.address, route, &format!("{limits}{}", jwt("\"header\"")));
+    let gateway = Gateway::run(&config.replacen("[listener.public]\n", "[listener.public]\ntrusted_proxies = \"127.0.0.1\"\n", 1));
+    for (from, expected) in [("192.0.2.1", 200), ("192.0.2.1", 200), ("192.0.2.1", 429), ("192.0.2.2", 200)] {
+        let told = format!("X-Forwarded-For: {from}\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n");
+        assert_eq!(status(&answer(&gateway, &format!("OPTIONS /\r\n{told}")).await), expected, "{from}");
+    }
+}
+
+#[tokio::test]
 async fn concurrent_counts_the_requests_under_way() {
     let backend = Backend::of(|mut talk| async move {
         let head = talk.head().await;

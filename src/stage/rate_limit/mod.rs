@@ -37,7 +37,14 @@ pub struct RateLimit {
 
 impl RateLimit {
     fn fingerprint(&self, peer: &Peer, client: Option<&Client>) -> Fingerprint {
-        Fingerprint::of(Key { parts: &self.key, peer, client })
+        // All of them together would be one client, whose limit anybody may use up.
+        let parts = if client.is_some_and(|client| self.is_nobodys(client)) { &[KeyPart::ADDRESS] } else { &*self.key };
+        Fingerprint::of(Key { parts, peer, client })
+    }
+
+    /// Whether it is a preflight, which bears no credential, under a key that goes by who the client is.
+    fn is_nobodys(&self, client: &Client) -> bool {
+        client.asks == Asks::Leave && self.key.iter().any(KeyPart::is_of_identity)
     }
 
     /// Whether handshakes are counted before their requests are read.
@@ -69,7 +76,7 @@ impl RateLimit {
             return Ok(());
         }
         let bucket = self.buckets.get(self.fingerprint(&client.peer, Some(client)));
-        if let Some(concurrent) = &self.concurrent {
+        if let Some(concurrent) = self.concurrent.as_ref().filter(|_| !self.is_nobodys(client)) {
             concurrent.admit(client, &bucket)?;
         }
         client.holdings.keep(&self.held_as, bucket);

@@ -26,6 +26,7 @@ pub struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect: Option<Rate>,
     /// Ordinary HTTP requests, on routes with `http`; `connect` does not count them, nor `messages`, `bytes` and `frames` what they carry.
+    /// A preflight has no user and no claims: where the key has them it counts for its address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Rate>,
     /// Messages from clients, each counted at its first frame.
