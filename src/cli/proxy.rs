@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     logs.swap(logs::open(&logs, &gateway).map_err(Failure::Could)?);
     // The first line is for people, and whatever cannot be done is the only one: lines of the log begin once all of it stands.
     let mut installed = None;
-    run::serve_until_stopped(&run::runtime()?, Path::new(NAME), gateway, None, &logs, |engine| {
+    run::serve_until_stopped(run::runtime()?, Path::new(NAME), gateway, None, &logs, |engine| {
         say(&arguments.greeting(engine));
         installed = Some(logs.install().map_err(Failure::could)?);
         Ok(())

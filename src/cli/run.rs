@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub(crate) fn run(path: &Path, catalog: &Catalog) -> Result<(), Failure> {
     }
     let document = Arc::new(document);
     let source = Source { path: read_again, document: document.clone(), catalog: catalog.clone(), cells };
-    serve_until_stopped(&runtime, Path::new(document.name()), gateway, Some((source, watch)), &logs, |_| Ok(()))
+    serve_until_stopped(runtime, Path::new(document.name()), gateway, Some((source, watch)), &logs, |_| Ok(()))
 }
 
 /// What acceptors and the engine's chores run on, and nothing of a connection.
@@ -57,7 +58,7 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 /// Serves a gateway until a signal ends it, in step with its source where it has one. `greet` is called when it listens, and before it
 /// says that it has started.
 pub(super) fn serve_until_stopped(
-    runtime: &Runtime,
+    runtime: Runtime,
     name: &Path,
     gateway: Gateway,
     source: Option<(Source, Watch)>,
@@ -87,41 +88,82 @@ pub(super) fn serve_until_stopped(
         serve(keeper, control, signals, logs).await;
         Ok::<(), Failure>(())
     })?;
+    // A text that is still being read, from a disk that may never answer, is not waited for.
+    runtime.shutdown_background();
     Event::Stopped.emit();
     Ok(())
 }
 
 async fn serve(mut keeper: Keeper, mut control: Option<Control>, mut signals: Signals, logs: &Logs) {
+    let is_urgent = tend(&mut keeper, &mut control, &mut signals, logs).await;
+    // Whoever looks on may see the drain.
+    control.iter_mut().for_each(Control::close);
+    if !is_urgent {
+        tokio::select! {
+            () = keeper.engine.drain() => {}
+            () = signals.stop() => {}
+        }
+    }
+    report_troubles(logs);
+    keeper.engine.stop();
+}
+
+/// Does what there is to do until a signal asks to stop, which waits for no edit that is still being read; whether a second one was
+/// quicker than that.
+async fn tend(keeper: &mut Keeper, control: &mut Option<Control>, signals: &mut Signals, logs: &Logs) -> bool {
+    let stopping = keeper.stopping();
     let mut look = interval(LOOK_AFTER_LOGS);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let job = tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Stop => break,
-                Asked::Reload => {
-                    logs.reopen();
-                    keeper.mend().await;
-                    keeper.reload(false).await;
-                }
+                Asked::Stop => return false,
+                Asked::Reload => Job::ReloadAll,
             },
-            () = keeper.changed() => {
+            () = keeper.changed() => Job::Reload,
+            command = commanded(control) => Job::Command(command),
+            _ = look.tick() => Job::Look,
+        };
+        let mut done = pin!(job.carry_out(keeper, logs));
+        tokio::select! {
+            () = &mut done => {}
+            () = signals.stop() => {
+                stopping.tell();
+                return tokio::select! {
+                    () = done => false,
+                    () = signals.stop() => true,
+                };
+            }
+        }
+    }
+}
+
+/// What there is to do beside serving.
+enum Job {
+    /// The files have changed.
+    Reload,
+    /// So has whatever a SIGHUP speaks of: log files, which may have been moved away, among it.
+    ReloadAll,
+    Command(Command),
+    Look,
+}
+
+impl Job {
+    async fn carry_out(self, keeper: &mut Keeper, logs: &Logs) {
+        match self {
+            Self::Reload => _ = keeper.reload(false).await,
+            Self::ReloadAll => {
+                logs.reopen();
+                keeper.mend().await;
                 keeper.reload(false).await;
             }
-            command = commanded(&mut control) => command.carry_out(&mut keeper).await,
-            _ = look.tick() => {
+            Self::Command(command) => command.carry_out(keeper).await,
+            Self::Look => {
                 report_troubles(logs);
                 keeper.mend().await;
             }
         }
     }
-    // Whoever looks on may see the drain.
-    control.iter_mut().for_each(Control::close);
-    tokio::select! {
-        () = keeper.engine.drain() => {}
-        () = signals.stop() => {}
-    }
-    report_troubles(logs);
-    keeper.engine.stop();
 }
 
 /// The next command; never where nobody can give any.
@@ -157,14 +199,16 @@ impl Signals {
         }
     }
 
-    /// Returns when the process is asked to stop: once to drain, once more to stop at once.
+    /// Returns when the process is asked to stop: once to drain, once more to stop at once. A SIGHUP is left for later.
     async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
 /// What a signal asks for.
-#[derive(PartialEq, Eq)]
 enum Asked {
     Stop,
     Reload,

@@ -19,6 +19,7 @@ use super::{Engine, logs};
 
 pub use super::source::{Refused, Source};
 pub use super::standing::{Facts, Standing};
+pub use super::stopping::Stopping;
 
 /// Why there is nothing to read again.
 const NO_TEXT: &str = "the config did not come from a text, so there is nothing to read again";
@@ -32,6 +33,7 @@ pub struct Keeper {
     standing: Standing,
     /// Where commands come in.
     pub(super) door: Option<Door>,
+    stopping: Stopping,
 }
 
 struct Kept {
@@ -87,7 +89,7 @@ impl Keeper {
         let now = SystemTime::now();
         let text = kept.as_ref().and_then(|kept| kept.texts.in_force());
         let facts = Facts { started: now, since: now, text, refused: None, rolled_back: None };
-        let mut keeper = Self { engine, kept, logs, standing: Standing::new(facts), door: None };
+        let mut keeper = Self { engine, kept, logs, standing: Standing::new(facts), door: None, stopping: Stopping::default() };
         keeper.rearm(BTreeSet::new()).await;
         keeper
     }
@@ -114,6 +116,11 @@ impl Keeper {
         self.standing.clone()
     }
 
+    /// What tells it that the gateway is to stop.
+    pub fn stopping(&self) -> Stopping {
+        self.stopping.clone()
+    }
+
     /// The kinds that its config may use, and the text in force; none where it did not come from a text.
     pub fn in_force(&self) -> Option<(Catalog, Arc<Document>)> {
         let kept = self.kept.as_ref()?;
@@ -137,7 +144,8 @@ impl Keeper {
     pub async fn bring(&mut self, wanted: Wanted, force: bool) -> Reload {
         let begun = Instant::now();
         let (mut files, mut warnings) = (BTreeSet::new(), Vec::new());
-        let came = match self.read(wanted, &mut files).await {
+        let stopping = self.stopping.clone();
+        let came = match stopping.unless_told(self.read(wanted, &mut files)).await {
             Ok(made) => {
                 let Made { document, gateway, .. } = made;
                 warnings = made.warnings;
@@ -161,7 +169,7 @@ impl Keeper {
             kept.watch.be_wary(self.standing.facts().refused.is_some());
         }
         // Of an edit that is refused too: what it lacks may come.
-        self.rearm(files).await;
+        _ = stopping.unless_told(async { Ok(self.rearm(files).await) }).await;
         match came {
             Ok(None) => {
                 self.engine.observer().report(&Event::ReloadUnchanged { is_saved: self.standing.is_saved() });
@@ -184,8 +192,8 @@ impl Keeper {
         let kept = self.kept.as_ref().ok_or_else(|| Refused::because(NO_TEXT))?;
         let text = file.map_or_else(|| kept.saved(), |file| Ok(Text::At(file)))?;
         let before = self.engine.gateway();
-        let (_, made) = kept.source.compile(before.clone(), text).await;
-        let plan = match made {
+        let compiled = self.stopping.unless_told(async { Ok(kept.source.compile(before.clone(), text).await) }).await;
+        let plan = match compiled.and_then(|(_, made)| made) {
             Ok(Made { gateway, warnings, .. }) => {
                 let impact = self.engine.survey(&gateway).await;
                 let (changes, routes) = (gateway.changes_since(&before), gateway.routes_since(&before));
@@ -329,3 +337,6 @@ fn causes(impact: &Impact) -> String {
     };
     causes.into_iter().map(cause).collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,7 @@ mod seal;
 mod sockets;
 mod source;
 mod standing;
+mod stopping;
 mod task;
 mod texts;
 mod thread;

@@ -1,5 +1,6 @@
 //! What stages need of the pipelines they stand in: an order that works, segments to read, pages that are judged.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Mode;
@@ -28,6 +29,7 @@ impl Compiler<'_> {
             let first = listener.pipeline.entries().iter().map(|entry| (entry, &at));
             let own = KeyPath::table("route", shape.name);
             let way: Vec<(&Entry, &KeyPath)> = first.chain(pipeline.entries().iter().map(|entry| (entry, &own))).collect();
+            self.check_repeats(&way);
             self.check_identities(&way);
             self.check_origins(&way, &own);
             self.check_segments(&way, &own, segments);
@@ -35,6 +37,19 @@ impl Compiler<'_> {
             self.check_first_messages(&way, shape);
             self.check_certificates(&way, listener);
             self.check_messages(&way);
+        }
+    }
+
+    /// What would do harm twice stands once.
+    fn check_repeats(&mut self, way: &[(&Entry, &KeyPath)]) {
+        let mut seen: BTreeMap<&str, &KeyPath> = BTreeMap::new();
+        for (step, table) in way.iter().flat_map(|(entry, table)| steps(entry).iter().map(move |step| (step, *table))) {
+            let harm = |need: &Need| if let Need::Once(harm) = need { Some(*harm) } else { None };
+            let Some(harm) = self.parts.made(step).and_then(|made| made.needs.iter().find_map(harm)) else { continue };
+            let Some(first) = seen.insert(&step.name, table) else { continue };
+            let by = if first == table { format!("in {table}") } else { format!("on the way by {first} and {table}") };
+            let fault = Fault::new(table.key("pipeline"), format!("{} stands twice {by}: {harm}", step.name)).hint("name it once");
+            self.fault(if first == table { fault } else { fault.also(first.key("pipeline"), format!("{first} names it as well")) });
         }
     }
 

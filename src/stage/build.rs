@@ -34,6 +34,8 @@ pub enum Need {
     Form(KeyPath),
     /// It takes messages of a client's out that are meant for it alone.
     Takes(KeyPath),
+    /// It may not stand twice on a way, which would do this: a fault.
+    Once(&'static str),
 }
 
 /// Given to a stage or endpoint while it is built from its table.

@@ -59,6 +59,7 @@ impl Sources {
                 Source::Header | Source::Field(_) | Source::Query(_) | Source::Subprotocol(_) => {}
             }
         }
+        build.needs.push(Need::Once("the second time it would find no credential, and refuse everybody"));
         let first = first.unwrap_or_default();
         first.check(&at.key("first_message"), faults);
         if first.forward {

@@ -185,5 +185,5 @@ fn a_cookie_asks_for_a_judge_of_pages() {
     let cells = Cells::default();
     let mut build = Build::new(KeyPath::table("jwt", "users"), Path::new(KEYS), &cells);
     Jwt::configure(toml::from_str(&format!("{SHARED}sources = [\"header\", \"cookie:session\"]")).unwrap(), &mut build).unwrap();
-    assert_eq!(build.needs, [Need::Origins(build.at().key("sources").index(1))]);
+    assert!(build.needs.contains(&Need::Origins(build.at().key("sources").index(1))));
 }
