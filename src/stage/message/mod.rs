@@ -1,6 +1,7 @@
 //! `message`: which messages pass, by what they hold.
 
 mod demands;
+mod equality;
 mod faults;
 mod field;
 mod inspector;

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::slice::Iter;
 
 use jsonschema::JsonType;
-use jsonschema::json::{Array, Json as Representation, Node, NodeIdentity, Object, cmp};
+use jsonschema::json::{Array, Json as Representation, Node, NodeIdentity, Object};
 use serde_json::Number;
 
+use super::equality;
 use super::json::{Json, Value};
 
 /// Messages are judged as they are read: their strings lie in their text, and nothing is built for the validator alone.
@@ -70,11 +71,7 @@ impl<'a> Node<'a, AsRead> for &'a Json<'a> {
     }
 
     fn equals_value(&self, expected: &serde_json::Value) -> bool {
-        match (&self.0, expected) {
-            (Value::Text(text), serde_json::Value::String(other)) => text == other,
-            (Value::Text(_), _) | (_, serde_json::Value::String(_)) => false,
-            _ => cmp::equal(&self.to_value(), expected),
-        }
+        equality::is(self, expected)
     }
 
     fn to_value(&self) -> Cow<'a, serde_json::Value> {
@@ -128,6 +125,11 @@ impl<'a> Array<'a, AsRead> for &'a [Json<'a>] {
 
     fn elements(&self) -> Iter<'a, Json<'a>> {
         self.iter()
+    }
+
+    /// The validator's own hashes can be made to collide, and then it takes a square of the list's length.
+    fn is_unique(&self) -> bool {
+        equality::are_distinct(self)
     }
 }
 
