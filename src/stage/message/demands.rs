@@ -86,8 +86,8 @@ impl Demands {
             && !schema.takes(&json)
         {
             let has_told = std::mem::replace(&mut state.has_told, true);
-            let why = if has_told { String::new() } else { format!(": {}", schema.why(&json)) };
-            return Err(self.unfit(key, format!("schema{why}")));
+            let why = if has_told { String::new() } else { schema.why(&json) };
+            return Err(self.unfit(key, if why.is_empty() { "schema".to_owned() } else { format!("schema: {why}") }));
         }
         self.judge_rules(Some(&json), state, buckets)
     }

@@ -6,6 +6,7 @@ mod faults;
 mod field;
 mod inspector;
 mod json;
+mod looks;
 mod node;
 mod outcomes;
 mod rule;

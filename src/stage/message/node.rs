@@ -9,6 +9,7 @@ use serde_json::Number;
 
 use super::equality;
 use super::json::{Json, Value};
+use super::looks::look;
 
 /// Messages are judged as they are read: their strings lie in their text, and nothing is built for the validator alone.
 pub(super) struct AsRead;
@@ -36,11 +37,11 @@ impl<'a> Node<'a, AsRead> for &'a Json<'a> {
     type Number = &'a Number;
 
     fn as_object(&self) -> Option<Members<'a>> {
-        if let Value::Object(members) = &self.0 { Some(Members(members)) } else { None }
+        if let Value::Object(members) = &self.0 { look(1 + members.len()).then_some(Members(members)) } else { None }
     }
 
     fn as_array(&self) -> Option<&'a [Json<'a>]> {
-        if let Value::List(list) = &self.0 { Some(list) } else { None }
+        if let Value::List(list) = &self.0 { look(1 + list.len()).then_some(list) } else { None }
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
@@ -137,6 +138,7 @@ impl<'a> Array<'a, AsRead> for &'a [Json<'a>] {
 impl From<&Json<'_>> for serde_json::Value {
     fn from(json: &Json<'_>) -> Self {
         match &json.0 {
+            _ if !look(1) => Self::Null,
             Value::Null => Self::Null,
             Value::Bool(value) => Self::Bool(*value),
             Value::Number(number) => Self::Number(number.clone()),
