@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::stage::fingerprint::Fingerprint;
+use crate::stage::json::{self, Json};
 use crate::stage::rates::{Buckets, KeyPart};
 use crate::stage::refusal::{Refusal, Verdict};
 use crate::stage::{Client, Message, Side};
 
-use super::json::{self, Json};
 use super::outcomes::Outcomes;
 use super::rule::{Rule, Share};
 use super::schema::Schema;

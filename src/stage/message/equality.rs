@@ -6,7 +6,7 @@ use std::mem;
 
 use serde_json::{Number, Value as Written};
 
-use super::json::{Json, Value};
+use crate::stage::json::{Json, Value};
 
 /// Whether a value is this one of a schema's. It looks at no more of it than the schema's has.
 pub(super) fn is(found: &Json<'_>, written: &Written) -> bool {
@@ -120,8 +120,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::json::read;
     use super::*;
+    use crate::stage::json::read;
 
     /// Values that lie close to each other, so that they often are equal or nearly.
     fn values() -> impl Strategy<Value = Written> {

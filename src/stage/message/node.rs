@@ -7,8 +7,9 @@ use jsonschema::JsonType;
 use jsonschema::json::{Array, Json as Representation, Node, NodeIdentity, Object};
 use serde_json::Number;
 
+use crate::stage::json::{Json, Value};
+
 use super::equality;
-use super::json::{Json, Value};
 use super::looks::look;
 
 /// Messages are judged as they are read: their strings lie in their text, and nothing is built for the validator alone.
@@ -154,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::json::read;
+    use crate::stage::json::read;
 
     /// Values of few names and few leaves, so that they often fit.
     fn values() -> impl Strategy<Value = serde_json::Value> {

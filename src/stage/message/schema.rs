@@ -11,8 +11,8 @@ use jsonschema::{PatternOptions, ReferencingError, ValidationError, Validator};
 
 use crate::config::fault::{Faults, KeyPath};
 use crate::stage::Build;
+use crate::stage::json::Json;
 
-use super::json::Json;
 use super::looks::within;
 use super::node::AsRead;
 
