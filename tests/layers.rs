@@ -74,6 +74,7 @@ const SHARED: &[&str] = &[
     "holdings",
     "identities",
     "inputs",
+    "json",
     "lines",
     "networks",
     "path",

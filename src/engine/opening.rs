@@ -154,7 +154,7 @@ impl Visit {
             (Endpoint::Upstream(_), Some((upstream, _))) => {
                 let mut relay = Relay::new(leg, upstream, settings, now);
                 if let Some(first) = first {
-                    relay.begin_with(&first, now);
+                    relay.begin_with(&first);
                 }
                 Some(Established::Relay(Live::new(relay, policy, seat, self.worker, kept)))
             }

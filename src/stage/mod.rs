@@ -25,6 +25,7 @@ pub mod holders;
 pub mod holdings;
 pub mod identities;
 pub mod inputs;
+mod json;
 pub mod jwt;
 mod lines;
 pub mod message;

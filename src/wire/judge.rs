@@ -17,6 +17,8 @@ pub(super) struct Judge<'a> {
     pub outbox: &'a mut Outbox,
     /// Whether the next head has been judged before, and only had to wait.
     is_judged: bool,
+    /// Whether the client's next message is the one that it was let in by.
+    is_first_to_come: &'a mut bool,
     /// Whether a credential has been shown: what comes behind it waits until the owner of the connection has heard of it.
     pub has_credential: bool,
     messages: u64,
@@ -27,8 +29,21 @@ pub(super) struct Judge<'a> {
 impl<'a> Judge<'a> {
     pub(super) fn new(from: Side, now: Tick, terms: &'a mut Terms, is_judged: bool) -> (Self, &'a Client) {
         let reads = terms.reads(from);
-        let Terms { client, inspectors, outbox, .. } = terms;
-        (Self { from, now, reads, inspectors, outbox, is_judged, has_credential: false, messages: 0, bytes: 0, has_data: false }, client)
+        let Terms { client, inspectors, outbox, is_first_to_come, .. } = terms;
+        let judge = Self {
+            from,
+            now,
+            reads,
+            inspectors,
+            outbox,
+            is_judged,
+            is_first_to_come,
+            has_credential: false,
+            messages: 0,
+            bytes: 0,
+            has_data: false,
+        };
+        (judge, client)
     }
 
     /// Asks about a frame, before a byte of it goes on; gives no [`Pace::SkipAndTell`], and [`Pace::Skip`] without the reason.
@@ -40,7 +55,11 @@ impl<'a> Judge<'a> {
         if cursor.skips(head) {
             return Ok(Pace::Skip(None));
         }
-        if std::mem::take(&mut self.is_judged) { Ok(Pace::Go) } else { self.ask(head) }
+        let pace = if std::mem::take(&mut self.is_judged) { Pace::Go } else { self.ask(head)? };
+        if head.starts_message && matches!(pace, Pace::Skip(_)) {
+            self.is_first();
+        }
+        Ok(pace)
     }
 
     /// The longest wait that any inspector asks for. What one leaves out the others are not asked about.
@@ -74,10 +93,13 @@ impl<'a> Judge<'a> {
     /// # Errors
     /// The first refusal.
     pub(super) fn message(&mut self, message: &Message<'_>) -> Result<Fate, Box<Refusal>> {
+        let is_first = self.is_first();
         let mut instead: Option<Message<'static>> = None;
         for inspector in self.inspectors.iter_mut().filter(|inspector| inspector.reads(self.from)) {
             match inspector.message(self.from, instead.as_ref().unwrap_or(message)) {
                 Ok(Fate::Pass) => {}
+                // What it bears has just been judged.
+                Ok(Fate::Renew(_)) if is_first => {}
                 Ok(Fate::Replace(other)) => instead = Some(other),
                 Ok(Fate::Drop(why)) => {
                     self.outbox.leave_out(inspector, why);
@@ -100,8 +122,14 @@ impl<'a> Judge<'a> {
         Ok(instead.map_or(Fate::Pass, Fate::Replace))
     }
 
+    /// Whether this message is the one that the client was let in by; those behind it are not.
+    fn is_first(&mut self) -> bool {
+        self.from == Side::Client && std::mem::take(self.is_first_to_come)
+    }
+
     /// A message passes, or its first frame does.
     pub(super) fn begun(&mut self) {
+        self.is_first();
         self.messages += 1;
     }
 

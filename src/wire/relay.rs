@@ -41,12 +41,14 @@ impl<C, U> Relay<C, U> {
         Self { client, upstream, terms: settings.into(), closing: None, overdue: None }
     }
 
-    /// Sends the backend a message the client has sent before, which nothing of the session has gone on before.
-    pub fn begin_with(&mut self, message: &Message<'_>, now: Tick) {
+    /// Begins with a message that has been read of the client before. It is put back before what has come behind it, in one frame, so
+    /// that it is judged and goes on as whatever the client sends; but it [renews](crate::stage::Fate::Renew) nothing.
+    pub fn begin_with(&mut self, message: &Message<'_>) {
         let mut frame = Vec::new();
+        // A client's frames are masked, as ours toward a backend.
         own::message(Side::Upstream, message, &mut frame);
-        self.upstream.queue(&frame, now);
-        self.terms.client.counters.add(Side::Client, 1, message.as_bytes().len() as u64);
+        self.client.keep_fresh(&frame);
+        self.terms.is_first_to_come = true;
     }
 
     /// Nothing but the frames that are going out passes any more; the peers are owed these farewells.

@@ -153,6 +153,8 @@ pub(super) struct Terms {
     pub send_queue: usize,
     /// Whose messages somebody reads: the client's, the backend's.
     reads: [bool; 2],
+    /// Whether the client's next message is the one that it was let in by.
+    pub is_first_to_come: bool,
     /// What inspectors have said.
     pub outbox: Outbox,
     /// What all connections may hold.
@@ -182,7 +184,16 @@ impl From<Settings> for Terms {
     fn from(settings: Settings) -> Self {
         let Settings { client, inspectors, limits: Limits { close_timeout, send_queue, .. }, budget, .. } = settings;
         let reads = read_by(&inspectors);
-        Self { client, inspectors: inspectors.into(), close_timeout, send_queue, reads, outbox: Outbox::default(), budget }
+        Self {
+            client,
+            inspectors: inspectors.into(),
+            close_timeout,
+            send_queue,
+            reads,
+            is_first_to_come: false,
+            outbox: Outbox::default(),
+            budget,
+        }
     }
 }
 

@@ -32,7 +32,7 @@ expect  = "open"
 "#;
 
 /// What a command prints in a folder with this file, and whether it was content.
-fn run(file: &str, arguments: &[&str]) -> (bool, String) {
+pub(super) fn run(file: &str, arguments: &[&str]) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("gateway.toml"), file).unwrap();
     std::fs::write(folder.path().join("chat.json"), SCHEMA).unwrap();

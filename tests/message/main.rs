@@ -12,6 +12,7 @@
 mod support;
 
 mod explained;
+mod first;
 mod keys;
 mod reported;
 mod violations;

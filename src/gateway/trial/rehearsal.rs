@@ -287,6 +287,11 @@ impl<'a> Rehearsal<'a> {
         let first = client.first_message.take().filter(|_| is_needed);
         let opened = self.opened.take().unwrap_or_else(opened);
         let mut talk = Talk::open((client, self.listener.clone(), route), opened, first.as_deref());
+        if let Some(first) = first {
+            // Nobody has sent one that is shown as a credential.
+            let became = talk.first(&String::from_utf8_lossy(first.as_bytes()));
+            self.sent.first_mut().into_iter().for_each(|sent| sent.clone_from(&became));
+        }
         self.greeting = talk.greeting();
         while talk.refusal().is_none()
             && let Some(text) = self.left.pop_front()

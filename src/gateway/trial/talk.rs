@@ -50,6 +50,8 @@ type Remarks = Arc<Mutex<Vec<(Arc<str>, Remark)>>>;
 enum Remark {
     Held(Duration),
     LeftOut,
+    /// It is left out for the credential that it bears; the first message is not.
+    Renews,
     Replaced,
     WouldRefuse(Box<Refusal>),
 }
@@ -88,7 +90,7 @@ impl Talk {
             Endpoint::Upstream(_) => {
                 let mut relay = Relay::new(leg, Leg::new(stream, Vec::new()), settings, now);
                 if let Some(first) = first {
-                    relay.begin_with(first, now);
+                    relay.begin_with(first);
                 }
                 Box::new(relay)
             }
@@ -105,13 +107,26 @@ impl Talk {
         self.hear()
     }
 
+    /// What has become of the first message, which a stage has read, and which has gone on since.
+    pub(super) fn first(&self, text: &str) -> Sent {
+        let sent = self.became(text, true);
+        let fate = if let Fate::Passed(_) = sent.fate { Fate::Read } else { sent.fate };
+        Sent { fate, ..sent }
+    }
+
     /// Sends a message.
     pub(super) fn say(&mut self, text: &str) -> Sent {
         self.peer.say(&text.into());
         self.turn();
-        let remarks = std::mem::take(&mut *self.remarks.lock().unwrap_or_else(PoisonError::into_inner));
+        self.became(text, false)
+    }
+
+    /// What has become of the message that was sent last.
+    fn became(&self, text: &str, is_first: bool) -> Sent {
+        let mut remarks = std::mem::take(&mut *self.remarks.lock().unwrap_or_else(PoisonError::into_inner));
+        remarks.retain(|(_, remark)| !is_first || !matches!(remark, Remark::Renews));
         let held = remarks.iter().filter_map(|(_, remark)| if let Remark::Held(time) = remark { Some(*time) } else { None }).max();
-        let is_left_out = remarks.iter().any(|(_, remark)| matches!(remark, Remark::LeftOut));
+        let is_left_out = remarks.iter().any(|(_, remark)| matches!(remark, Remark::LeftOut | Remark::Renews));
         let fate = match (self.refused.borrow().is_some(), is_left_out) {
             (true, _) => Fate::Refused,
             (false, true) => Fate::LeftOut,
@@ -161,7 +176,7 @@ impl Remark {
     fn told(&self) -> String {
         match self {
             Self::Held(time) => format!("holds it for {:.1} s", time.as_secs_f64()),
-            Self::LeftOut => "leaves it out".to_owned(),
+            Self::LeftOut | Self::Renews => "leaves it out".to_owned(),
             Self::Replaced => "puts another in its place".to_owned(),
             Self::WouldRefuse(refusal) => {
                 let rule = refusal.rule.as_ref().map(|rule| format!(", {rule}")).unwrap_or_default();
@@ -214,7 +229,8 @@ impl MessageInspector for Heeding {
 
     fn message(&mut self, from: Side, message: &Message<'_>) -> Result<stage::Fate, Box<Refusal>> {
         let (remark, fate) = match self.inner.message(from, message) {
-            Ok(fate @ (stage::Fate::Drop(_) | stage::Fate::Reply(..) | stage::Fate::Renew(_))) => (Remark::LeftOut, fate),
+            Ok(fate @ (stage::Fate::Drop(_) | stage::Fate::Reply(..))) => (Remark::LeftOut, fate),
+            Ok(fate @ stage::Fate::Renew(_)) => (Remark::Renews, fate),
             Ok(fate @ stage::Fate::Replace(_)) => (Remark::Replaced, fate),
             Err(refusal) if refusal.report => (Remark::WouldRefuse(refusal), stage::Fate::Pass),
             judged => return judged,

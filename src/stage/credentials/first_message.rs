@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::units::{Interval, Size};
+use crate::stage::json::Field;
 
 /// The largest first message, in bytes: it is held for a client nobody knows yet.
 const MAX: u64 = 64 << 10;
@@ -17,9 +18,10 @@ pub struct FirstMessageTable {
     pub timeout: Interval,
     /// Its largest size.
     pub max: Size,
-    /// Where the token stands in a message that is a JSON object: `"payload.token"`. Left out, the token is all of the message.
+    /// Where the token stands in a message that is a JSON object, by its name or the path to it: `"payload.token"`. Left out, the token is
+    /// all of the message.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
+    pub field: Option<Field>,
     /// Whether the backend is sent the message too, as its first and byte by byte.
     pub forward: bool,
 }
@@ -34,9 +36,6 @@ impl FirstMessageTable {
     pub(super) fn check(&self, at: &KeyPath, faults: &mut Faults) {
         if self.max.get() > MAX {
             faults.push(Fault::new(at.key("max"), format!("a first message is {} at most", Size::bytes(MAX))));
-        }
-        if self.field.as_deref() == Some("") {
-            faults.push(Fault::new(at.key("field"), "an empty name is no field; leave it out where the token is all of the message"));
         }
     }
 }

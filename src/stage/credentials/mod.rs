@@ -11,6 +11,7 @@ use crate::config::fault::{Fault, Faults};
 
 use super::build::Need;
 use super::client::ForwardFirst;
+use super::json::Field;
 use super::refusal::{Refusal, TOKEN_MISSING};
 use super::supposed::Shown;
 use super::{Build, Client, FirstMessage, Identity};
@@ -25,7 +26,7 @@ pub(super) struct Sources {
     all: Vec<Source>,
     first: FirstMessage,
     /// Where the credential stands in a first message; none where it is all of it.
-    field: Option<Box<str>>,
+    field: Option<Field>,
     /// Whether the backend needs the first message too.
     forward: bool,
 }
@@ -66,7 +67,7 @@ impl Sources {
             build.needs.push(Need::Backend(at.key("first_message").key("forward")));
         }
         let asked = FirstMessage { timeout: first.timeout.get(), max: first.max.get() };
-        Self { all, first: asked, field: first.field.map(Into::into), forward: first.forward }
+        Self { all, first: asked, field: first.field, forward: first.forward }
     }
 
     /// The first credential that is present; a first message comes after everything a request can bear. A bad one is never rescued by
@@ -83,7 +84,7 @@ impl Sources {
         }
         match &client.first_message {
             None => Ok(Credential::Awaited(self.first)),
-            Some(message) => take::first_message(message, self.field.as_deref()).map(Credential::First),
+            Some(message) => take::first_message(message, self.field.as_ref()).map(Credential::First),
         }
     }
 
@@ -114,6 +115,6 @@ impl Sources {
 
     /// A credential as it stands where it is looked for first.
     pub(super) fn show(&self, credential: &str) -> Option<Shown> {
-        self.all.first().map(|source| source.show(credential, self.field.as_deref()))
+        self.all.first().map(|source| source.show(credential, self.field.as_ref()))
     }
 }

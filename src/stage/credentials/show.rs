@@ -4,13 +4,14 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use crate::stage::json::Field;
 use crate::stage::supposed::Shown;
 
 use super::Source;
 
 impl Source {
     /// A token as it stands here; `field` is where in a first message.
-    pub(super) fn show(&self, token: &str, field: Option<&str>) -> Shown {
+    pub(super) fn show(&self, token: &str, field: Option<&Field>) -> Shown {
         let header = |name: &str, value| Shown { header: Some((name.into(), value)), ..Shown::default() };
         match self {
             Self::Field(name) => header(name.as_str(), token.to_owned()),
@@ -27,8 +28,8 @@ impl Source {
 }
 
 /// A JSON object with the token at this dotted path.
-fn within(field: &str, token: &str) -> String {
-    field.rsplit('.').fold(Value::from(token), |inner, name| Value::Object(Map::from_iter([(name.to_owned(), inner)]))).to_string()
+fn within(field: &Field, token: &str) -> String {
+    field.way().iter().rev().fold(Value::from(token), |inner, name| Value::Object(Map::from_iter([(name.to_string(), inner)]))).to_string()
 }
 
 /// For a query: all but unreserved characters (RFC 3986 §2.3) as percent escapes.
@@ -63,8 +64,9 @@ mod tests {
         let (mut parts, ()) = http::Request::get(format!("/?{}", query.show("ä b&c%", None).query.unwrap())).body(()).unwrap().into_parts();
         assert_eq!(query.take(&mut parts).unwrap().as_deref(), Some("ä b&c%"));
         for field in [None, Some("token"), Some("payload.token")] {
-            let message = Message::from(Source::FirstMessage.show("to.ken", field).first_message.unwrap());
-            assert_eq!(take::first_message(&message, field).unwrap(), "to.ken", "{field:?}");
+            let field: Option<Field> = field.map(|field| field.parse().unwrap());
+            let message = Message::from(Source::FirstMessage.show("to.ken", field.as_ref()).first_message.unwrap());
+            assert_eq!(take::first_message(&message, field.as_ref()).unwrap(), "to.ken", "{field:?}");
         }
     }
 }

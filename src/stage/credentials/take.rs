@@ -4,11 +4,10 @@ use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use serde_json::Value;
-
-use crate::stage::client::{Promised, claim};
+use crate::stage::client::Promised;
 use crate::stage::cookies;
 use crate::stage::fields::put;
+use crate::stage::json::{self, Field, Json, Value};
 use crate::stage::query;
 use crate::stage::refusal::{Refusal, TOKEN_INVALID, TOKEN_MISSING};
 use crate::stage::traffic::Message;
@@ -42,17 +41,18 @@ fn invalid(rule: impl Into<Box<str>>) -> Box<Refusal> {
 /// The token that a first message is, or that stands in this field of it.
 ///
 /// # Errors
-/// `TOKEN_MISSING` where it is a JSON object without that field, `TOKEN_INVALID` where nothing of it could be a token.
-pub(super) fn first_message(message: &Message<'_>, field: Option<&str>) -> Result<String, Box<Refusal>> {
+/// `TOKEN_MISSING` where it is a JSON object without that field, `TOKEN_INVALID` where nothing of it could be a token, or where a backend
+/// that is sent it too may find another one there.
+pub(super) fn first_message(message: &Message<'_>, field: Option<&Field>) -> Result<String, Box<Refusal>> {
     let Message::Text(text) = message else { return Err(invalid("the first message is binary")) };
     let Some(field) = field else { return Ok(text.trim().to_owned()) };
-    match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => match claim(&object, field) {
-            Some(Value::String(token)) => Ok(token.clone()),
-            Some(Value::Null) | None => Err(Box::new(Refusal::new(TOKEN_MISSING).rule(format!("no {field} in the first message")))),
-            Some(_) => Err(invalid(format!("{field} of the first message is not text"))),
-        },
-        _ => Err(invalid("the first message is not a JSON object")),
+    let json = json::read::<Json<'_>>(text).ok().filter(|json| matches!(json.0, Value::Object(_)));
+    // What is wrong with it is not told: it may stand in the token.
+    let json = json.ok_or_else(|| invalid("the first message is not a JSON object that has each name once"))?;
+    match json.find(field).map(|found| &found.0) {
+        Some(Value::Text(token)) => Ok(token.clone().into_owned()),
+        Some(Value::Null) | None => Err(Box::new(Refusal::new(TOKEN_MISSING).rule(format!("no {field} in the first message")))),
+        Some(_) => Err(invalid(format!("{field} of the first message is not text"))),
     }
 }
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Map, Value};
-
 use crate::config::fault::{Fault, Faults, KeyPath};
 use crate::config::secret::Secret;
-use crate::stage::client::claim;
+use crate::stage::json::{self, Field, Json, Value};
 use crate::stage::refusal::{RATE_LIMITED, Refusal};
 use crate::stage::renewal::{Attempts, Warning};
+use crate::stage::template::{OfTime, Template};
 use crate::stage::{BoxFuture, Client, Fate, Identity, Message, MessageInspector, Renewal, Side};
 
 use super::table::{RenewMessage, RenewTable};
@@ -23,7 +22,7 @@ const MAX_MESSAGE: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Renewals {
     pub(super) warn: Option<Warn>,
-    pub(super) message: Option<Arc<RenewMessage>>,
+    pub(super) message: Option<Arc<Form>>,
     pub(super) ticket: bool,
 }
 
@@ -37,19 +36,7 @@ impl Renewals {
             let fault = Fault::new(at.clone(), "`renew` says no way to do so");
             faults.push(fault.hint("write renew.message = { match = { type = \"auth\" }, field = \"token\" }, or renew.ticket = true"));
         }
-        if message.as_ref().is_some_and(|message| message.matches.is_empty()) {
-            faults.push(Fault::new(at.key("message").key("match"), "`match` is empty: every message would be taken for one with a token"));
-        }
-        let fields =
-            message.iter().flat_map(|message| message.matches.keys().map(|field| ("match", field)).chain([("field", &message.field)]));
-        for (key, field) in fields {
-            if field.split('.').any(str::is_empty) {
-                faults.push(Fault::new(
-                    at.key("message").key(key),
-                    format!("{field:?} names no field; write \"token\", or \"payload.token\""),
-                ));
-            }
-        }
+        let message = message.and_then(|message| Form::read(message, &at.key("message"), faults));
         Self { warn, message: message.map(Arc::new), ticket }
     }
 
@@ -59,19 +46,41 @@ impl Renewals {
     }
 }
 
-impl RenewMessage {
-    /// The token of a message that bears one; an empty one where what stands there is none. None where it is a message like others.
+/// By what a message is told that bears a token, and what is said to it.
+pub(super) struct Form {
+    matches: Box<[(Field, String)]>,
+    field: Field,
+    reply: Option<Template<OfTime>>,
+    refused: Option<Template>,
+}
+
+impl Form {
+    /// Reads the table at this place; none where a fault is added.
+    fn read(table: RenewMessage, at: &KeyPath, faults: &mut Faults) -> Option<Self> {
+        let RenewMessage { matches, field, reply, refused } = table;
+        if matches.is_empty() {
+            faults.push(Fault::new(at.key("match"), "`match` is empty: every message would be taken for one with a token"));
+        }
+        let mut read = |key, field: &str| field.parse().map_err(|why: String| faults.push(Fault::new(at.key(key), why))).ok();
+        let matches: Vec<_> = matches.into_iter().map(|(field, text)| Some((read("match", &field)?, text))).collect();
+        let field = read("field", &field);
+        Some(Self { matches: matches.into_iter().collect::<Option<_>>()?, field: field?, reply, refused })
+    }
+
+    /// The token of a message that bears one; an empty one where what stands there is none. None where it is a message like others, as is
+    /// one in which others may find another token, or none: what goes on is not what was taken.
     fn token(&self, text: &str) -> Option<Secret> {
         // All but few messages are told apart by this much; an escape could hide the word.
-        let may_say = |words: &String| text.contains(words.as_str()) || text.contains('\\');
-        if text.len() > MAX_MESSAGE || !text.trim_ascii_start().starts_with('{') || !self.matches.values().all(may_say) {
+        let may_say = |words: &str| text.contains(words) || text.contains('\\');
+        if text.len() > MAX_MESSAGE || !text.trim_ascii_start().starts_with('{') || !self.matches.iter().all(|(_, words)| may_say(words)) {
             return None;
         }
-        let object: Map<String, Value> = serde_json::from_str(text).ok()?;
-        if !self.matches.iter().all(|(field, text)| claim(&object, field).and_then(Value::as_str) == Some(text)) {
+        let json = json::read::<Json<'_>>(text).ok()?;
+        let said = |field| json.find(field).and_then(|found| if let Value::Text(text) = &found.0 { Some(&**text) } else { None });
+        if !self.matches.iter().all(|(field, text)| said(field) == Some(text)) {
             return None;
         }
-        Some(Secret::new(claim(&object, &self.field).and_then(Value::as_str).unwrap_or_default()))
+        Some(Secret::new(said(&self.field).unwrap_or_default()))
     }
 
     fn refused(&self, refusal: &Refusal) -> Option<Message<'static>> {
@@ -82,12 +91,12 @@ impl RenewMessage {
 
 /// Takes the messages out of a connection's that bear tokens.
 pub(super) struct Reader {
-    form: Arc<RenewMessage>,
+    form: Arc<Form>,
     attempts: Attempts,
 }
 
 impl Reader {
-    pub(super) fn new(form: &Arc<RenewMessage>) -> Self {
+    pub(super) fn new(form: &Arc<Form>) -> Self {
         Self { form: form.clone(), attempts: Attempts::default() }
     }
 }
@@ -144,5 +153,28 @@ impl Renewal for Jwt {
 
     fn takes_tickets(&self) -> bool {
         self.renewals.ticket
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_of_a_message_in_which_everybody_finds_the_same() {
+        let (matches, field) = ([("op.kind".to_owned(), "auth".to_owned())].into(), "op.token".to_owned());
+        let (mut faults, at) = (Faults::default(), KeyPath::table("jwt", "users"));
+        let form = Form::read(RenewMessage { matches, field, reply: None, refused: None }, &at, &mut faults).unwrap();
+        for (text, token) in [
+            (r#"{"op":{"kind":"auth","token":"a"}}"#, Some("a")),
+            (r#"{"op":{"kind":"\u0061uth","token":"a"}}"#, Some("a")),
+            (r#"{"op":{"kind":"auth","token":7}}"#, Some("")),
+            (r#"{"op":{"kind":"auth"},"op.token":"b"}"#, Some("")),
+            (r#"{"op":{"kind":"other","token":"a"},"op.kind":"auth"}"#, None),
+            (r#"{"op":{"kind":"other","token":"a","kind":"auth"}}"#, None),
+            (r#"{"op":{"kind":"auth","token":"a","token":"b"}}"#, None),
+        ] {
+            assert_eq!(form.token(text).as_ref().map(Secret::expose), token, "{text}");
+        }
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::stage::fingerprint::Fingerprint;
+use crate::stage::json::{self, Json};
 use crate::stage::rates::{Buckets, KeyPart};
 use crate::stage::refusal::{Refusal, Verdict};
 use crate::stage::{Client, Message, Side};
 
-use super::json::{self, Json};
 use super::outcomes::Outcomes;
 use super::rule::{Rule, Share};
 use super::schema::Schema;
@@ -86,8 +86,8 @@ impl Demands {
             && !schema.takes(&json)
         {
             let has_told = std::mem::replace(&mut state.has_told, true);
-            let why = if has_told { String::new() } else { format!(": {}", schema.why(&json)) };
-            return Err(self.unfit(key, format!("schema{why}")));
+            let why = if has_told { String::new() } else { schema.why(&json) };
+            return Err(self.unfit(key, if why.is_empty() { "schema".to_owned() } else { format!("schema: {why}") }));
         }
         self.judge_rules(Some(&json), state, buckets)
     }

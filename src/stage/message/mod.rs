@@ -1,10 +1,10 @@
 //! `message`: which messages pass, by what they hold.
 
 mod demands;
+mod equality;
 mod faults;
-mod field;
 mod inspector;
-mod json;
+mod looks;
 mod node;
 mod outcomes;
 mod rule;
@@ -21,12 +21,12 @@ use crate::config::units::Many;
 
 use super::build::Need;
 use super::fingerprint::Fingerprint;
+pub use super::json::Field;
 use super::rates::{Buckets, Clock, KeyPart};
 use super::template::Template;
 use super::{Build, Client, Configure, Inspect, Judgement, Side, Stage};
 
 use demands::{Demands, State, Types};
-pub use field::Field;
 use inspector::Inspector;
 use outcomes::Outcomes;
 pub use scalar::Scalar;

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::slice::Iter;
 
 use jsonschema::JsonType;
-use jsonschema::json::{Array, Json as Representation, Node, NodeIdentity, Object, cmp};
+use jsonschema::json::{Array, Json as Representation, Node, NodeIdentity, Object};
 use serde_json::Number;
 
-use super::json::{Json, Value};
+use crate::stage::json::{Json, Value};
+
+use super::equality;
+use super::looks::look;
 
 /// Messages are judged as they are read: their strings lie in their text, and nothing is built for the validator alone.
 pub(super) struct AsRead;
@@ -35,11 +38,11 @@ impl<'a> Node<'a, AsRead> for &'a Json<'a> {
     type Number = &'a Number;
 
     fn as_object(&self) -> Option<Members<'a>> {
-        if let Value::Object(members) = &self.0 { Some(Members(members)) } else { None }
+        if let Value::Object(members) = &self.0 { look(1 + members.len()).then_some(Members(members)) } else { None }
     }
 
     fn as_array(&self) -> Option<&'a [Json<'a>]> {
-        if let Value::List(list) = &self.0 { Some(list) } else { None }
+        if let Value::List(list) = &self.0 { look(1 + list.len()).then_some(list) } else { None }
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
@@ -70,11 +73,7 @@ impl<'a> Node<'a, AsRead> for &'a Json<'a> {
     }
 
     fn equals_value(&self, expected: &serde_json::Value) -> bool {
-        match (&self.0, expected) {
-            (Value::Text(text), serde_json::Value::String(other)) => text == other,
-            (Value::Text(_), _) | (_, serde_json::Value::String(_)) => false,
-            _ => cmp::equal(&self.to_value(), expected),
-        }
+        equality::is(self, expected)
     }
 
     fn to_value(&self) -> Cow<'a, serde_json::Value> {
@@ -129,12 +128,18 @@ impl<'a> Array<'a, AsRead> for &'a [Json<'a>] {
     fn elements(&self) -> Iter<'a, Json<'a>> {
         self.iter()
     }
+
+    /// The validator's own hashes can be made to collide, and then it takes a square of the list's length.
+    fn is_unique(&self) -> bool {
+        equality::are_distinct(self)
+    }
 }
 
 /// A copy, for what is rarely asked.
 impl From<&Json<'_>> for serde_json::Value {
     fn from(json: &Json<'_>) -> Self {
         match &json.0 {
+            _ if !look(1) => Self::Null,
             Value::Null => Self::Null,
             Value::Bool(value) => Self::Bool(*value),
             Value::Number(number) => Self::Number(number.clone()),
@@ -150,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::json::read;
+    use crate::stage::json::read;
 
     /// Values of few names and few leaves, so that they often fit.
     fn values() -> impl Strategy<Value = serde_json::Value> {

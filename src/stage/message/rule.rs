@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use crate::stage::Client;
 use crate::stage::fingerprint::Fingerprint;
+use crate::stage::json::{Field, Json};
 use crate::stage::pipeline::Mode;
 use crate::stage::rates::{Bucket, Buckets, Clock, Key, KeyPart, Quick};
 use crate::stage::refusal::{Clause, Refusal, Verdict};
 
-use super::field::Field;
-use super::json::Json;
 use super::outcomes::Outcomes;
 use super::scalar::Scalar;
 use super::table;
@@ -60,7 +59,7 @@ impl Rule {
 
     /// Which of its values the message has, 0 where the field is missing as it has to be; nothing where the rule is not about it.
     pub(super) fn finds(&self, json: Option<&Json<'_>>) -> Option<usize> {
-        let found = json.and_then(|json| json.find(self.field.way()));
+        let found = json.and_then(|json| json.find(&self.field));
         match &self.values {
             Some(values) => found.and_then(|found| values.iter().position(|value| value.is(found))),
             None => found.is_none().then_some(0),

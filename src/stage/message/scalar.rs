@@ -9,7 +9,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::json::Json;
+use crate::stage::json::Json;
 
 /// What it is, and how it looks.
 const EXPECTING: &str = "a text, a number, true or false";

@@ -11,14 +11,19 @@ use jsonschema::{PatternOptions, ReferencingError, ValidationError, Validator};
 
 use crate::config::fault::{Faults, KeyPath};
 use crate::stage::Build;
+use crate::stage::json::Json;
 
-use super::json::Json;
+use super::looks::within;
 use super::node::AsRead;
 
 use files::Files;
 
 /// How much is told of what a message does not fit in, in bytes.
 const MAX_TOLD: usize = 256;
+
+/// How many values are looked at to find that out. What a verdict remembers of a value is found out anew here, for each way that the
+/// schema takes to it: where that refers to itself they double with each level of the message.
+const MAX_LOOKS: usize = 10_000;
 
 /// A schema, all of whose references are resolved.
 pub(super) struct Schema(Validator<AsRead>);
@@ -60,9 +65,10 @@ impl Schema {
     }
 
     /// Where a message does not fit and what it does not fit in, for the log: nothing of what it holds but names, and little of those.
-    /// This takes longer than to find out that it does not.
+    /// This takes longer than to find out that it does not, and where it would take too long nothing is told.
     pub(super) fn why(&self, json: &Json<'_>) -> String {
-        let mut told = self.0.validate(json).err().map(|error| told(&error)).unwrap_or_default();
+        let error = within(MAX_LOOKS, || self.0.validate(json).err().map(|error| told(&error)));
+        let mut told = error.flatten().unwrap_or_default();
         if told.len() > MAX_TOLD {
             told.truncate(told.floor_char_boundary(MAX_TOLD - '…'.len_utf8()));
             told.push('…');

@@ -10,9 +10,9 @@ use crate::stage::pipeline::Mode;
 use crate::stage::rates::KeyPart;
 use crate::stage::template::Template;
 
-use super::field::Field;
 use super::scalar::Scalar;
 use super::sides::Sides;
+use crate::stage::json::Field;
 
 /// `[message.NAME]`: which messages pass, by what they hold: their type, their JSON, a schema, single fields of theirs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

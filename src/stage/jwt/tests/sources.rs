@@ -134,16 +134,26 @@ fn a_token_may_stand_in_a_field_of_a_first_message_that_is_json() {
         let stage = shared(&format!("sources = \"first_message\"\nfirst_message = {{ field = \"payload.token\", forward = {forward} }}"));
         for (message, expected) in [
             (r#"{"type":"connection_init","payload":{"token":"TOKEN","x":1}}"#, ""),
-            (r#"{"payload.token":"TOKEN"}"#, ""),
+            (r#"{"payload.token":"TOKEN"}"#, "token_missing: no payload.token in the first message"),
+            // A backend would read another token in these.
+            (r#"{"payload.token":"TOKEN","payload":{"token":"bad"}}"#, "token_invalid: malformed token"),
+            (
+                r#"{"payload":{"token":"bad","token":"TOKEN"}}"#,
+                "token_invalid: the first message is not a JSON object that has each name once",
+            ),
+            (
+                r#"{"payload":{"token":"bad"},"p\u0061yload":{"token":"TOKEN"}}"#,
+                "token_invalid: the first message is not a JSON object that has each name once",
+            ),
             (r#"{"payload":{"token":"bad"}}"#, "token_invalid: malformed token"),
             (r#"{"payload":{"token":7}}"#, "token_invalid: payload.token of the first message is not text"),
             (r#"{"payload":{"token":null}}"#, "token_missing: no payload.token in the first message"),
             (r#"{"payload":"TOKEN"}"#, "token_missing: no payload.token in the first message"),
             (r#"{"token":"TOKEN"}"#, "token_missing: no payload.token in the first message"),
-            (r#"["TOKEN"]"#, "token_invalid: the first message is not a JSON object"),
-            (r#"{"payload":{"token":"TOKEN"}"#, "token_invalid: the first message is not a JSON object"),
-            ("TOKEN", "token_invalid: the first message is not a JSON object"),
-            ("", "token_invalid: the first message is not a JSON object"),
+            (r#"["TOKEN"]"#, "token_invalid: the first message is not a JSON object that has each name once"),
+            (r#"{"payload":{"token":"TOKEN"}"#, "token_invalid: the first message is not a JSON object that has each name once"),
+            ("TOKEN", "token_invalid: the first message is not a JSON object that has each name once"),
+            ("", "token_invalid: the first message is not a JSON object that has each name once"),
         ] {
             let mut client = sample::client(&[]);
             client.first_message = Some(Box::new(message.replace("TOKEN", &token).into()));

@@ -100,7 +100,6 @@ fn a_table_that_cannot_verify_is_a_fault_at_the_key_that_must_change() {
         (format!("{SHARED}sources = \"subprotocol:a,b\""), "jwt.users", "names no subprotocol"),
         (format!("{SHARED}sources = \"query:a&b\""), "jwt.users", "names no query"),
         (format!("{SHARED}sources = \"header:Authorization\""), "jwt.users", "write \"header\""),
-        (format!("{SHARED}sources = \"first_message\"\nfirst_message = {{ field = \"\" }}"), "jwt.users.first_message.field", "no field"),
         (format!("{SHARED}first_message = {{ max = \"1MiB\" }}"), "jwt.users.first_message.max", "64KiB at most"),
     ] {
         faulty(&table, place, expected);

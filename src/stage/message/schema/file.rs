@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::config::document::Source;
 use crate::config::fault::{Fault, Faults, KeyPath, Place};
 use crate::stage::Build;
-use crate::stage::message::json;
+use crate::stage::json;
 
 use super::locate::locate;
 

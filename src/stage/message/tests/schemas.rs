@@ -72,6 +72,33 @@ fn what_does_not_fit_is_told_once_for_each_connection() {
     assert_eq!((&*why(), &*why()), ("schema: the message: \"room\" is a required property", "schema"));
 }
 
+/// To find out why would take a doubling for each level: 2^120 looks.
+#[test]
+fn why_a_message_does_not_fit_is_not_looked_for_as_long_as_the_client_likes() {
+    let bench = Bench::new();
+    for (schema, message) in [
+        (
+            r##"{ "anyOf": [{ "properties": { "a": { "$ref": "#" } }, "required": ["b"] }, { "properties": { "a": { "$ref": "#" } }, "required": ["c"] }] }"##,
+            "{}",
+        ),
+        (
+            r##"{ "oneOf": [{ "properties": { "a": { "$ref": "#" } } }, { "properties": { "a": { "$ref": "#" } }, "type": "object" }] }"##,
+            "{}",
+        ),
+        (
+            r##"{ "allOf": [{ "properties": { "a": { "$ref": "#" } } }, { "properties": { "a": { "$ref": "#" } }, "required": ["a"] }] }"##,
+            "{}",
+        ),
+    ] {
+        bench.write("tree.json", schema);
+        let deep = format!("{}{message}{}", "{\"a\":".repeat(120), "}".repeat(120));
+        let (id, _) = says(&mut bench.inspector("schema = \"tree.json\""), &deep).unwrap();
+        assert_eq!(id, "schema_violation");
+        let (_, rule) = says(&mut bench.inspector("schema = \"tree.json\""), "{\"a\":{\"a\":{}}}").unwrap();
+        assert!(rule.len() > "schema".len(), "{rule}");
+    }
+}
+
 #[test]
 fn a_schema_may_refer_to_files_beside_it() {
     let bench = Bench::new();

@@ -11,7 +11,7 @@ pub struct Field(Box<[Box<str>]>);
 
 impl Field {
     /// The names on it.
-    pub(super) fn way(&self) -> &[Box<str>] {
+    pub(in crate::stage) fn way(&self) -> &[Box<str>] {
         &self.0
     }
 }
