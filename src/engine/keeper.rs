@@ -169,7 +169,11 @@ impl Keeper {
             kept.watch.be_wary(self.standing.facts().refused.is_some());
         }
         // Of an edit that is refused too: what it lacks may come.
-        _ = stopping.unless_told(async { Ok(self.rearm(files).await) }).await;
+        let rearmed = async {
+            self.rearm(files).await;
+            Ok(())
+        };
+        _ = stopping.unless_told(rearmed).await;
         match came {
             Ok(None) => {
                 self.engine.observer().report(&Event::ReloadUnchanged { is_saved: self.standing.is_saved() });
