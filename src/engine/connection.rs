@@ -255,7 +255,10 @@ impl Visit {
         let mut from = Resume::default();
         loop {
             let (Some(client), Some(route)) = (&mut self.client, &self.route) else { return Err(Stop::Gone) };
-            match admission::judge((&self.listener, route), pipeline, from, client, &mut self.findings).await? {
+            let is_upgrade = client.asks == Asks::Upgrade;
+            let judged = admission::judge((&self.listener, route), pipeline, from, client, &mut self.findings);
+            let judged = if is_upgrade { self.door.meanwhile(judged).await? } else { judged.await };
+            match judged? {
                 Progress::Done => return Ok(()),
                 Progress::FirstMessage(wanted, resume) => {
                     self.take_first_message(wanted).await?;

@@ -61,9 +61,9 @@ impl Visit {
         let Way { ends, hops, secure } = &self.way;
         let facts = Facts { ip, hops, ends: *ends, user, secure: *secure, target: &target, offer: &terms.upgrade.offer, extra: &extra };
         let mut news = Vec::new();
-        let opened = upstream.open(request, &facts, &mut news).await;
+        let opened = self.door.meanwhile(upstream.open(request, &facts, &mut news)).await;
         news.iter().for_each(|news| report(news, client, self.worker.observer()));
-        let opened = opened.map_err(|no| match no {
+        let opened = opened?.map_err(|no| match no {
             Refused::Gateway(refusal) => Stop::Refused(refusal),
             Refused::Backend(server, response) => {
                 let rule = format!("{server}: answered {}", response.status());

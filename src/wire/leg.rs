@@ -1,5 +1,6 @@
 //! One peer's socket, with what has been read and not passed on, what waits to be sent, and when it last gave a sign of life.
 
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,7 @@ use tokio::io::{AsyncWrite, ReadBuf};
 
 use crate::stage::Side;
 
+use super::ahead;
 use super::backlog::Backlog;
 use super::budget::{Budget, Charge, charge};
 use super::carry::Carry;
@@ -223,6 +225,23 @@ impl<S> Leg<S> {
 }
 
 impl<S: Stream> Leg<S> {
+    /// Returns once the peer has gone, before the session has begun. What comes meanwhile is kept; who has said something before it ended
+    /// its side is still to be heard.
+    ///
+    /// Cancel-safe.
+    pub async fn is_left(&mut self) {
+        let Self { io: Some(io), carry, is_fresh, .. } = self else { return };
+        let ended = poll_fn(|cx| {
+            ahead::poll_end(io, cx, carry.len(), |more| {
+                carry.push(more);
+                *is_fresh = true;
+            })
+        });
+        if ended.await.is_ok() && !(carry.is_empty() && io.unread() == 0) {
+            pending::<()>().await;
+        }
+    }
+
     /// Whether it holds nothing, and is charged for nothing.
     pub(super) fn is_empty(&mut self) -> bool {
         self.charge.is_none()
