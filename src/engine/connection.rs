@@ -154,7 +154,6 @@ impl Visit {
                 Some(self.open_upstream(upstream, &route).await?)
             }
         };
-        self.keep_slots()?;
         self.switch(backend).await.map(Admitted::Live)
     }
 

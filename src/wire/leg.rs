@@ -4,9 +4,10 @@ use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncWrite, ReadBuf};
+use tokio::io::{AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
 
 use crate::stage::Side;
 
@@ -16,6 +17,7 @@ use super::budget::{Budget, Charge, charge};
 use super::carry::Carry;
 use super::flow::{Flow, Outlet, Turning};
 use super::frame::Cursor;
+use super::linger::linger;
 use super::mark::Mark;
 use super::own;
 use super::reading::Reading;
@@ -239,6 +241,16 @@ impl<S: Stream> Leg<S> {
         });
         if ended.await.is_ok() && !(carry.is_empty() && io.unread() == 0) {
             pending::<()>().await;
+        }
+    }
+
+    /// Tells a server that has just upgraded that nobody comes, and waits for its end for as long.
+    pub async fn dismiss(self, code: u16, within: Duration) {
+        let Some(mut io) = self.io else { return };
+        let close = own::close(Side::Upstream, Some(code), "");
+        // Best effort: whoever does not take so little at once has to do without.
+        if let Ok(Ok(())) = timeout(within, io.write_all(&close)).await {
+            linger(io, within).await;
         }
     }
 
