@@ -5,9 +5,11 @@ use std::net::{self, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::select_ok;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, error::SendError};
 use tokio::task::{AbortHandle, JoinSet, yield_now};
 
 use crate::gateway::Gateway;
@@ -18,7 +20,7 @@ use crate::wire::socket;
 
 use super::Shared;
 use super::thread::Thread;
-use super::worker::{Accepted, Fresh, Inbox, Worker};
+use super::worker::{Accepted, Fresh, Inbox, Load, Worker};
 
 /// Connections the kernel keeps for us while we are busy; it may keep fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
@@ -90,12 +92,34 @@ impl Team {
     }
 
     async fn take(&self, accepted: Accepted) {
-        if let Some((worker, inbox)) = self.workers.iter().min_by_key(|(worker, _)| worker.load()) {
-            let load = worker.take_load();
-            // Fails only while the engine stops: the socket closes.
-            _ = inbox.send((accepted, load)).await;
+        // There is none only while the engine stops: the socket closes.
+        if let Some((worker, place)) = self.place().await {
+            place.send((accepted, worker.take_load()));
         }
     }
+
+    /// A place in the inbox of the least loaded worker that has one.
+    async fn place(&self) -> Option<(&Arc<Worker>, mpsc::Permit<'_, (Accepted, Load)>)> {
+        let (least, inbox) = self.workers.iter().min_by_key(|(worker, _)| worker.load())?;
+        if let Ok(place) = inbox.try_reserve() {
+            return Some((least, place));
+        }
+        let mut all: Vec<_> = self.workers.iter().map(|(worker, inbox)| (worker, inbox)).collect();
+        all.sort_by_cached_key(|(worker, _)| worker.load());
+        first_place(all).await
+    }
+}
+
+/// A place in the first of these inboxes that has one; where all are full, in the first to have one again: a worker that is stuck keeps
+/// nobody waiting for the others. None where nobody takes anything any more.
+async fn first_place<'a, W, T>(inboxes: Vec<(W, &'a mpsc::Sender<T>)>) -> Option<(W, mpsc::Permit<'a, T>)> {
+    if inboxes.is_empty() {
+        return None;
+    }
+    // In this order, too, are they asked.
+    let places =
+        inboxes.into_iter().map(|(worker, inbox)| Box::pin(async move { Ok::<_, SendError<()>>((worker, inbox.reserve().await?)) }));
+    select_ok(places).await.ok().map(|(found, _)| found)
 }
 
 /// Binds one address. `only_v6` keeps a `[::]` from taking the IPv4 addresses too.
@@ -161,5 +185,32 @@ async fn in_force(shared: &Shared, name: &Name) -> (Arc<Gateway>, Arc<Listener>)
             return (gateway, listener);
         }
         yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_is_stuck_keeps_nobody_waiting_for_the_others() {
+        let (stuck, _stuck) = mpsc::channel::<u32>(1);
+        let (full, mut busy) = mpsc::channel(1);
+        let (free, mut idle) = mpsc::channel(2);
+        let (gone, _) = mpsc::channel(1);
+        stuck.send(0).await.unwrap();
+        full.send(0).await.unwrap();
+        let all = || vec![("stuck", &stuck), ("gone", &gone), ("full", &full), ("free", &free)];
+        for number in 1..=2 {
+            let (name, place) = first_place(all()).await.unwrap();
+            assert_eq!(name, "free");
+            place.send(number);
+        }
+        assert_eq!((idle.recv().await, idle.recv().await), (Some(1), Some(2)));
+        idle.close();
+        let takes = async { busy.recv().await };
+        let (found, taken) = tokio::join!(first_place(all()), takes);
+        assert_eq!((found.map(|(name, _)| name), taken), (Some("full"), Some(0)));
+        assert!(first_place(vec![("gone", &gone)]).await.is_none() && first_place::<(), u32>(Vec::new()).await.is_none());
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::request::Parts;
-use tokio::time::timeout;
+use tokio::io::AsyncRead;
+use tokio::time::{Instant as Moment, timeout, timeout_at};
 
 use crate::endpoint::Endpoint;
 use crate::endpoint::health::Health;
@@ -21,7 +22,7 @@ use crate::stage::{Asks, Client, FirstMessage, Pipeline, Refusal};
 use crate::wire::extensions::Offer;
 use crate::wire::first_message::{NoMessage, first_message};
 use crate::wire::h2::request::Extended;
-use crate::wire::head::{Reader, Unread};
+use crate::wire::head::{Head, Reader, Unread};
 use crate::wire::stream::Socket;
 use crate::wire::{answers, handshake};
 
@@ -154,7 +155,6 @@ impl Visit {
                 Some(self.open_upstream(upstream, &route).await?)
             }
         };
-        self.keep_slots()?;
         self.switch(backend).await.map(Admitted::Live)
     }
 
@@ -205,29 +205,18 @@ impl Visit {
     pub(super) async fn read_request(&mut self, early: Vec<u8>) -> Result<Parts, Stop> {
         let Some(socket) = self.door.unread() else { return Err(Stop::Gone) };
         let mut reader = Reader::begin_with(self.listener.head, early);
-        let within = self.listener.handshake_timeout.saturating_sub(self.began.elapsed());
-        let read = tokio::select! {
-            biased;
-            read = timeout(within, reader.read(socket)) => read,
-            // Who has not begun to ask when a drain begins is not waited for.
-            () = self.worker.drain_begins() => {
-                if reader.is_empty() {
-                    return Err(Stop::Gone);
-                }
-                timeout(within, reader.read(socket)).await
-            }
-        };
-        let head = match read {
-            Ok(Ok(head)) => head,
-            Ok(Err(Unread::Refused(refusal))) => {
+        let deadline = Moment::from_std(self.began) + self.listener.handshake_timeout;
+        let head = match read_head(&mut reader, socket, deadline, self.worker.drain_begins()).await {
+            Some(Ok(head)) => head,
+            Some(Err(Unread::Refused(refusal))) => {
                 return Err(match reader.into_preface() {
                     Some(early) => Stop::Preface(refusal, early),
                     None => refusal.into(),
                 });
             }
-            Ok(Err(Unread::Nothing | Unread::Cut)) => return Err(Stop::Gone),
-            Err(_) if reader.is_empty() => return Err(Stop::Gone),
-            Err(_) => return Err(refused(Refusal::new(HANDSHAKE_TIMEOUT))),
+            Some(Err(Unread::Nothing | Unread::Cut)) => return Err(Stop::Gone),
+            None if reader.is_empty() => return Err(Stop::Gone),
+            None => return Err(refused(Refusal::new(HANDSHAKE_TIMEOUT))),
         };
         let Some(socket) = self.door.take_unread() else { return Err(Stop::Gone) };
         let (parts, exchange) = handshake::receive(socket, head).map_err(|_| Stop::Gone)?;
@@ -255,7 +244,10 @@ impl Visit {
         let mut from = Resume::default();
         loop {
             let (Some(client), Some(route)) = (&mut self.client, &self.route) else { return Err(Stop::Gone) };
-            match admission::judge((&self.listener, route), pipeline, from, client, &mut self.findings).await? {
+            let is_upgrade = client.asks == Asks::Upgrade;
+            let judged = admission::judge((&self.listener, route), pipeline, from, client, &mut self.findings);
+            let judged = if is_upgrade { self.door.meanwhile(judged).await? } else { judged.await };
+            match judged? {
                 Progress::Done => return Ok(()),
                 Progress::FirstMessage(wanted, resume) => {
                     self.take_first_message(wanted).await?;
@@ -359,5 +351,43 @@ impl Visit {
         let switching = || answers::switching(&terms.upgrade.accept, subprotocol, None, HeaderMap::new());
         // Where it has gone, it is told nothing.
         _ = self.door.open(switching, within).await;
+    }
+}
+
+/// Reads a head, where it comes by the deadline. Who has not begun to ask when a drain begins is not waited for.
+async fn read_head<S: AsyncRead + Unpin>(
+    reader: &mut Reader,
+    socket: &mut S,
+    deadline: Moment,
+    drain: impl Future<Output = ()>,
+) -> Option<Result<Head, Unread>> {
+    tokio::select! {
+        biased;
+        read = timeout_at(deadline, reader.read(socket)) => return read.ok(),
+        () = drain => {}
+    }
+    if reader.is_empty() { None } else { timeout_at(deadline, reader.read(socket)).await.ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::sleep;
+
+    use crate::wire::head::Limits;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_is_under_way_when_a_drain_begins_has_no_more_time_for_it() {
+        const WITHIN: Duration = Duration::from_secs(10);
+        for (sent, ends_after) in [(&b""[..], WITHIN / 2), (b"GET / HT", WITHIN)] {
+            let (mut ours, mut theirs) = tokio::io::duplex(64);
+            theirs.write_all(sent).await.unwrap();
+            let began = Moment::now();
+            let mut reader = Reader::new(Limits::new(1024, 10));
+            assert!(read_head(&mut reader, &mut ours, began + WITHIN, sleep(WITHIN / 2)).await.is_none());
+            assert_eq!((reader.is_empty(), began.elapsed()), (sent.is_empty(), ends_after));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The door: how far a client has come in, which is how it can be told no.
 
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::observe::event::Told;
+use crate::stage::refusal::CLIENT_LOST;
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
 use crate::wire::handshake::Exchange;
@@ -20,6 +22,7 @@ use crate::wire::stream::Stream;
 use crate::wire::terminal::{Silent, Terminal};
 use crate::wire::tick::TICK;
 
+use super::visit::{Stop, refused as stopped};
 use super::worker::Worker;
 
 /// How long a client that was refused over HTTP may take to close.
@@ -53,6 +56,28 @@ impl<C: Stream> Door<C> {
             other => other,
         };
         Ok(())
+    }
+
+    /// Does this while the client is there.
+    ///
+    /// # Errors
+    /// It has gone meanwhile, and nothing more is done. What it has sent is kept, within a bound behind which nobody looks.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            done = work => return Ok(done),
+            () = self.is_left() => {}
+        }
+        *self = Self::Gone;
+        Err(stopped(Refusal::new(CLIENT_LOST)))
+    }
+
+    async fn is_left(&mut self) {
+        match self {
+            Self::Asked(exchange) => exchange.is_left().await,
+            Self::Open(leg) => leg.is_left().await,
+            Self::Sealed(_) | Self::Unread(_) | Self::Gone => pending().await,
+        }
     }
 
     /// The connection, of which no request is read.

@@ -12,7 +12,7 @@ use crate::observe::Observer;
 use crate::observe::event::Event;
 use crate::stage::client::ForwardFirst;
 use crate::stage::holders::Holder;
-use crate::stage::refusal::{CLIENT_LOST, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
+use crate::stage::refusal::{CLIENT_LOST, Outcome, SHUTTING_DOWN, UPSTREAM_BAD_HANDSHAKE, UPSTREAM_DECLINED};
 use crate::stage::ticket::{self, Issued};
 use crate::stage::{Client, Refusal};
 use crate::wire::answers;
@@ -24,6 +24,7 @@ use crate::wire::session::Settings;
 use crate::wire::stream::Socket;
 use crate::wire::terminal::Terminal;
 
+use super::door::LINGER;
 use super::judge::Judged;
 use super::live::{Kept, Live};
 use super::policy::Policy;
@@ -61,9 +62,9 @@ impl Visit {
         let Way { ends, hops, secure } = &self.way;
         let facts = Facts { ip, hops, ends: *ends, user, secure: *secure, target: &target, offer: &terms.upgrade.offer, extra: &extra };
         let mut news = Vec::new();
-        let opened = upstream.open(request, &facts, &mut news).await;
+        let opened = self.door.meanwhile(upstream.open(request, &facts, &mut news)).await;
         news.iter().for_each(|news| report(news, client, self.worker.observer()));
-        let opened = opened.map_err(|no| match no {
+        let opened = opened?.map_err(|no| match no {
             Refused::Gateway(refusal) => Stop::Refused(refusal),
             Refused::Backend(server, response) => {
                 let rule = format!("{server}: answered {}", response.status());
@@ -75,17 +76,35 @@ impl Visit {
             }
         })?;
         let Opened { stream, early, server, lease, subprotocol, extensions, headers } = opened;
+        let leg = Leg::new(stream, early);
         let subprotocol = subprotocol.or_else(|| client.request.as_deref().and_then(request::promised));
         if self.door.leg().is_some() && subprotocol != terms.subprotocol {
             let rule = format!("{server}: another subprotocol than the client was promised");
+            self.dismiss(leg, &UPSTREAM_BAD_HANDSHAKE);
             return Err(refused(Refusal::new(UPSTREAM_BAD_HANDSHAKE).rule(rule)));
         }
         self.holdings.lease = Some(lease);
-        Ok((Leg::new(stream, early), Agreed { subprotocol, deflate: extensions, headers }))
+        Ok((leg, Agreed { subprotocol, deflate: extensions, headers }))
+    }
+
+    /// A backend has upgraded for a client that does not come in: it is sent a Close, beside whatever the client is told.
+    fn dismiss(&self, backend: Leg<Socket>, outcome: &Outcome) {
+        if let Some(courtesy) = self.worker.courtesy.enter() {
+            let code = outcome.upstream_code;
+            tokio::spawn(async move {
+                backend.dismiss(code, LINGER).await;
+                drop(courtesy);
+            });
+        }
     }
 
     /// Everything is agreed on: 101, unless it has been said already.
     pub(super) async fn switch(&mut self, backend: Backend) -> Result<Backend, Stop> {
+        // Others may have overtaken it while its backend was asked.
+        if let Err(refusal) = self.client.as_ref().map_or(Ok(()), |client| client.holdings.verdict()) {
+            backend.into_iter().for_each(|(leg, _)| self.dismiss(leg, &refusal.outcome));
+            return Err(refusal.into());
+        }
         let (Some(terms), Some(client), Some(route)) = (&mut self.terms, &mut self.client, &self.route) else { return Err(Stop::Gone) };
         let is_open = self.door.leg().is_some();
         let (leg, agreed, extensions) = match backend {
@@ -105,7 +124,10 @@ impl Visit {
         // Whoever reads its 101 may show the ticket at once.
         self.ticket = issued(client).map(|issued| Box::new(Enrolled::announce(&self.worker.shared, issued.ticket, self.id)));
         let switching = || answers::switching(accept, subprotocol, extensions, headers);
-        self.door.open(switching, self.listener.handshake_timeout).await.map_err(|_| refused(Refusal::new(CLIENT_LOST)))?;
+        if self.door.open(switching, self.listener.handshake_timeout).await.is_err() {
+            leg.into_iter().for_each(|leg| self.dismiss(leg, &CLIENT_LOST));
+            return Err(refused(Refusal::new(CLIENT_LOST)));
+        }
         Ok(leg.map(|leg| (leg, agreed)))
     }
 

@@ -1,5 +1,6 @@
 //! Attends to what stages have done outside: asks their questions, runs their work beside all traffic, and reports what comes of it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -15,6 +16,8 @@ use super::roster::Roster;
 /// Attends, on the runtime it is called on: a connection to a service belongs to no worker, and ends with none. Never returns.
 pub(super) async fn attend(attendant: Attendant, roster: Roster) {
     let asker = Arc::new(Asker::default());
+    let tidier = asker.clone();
+    let mut tidying = pin!(tidier.tidy());
     let mut work = JoinSet::new();
     loop {
         tokio::select! {
@@ -33,6 +36,7 @@ pub(super) async fn attend(attendant: Attendant, roster: Roster) {
                 }
             },
             Some(_) = work.join_next() => {}
+            () = tidying.as_mut() => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tokio::io::AsyncRead;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use crate::endpoint::upstream::ask::{self, Answer, Mark, lasts};
 use crate::endpoint::upstream::{News, Upstream, limit_trailers};
@@ -71,9 +71,8 @@ impl Request<'_> {
     }
 
     async fn send_body(&self, client: &mut impl Gives, to: &mut impl Takes, server: &Server<'_>) -> Result<(), Box<Refusal>> {
-        // Who waits to be asked for the body is waited for as long as the server is.
-        if self.is_awaited() && !client.begins().await {
-            return Err(lost());
+        if self.is_awaited() {
+            begins(client, self.progress).await?;
         }
         self.progress.begin_to_send();
         let count = |bytes| self.count(Side::Client, bytes);
@@ -149,11 +148,15 @@ impl Request<'_> {
             if !answer.status.is_informational() {
                 return Ok(answer);
             }
+            let is_wanted = answer.status == StatusCode::CONTINUE;
             self.progress.note();
             if self.parts.version != Version::HTTP_10 {
                 self.progress.set_torn(true);
                 client.inform(answer).await.map_err(|unwritten| unread(&unwritten))?;
                 self.progress.set_torn(false);
+            }
+            if is_wanted {
+                self.progress.want_body();
             }
         }
         Err(self.failed(ask::bad(server.name, "more informational answers than anybody needs"), server))
@@ -195,6 +198,20 @@ impl Request<'_> {
     }
 }
 
+/// Waits for a body that the client sends once it is asked for: for as long as for the server, until that has asked, and from then on as
+/// for any body.
+async fn begins(client: &mut impl Gives, progress: &Progress) -> Result<(), Box<Refusal>> {
+    let begins = tokio::select! {
+        biased;
+        begins = client.begins() => begins,
+        () = progress.body_is_wanted() => {
+            progress.begin_to_send();
+            timeout(STALL, client.begins()).await.map_err(|_| Refusal::new(BODY_TIMEOUT))?
+        }
+    };
+    if begins { Ok(()) } else { Err(lost()) }
+}
+
 pub(super) fn lost() -> Box<Refusal> {
     Box::new(Refusal::new(CLIENT_LOST))
 }
@@ -214,4 +231,26 @@ pub(super) fn too_large(http: &Http) -> Box<Refusal> {
 /// Whether an answer is a stream of events, which ends when somebody ends it.
 fn streams_events(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_was_asked_for_its_body_may_take_as_long_as_any() {
+        let (ours, mut theirs) = duplex(64);
+        let (mut source, progress, began) = (Source::new(ours, &[]), Progress::new(true), Instant::now());
+        let unasked = timeout(STALL * 10, begins(&mut source, &progress)).await;
+        assert!(unasked.is_err() && !progress.sends(), "its server has its own time");
+        progress.want_body();
+        let refusal = begins(&mut source, &progress).await.unwrap_err();
+        assert_eq!((refusal.outcome, began.elapsed(), progress.sends()), (BODY_TIMEOUT, STALL * 11, true));
+        progress.want_body();
+        theirs.write_all(b"hi").await.unwrap();
+        assert_eq!(begins(&mut source, &progress).await, Ok(()));
+    }
 }

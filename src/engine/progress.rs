@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How far an ordinary request has come.
@@ -16,6 +17,7 @@ pub(super) struct Progress {
     streams: AtomicBool,
     last: AtomicBool,
     torn: AtomicBool,
+    wanted: Notify,
 }
 
 impl Progress {
@@ -30,6 +32,7 @@ impl Progress {
             streams: AtomicBool::new(false),
             last: AtomicBool::new(false),
             torn: AtomicBool::new(false),
+            wanted: Notify::new(),
         }
     }
 
@@ -41,6 +44,16 @@ impl Progress {
     /// When something moved last.
     pub(super) fn moved(&self) -> Instant {
         self.began + Duration::from_millis(self.moved.load(Relaxed))
+    }
+
+    /// The server asks for the body.
+    pub(super) fn want_body(&self) {
+        self.wanted.notify_one();
+    }
+
+    /// Returns once it has.
+    pub(super) async fn body_is_wanted(&self) {
+        self.wanted.notified().await;
     }
 
     /// The client sends its body.

@@ -42,6 +42,13 @@ impl Carry {
         }
     }
 
+    /// Takes these, which were read behind all of it.
+    pub(super) fn push(&mut self, more: &[u8]) {
+        if !more.is_empty() {
+            self.0.get_or_insert_default().bytes.extend_from_slice(more);
+        }
+    }
+
     /// So many bytes have been taken out of it.
     pub(super) fn taken(&mut self, count: usize) {
         match &mut self.0 {
@@ -69,6 +76,7 @@ mod tests {
     fn what_is_put_back_comes_first_and_nothing_is_left_of_what_was_taken() {
         let mut carry = Carry::from(b"cd".to_vec());
         carry.put_back(b"ab");
+        carry.push(b"");
         carry.hold(Instant::now());
         assert_eq!((&*carry, carry.due().is_some()), (&b"abcd"[..], true));
         carry.taken(3);

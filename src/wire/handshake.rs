@@ -3,6 +3,7 @@
 //! Such a request has no body and is the last of its connection: its head is parsed by httparse, which hyper stands on, and nothing else of
 //! an HTTP server is needed for it. What an ordinary request needs besides stands in [`http`](super::http).
 
+use std::future::poll_fn;
 use std::io;
 
 use bytes::Bytes;
@@ -11,9 +12,9 @@ use http::request::Parts;
 use http::{Method, Request, Response, Uri, Version};
 use tokio::io::AsyncWriteExt;
 
-use super::answers;
 use super::head::Head;
 use super::stream::Stream;
+use super::{ahead, answers};
 
 /// A request that was received and waits for its answer. Dropped, it closes the socket.
 pub struct Exchange<IO> {
@@ -66,6 +67,15 @@ impl<IO> Exchange<IO> {
 }
 
 impl<IO: Stream> Exchange<IO> {
+    /// Returns once the client has gone; whoever has ended its side before it has its 101 has. What comes meanwhile is kept.
+    ///
+    /// Cancel-safe.
+    pub async fn is_left(&mut self) {
+        let Self { io, surplus, .. } = self;
+        // Whichever way it has gone.
+        _ = poll_fn(|cx| ahead::poll_end(io, cx, surplus.len(), |more| surplus.extend_from_slice(more))).await;
+    }
+
     /// Whether the request came over HTTP/2, which has words of its own for some refusals.
     pub fn is_multiplexed(&mut self) -> bool {
         self.io.multiplexed().is_some()

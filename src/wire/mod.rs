@@ -5,6 +5,7 @@
 //! Instead of it: [`http`]. Beside all of it: [`h2`], whose streams are connections to the rest. Towards servers: [`dial`]; towards
 //! services that are asked something: [`asking`].
 
+mod ahead;
 pub mod answers;
 pub mod asking;
 mod backlog;

@@ -108,3 +108,33 @@ async fn a_connection_that_breaks_off_ends_all_its_streams() {
     }
     gateway.settles_at(before).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_ended_or_reset_while_its_backend_is_asked_is_a_lost_client() {
+    let (sender, mut told) = tokio::sync::mpsc::channel(1);
+    let backend = backend::scripted(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            backend::read_head(&mut stream).await;
+            sender.send(()).await.unwrap();
+            _ = stream.read_to_end(&mut Vec::new()).await;
+            sender.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let mut gateway = gateway(backend);
+    let mut client = Client::to(gateway.address("public")).await;
+    for is_reset in [false, true] {
+        let asked = super::client::request(http::Method::CONNECT, "/relay", &[("sec-websocket-version", "13")]);
+        let asked = asked.extension(h2::ext::Protocol::from_static("websocket")).body(()).unwrap();
+        let (_answer, mut send) = client.send.send_request(asked, false).unwrap();
+        in_time(told.recv()).await.unwrap();
+        if is_reset {
+            send.send_reset(Reason::CANCEL)
+        } else {
+            send.send_data(bytes::Bytes::new(), true).unwrap()
+        }
+        in_time(told.recv()).await.unwrap();
+        assert_eq!(gateway.event("refused")["outcome"], "client_lost", "{is_reset}");
+    }
+}

@@ -109,6 +109,28 @@ async fn a_client_that_asks_first_sends_its_body_when_the_backend_wants_it() {
 }
 
 #[tokio::test]
+async fn a_server_that_has_asked_for_the_body_is_not_blamed_for_a_client_that_takes_its_time() {
+    let backend = Backend::of(|mut talk| async move {
+        if talk.head().await.starts_with("POST ") {
+            talk.say("HTTP/1.1 100 Continue\r\n\r\n").await;
+            assert_eq!(talk.exactly(5).await, b"hello");
+            talk.say("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n").await;
+        }
+        talk.rest().await;
+    });
+    let mut gateway = Gateway::run(&config(backend.await.address, "http = { answer_timeout = \"500ms\" }", ""));
+    let mut slow = Talk::to(gateway.address("public")).await;
+    slow.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n").await;
+    assert_eq!(slow.head().await, "HTTP/1.1 100 Continue\r\n\r\n");
+    // As long again, as another waits in vain.
+    let mut other = Talk::to(gateway.address("public")).await;
+    assert!(other.say("GET /other HTTP/1.1\r\nHost: a\r\n\r\n").await.head().await.starts_with("HTTP/1.1 504 "));
+    assert_eq!(gateway.event_of(&["refused", "request"], |_| true)["path"], "/other");
+    let head = slow.say("hello").await.head().await;
+    assert!(head.starts_with("HTTP/1.1 201 "), "{head}");
+}
+
+#[tokio::test]
 async fn a_client_whose_body_is_not_wanted_is_told_so_instead() {
     let backend = Backend::of(|mut talk| async move {
         talk.head().await;

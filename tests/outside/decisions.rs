@@ -296,3 +296,18 @@ async fn a_rehearsal_asks_nobody_and_lets_in_whom_it_supposes_to_be_known() {
     }
     assert!(service.asked().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_while_it_is_asked_about_is_lost_at_once_and_keeps_nobody_s_place() {
+    let service = Provider::start().await;
+    service.says(AUTH, Says::Nothing);
+    let mut gateway = Gateway::run(&file(&format!("{}\ntimeout = \"1m\"", url(&service)), "echo", "", ""));
+    let before = gateway.descriptors();
+    let mut client = TcpStream::connect(gateway.address("l")).await.unwrap();
+    client.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+    service.is_asked(AUTH, 1).await;
+    drop(client);
+    let refused = gateway.event("refused");
+    assert_eq!((&refused["outcome"], &refused["level"]), (&json!("client_lost"), &json!("info")), "{refused}");
+    gateway.settles_at(before).await;
+}

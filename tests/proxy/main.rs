@@ -15,6 +15,7 @@ mod balance;
 mod failing;
 mod handshake;
 mod health;
+mod leaving;
 mod sources;
 mod stages;
 mod sticky;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ use super::server::Server;
 pub const FAILURES: u32 = 3;
 /// How long it rests; one more failure after it sends it to rest again.
 pub const REST: Duration = Duration::from_secs(10);
+
+/// How many bits count failures.
+const COUNT: u32 = 2;
+const _: () = assert!(FAILURES < 1 << COUNT, "there is room for all of them");
 
 /// The states of an upstream's servers. It outlives the config the upstream was built from, so that a reload neither forgets
 /// which servers fail nor how many connections each has.
@@ -42,11 +46,11 @@ pub struct State {
     server: Arc<str>,
     since: Instant,
     open: AtomicUsize,
-    failures: AtomicU32,
+    /// What it has failed, and what for: its failures in a row, at most [`FAILURES`], in the bits of [`COUNT`]; above them, until when it
+    /// rests for them, in milliseconds after `since`. One number, or an answer between the two would leave it at rest for nothing.
+    failed: AtomicU64,
     /// What it has earned and not spent on turns of a round robin; of all servers together about nothing.
     credit: AtomicI64,
-    /// Milliseconds after `since`; 0 where it does not rest.
-    rests_until: AtomicU64,
 }
 
 impl State {
@@ -55,9 +59,8 @@ impl State {
             server: server.clone(),
             since: Instant::now(),
             open: AtomicUsize::new(0),
-            failures: AtomicU32::new(0),
+            failed: AtomicU64::new(0),
             credit: AtomicI64::new(0),
-            rests_until: AtomicU64::new(0),
         }
     }
 
@@ -73,7 +76,8 @@ impl State {
 
     /// How much longer it rests; zero where it does not.
     pub fn rest(&self, now: Instant) -> Duration {
-        Duration::from_millis(self.rests_until.load(Ordering::Relaxed)).saturating_sub(now.saturating_duration_since(self.since))
+        let until = Duration::from_millis(self.failed.load(Ordering::Relaxed) >> COUNT);
+        until.saturating_sub(now.saturating_duration_since(self.since))
     }
 
     /// Earns this much for a turn; gives what it has earned by now.
@@ -89,21 +93,23 @@ impl State {
 
     /// It could not be reached, or did not answer; says whether it rests from now on and did not before.
     pub(super) fn failed(&self, now: Instant) -> bool {
-        if self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) < FAILURES {
-            return false;
-        }
         let until = now.saturating_duration_since(self.since) + REST;
-        self.rests_until.swap(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed) == 0
+        let rests = u64::try_from(until.as_millis()).unwrap_or(u64::MAX) << COUNT | u64::from(FAILURES);
+        let mut before = self.failed.load(Ordering::Relaxed);
+        loop {
+            let is_enough = before % (1 << COUNT) + 1 >= u64::from(FAILURES);
+            let after = if is_enough { rests } else { before + 1 };
+            match self.failed.compare_exchange_weak(before, after, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return is_enough && before >> COUNT == 0,
+                Err(now) => before = now,
+            }
+        }
     }
 
     /// It gave an answer, whatever it was; says whether it had been sent to rest.
     pub(super) fn answered(&self) -> bool {
         // Loads first: a server in good health is answered by all the time, from every thread.
-        if self.failures.load(Ordering::Relaxed) == 0 {
-            return false;
-        }
-        self.failures.store(0, Ordering::Relaxed);
-        self.rests_until.swap(0, Ordering::Relaxed) != 0
+        self.failed.load(Ordering::Relaxed) != 0 && self.failed.swap(0, Ordering::Relaxed) >> COUNT != 0
     }
 }
 
@@ -165,5 +171,22 @@ mod tests {
         assert_eq!(rest(), Duration::ZERO);
         assert_eq!((fails(), rest()), (false, REST));
         assert_eq!((state.answered(), rest()), (true, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_server_that_answers_while_it_fails_is_never_left_at_rest_without_failures() {
+        let now = Instant::now();
+        for round in 0..20_000 {
+            let state = State::new(&"ws://a:1".into());
+            assert!(!state.failed(now) && !state.failed(now));
+            let both = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| (both.wait(), state.failed(now)));
+                both.wait();
+                state.answered();
+            });
+            let (rests, is_back) = (state.rest(now) > Duration::ZERO, state.answered());
+            assert_eq!((rests, state.rest(now)), (is_back, Duration::ZERO), "round {round}");
+        }
     }
 }

@@ -152,14 +152,20 @@ pub(in crate::stage) struct Debt {
     per: u64,
     /// How far ahead of the clock the moment may lie at which all will have come back.
     ahead: u64,
+    /// How far it may lie at most: what a frame declares costs nobody more.
+    most: u64,
     clock: Clock,
 }
+
+/// Whoever has spent far more than there was has it back after so long, or after twice what a whole burst takes, where that is longer.
+const MOST: Duration = Duration::from_hours(24);
 
 impl Debt {
     pub(in crate::stage) fn new<A: Amount>(rate: &RateOf<A>, clock: &Clock) -> Self {
         let (per, period) = rate.frequency();
         let nanos = |length: Duration| u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-        Self { period: nanos(period), per, ahead: nanos(rate.cost(rate.burst() - 1)), clock: clock.clone() }
+        let most = nanos(rate.cost(rate.burst()).saturating_mul(2).max(MOST));
+        Self { period: nanos(period), per, ahead: nanos(rate.cost(rate.burst() - 1)), most, clock: clock.clone() }
     }
 
     fn cost(&self, amount: u64) -> u64 {
@@ -181,7 +187,7 @@ impl Debt {
             if wait > most {
                 return Err(wait);
             }
-            let after = before.max(now).saturating_add(cost);
+            let after = before.max(now).saturating_add(cost).min(now.saturating_add(self.most));
             match spent.0.compare_exchange_weak(before, after, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Ok(wait),
                 Err(now) => before = now,

@@ -29,7 +29,10 @@ impl Origin {
 }
 
 /// The connections that wait, by service.
-pub(super) struct Idle<S>(Mutex<HashMap<Origin, Vec<(S, Instant)>>>);
+pub(super) struct Idle<S>(Mutex<Waiting<S>>);
+
+/// Each with the moment until which it waits.
+type Waiting<S> = HashMap<Origin, Vec<(S, Instant)>>;
 
 impl<S> Default for Idle<S> {
     fn default() -> Self {
@@ -49,12 +52,21 @@ impl<S> Idle<S> {
     pub(super) fn keep(&self, origin: Origin, sender: S) {
         let now = Instant::now();
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|_, waiting| {
-            waiting.retain(|(_, until)| *until > now);
-            !waiting.is_empty()
-        });
+        tidy(&mut idle, now);
         if idle.values().map(Vec::len).sum::<usize>() < MAX_IDLE {
             idle.entry(origin).or_default().push((sender, now + IDLE));
         }
     }
+
+    /// Lets go of those that have waited for too long.
+    pub(super) fn tidy(&self) {
+        tidy(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+    }
+}
+
+fn tidy<S>(idle: &mut Waiting<S>, now: Instant) {
+    idle.retain(|_, waiting| {
+        waiting.retain(|(_, until)| *until > now);
+        !waiting.is_empty()
+    });
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, LOCATION};
@@ -16,7 +17,7 @@ use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::stage::fingerprint::Fingerprint;
 use crate::stage::outside::{Answer, Failed, HttpUrl, Question, Reply, Trust};
@@ -34,6 +35,9 @@ const MAX_HEAD: usize = 32 << 10;
 const MAX_HEADERS: usize = 100;
 /// As many sets of authorities are remembered; there are as many as the file names.
 const MAX_TRUSTS: usize = 64;
+
+/// How often connections are looked at that nobody asks over.
+const TIDIED: Duration = Duration::from_secs(5);
 
 type Sender = SendRequest<Empty<Bytes>>;
 
@@ -61,6 +65,15 @@ impl Asker {
             self.follow(question).await
         };
         timeout(question.within, asked).await.unwrap_or_else(|_| Err(Failed::timed_out(question.within)))
+    }
+
+    /// Hangs up on services that nobody has asked for a while, again and again. Never returns.
+    pub async fn tidy(&self) {
+        let mut clock = interval(TIDIED);
+        loop {
+            clock.tick().await;
+            self.idle.tidy();
+        }
     }
 
     async fn follow(&self, question: &Question) -> Answer {
@@ -168,4 +181,36 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
         error = source;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_service_that_is_asked_nothing_more_is_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let within = Duration::from_secs(20);
+        let question = Question { url, headers: HeaderMap::new(), trust: None, within, max_body: 10, redirects: 0, takes_place: false };
+        let serve = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            _ = socket.read(&mut [0; 1024]).await.unwrap();
+            socket.write_all(b"HTTP/1.1 204 X\r\n\r\n").await.unwrap();
+            socket
+        };
+        let asker = Asker::default();
+        let (mut socket, reply) = tokio::join!(serve, asker.ask(&question));
+        assert_eq!(reply.unwrap().status, 204);
+        tokio::time::pause();
+        let mut byte = [0; 1];
+        let ended = tokio::select! {
+            ended = timeout(within * 2, socket.read(&mut byte)) => ended,
+            () = asker.tidy() => return,
+        };
+        assert_eq!(ended.expect("it is hung up on").unwrap(), 0);
+    }
 }

@@ -81,6 +81,11 @@ impl Input {
         self.has_body && lock(&self.inbox).end.is_none()
     }
 
+    /// Waits for the end, behind whatever is unread.
+    pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.inbox).poll_end(cx)
+    }
+
     /// Waits for bytes; without any, they have ended.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&Bytes>> {
         if self.chunk.is_empty() {
@@ -126,6 +131,14 @@ impl Inbox {
             _ if !next.is_empty() => Poll::Ready(Ok(next)),
             Some(End::Well(_)) => Poll::Ready(Ok(next)),
             Some(End::Badly(error)) => Poll::Ready(Err(mem::replace(error, io::ErrorKind::ConnectionReset.into()))),
+            None => self.wait(cx),
+        }
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.end {
+            Some(End::Well(_)) => Poll::Ready(Ok(())),
+            Some(End::Badly(error)) => Poll::Ready(Err(error.kind().into())),
             None => self.wait(cx),
         }
     }

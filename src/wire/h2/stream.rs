@@ -62,6 +62,11 @@ impl Stream {
         self.input.unread()
     }
 
+    /// Ready once the client has ended what it sends, or has gone, however much of that is unread.
+    pub fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.input.poll_end(cx)
+    }
+
     /// Nothing of the request has been looked at, and the client may ask again elsewhere (RFC 9113 §8.7).
     pub fn decline(self) {
         lock(&self.output).respond.send_reset(Reason::REFUSED_STREAM);

@@ -6,17 +6,13 @@ use std::io;
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::super::ahead::{AHEAD, FEW};
 use super::decoder::Decoder;
 use super::framing::Framing;
 use super::pass::{Broken, Gives, Takes, Terms, pass};
 
 /// Read at a time where a body passes.
 pub const CHUNK: usize = 16 * 1024;
-
-/// What a client may send ahead of its answer, in bytes; what is more waits in its socket.
-const AHEAD: usize = 4 * 1024;
-/// Read at a time of that.
-const FEW: usize = 1024;
 
 /// The read half of a stream, and what was read of it and not taken.
 #[derive(Debug)]

@@ -101,6 +101,24 @@ fn amounts_beyond_all_reason_stay_in_range() {
 }
 
 #[test]
+fn nobody_owes_more_than_a_day_whatever_was_declared() {
+    const DAY: u64 = 24 * 60 * 60 * SECOND;
+    let rows = [("\"1KiB/s\"", DAY), ("{ rate = \"1KiB/h\", burst = \"48KiB\" }", 96 * 60 * 60 * SECOND)];
+    for (written, most) in rows {
+        let (time, clock) = clock(SECOND);
+        let (limit, account) = (Debt::new(&byte_rate(written), &clock), Account::default());
+        assert_eq!(limit.spend(&account.bytes, 1 << 62), Ok(()));
+        // The rest of a message is owed, again and again.
+        assert!(limit.reserve(&account.bytes, u64::MAX, Duration::MAX).is_ok());
+        time.fetch_add(most - 1, Ordering::Relaxed);
+        assert!(!account.is_like_new(clock.now()), "{written}");
+        time.fetch_add(1, Ordering::Relaxed);
+        assert!(account.is_like_new(clock.now()), "{written}");
+        assert_eq!(limit.spend(&account.bytes, 1), Ok(()), "{written}");
+    }
+}
+
+#[test]
 fn an_account_is_like_new_when_all_has_come_back() {
     let (time, clock) = clock(SECOND);
     let account = Account::default();
