@@ -9,17 +9,17 @@ use super::support::provider::{Provider, Says};
 use super::support::raw::{exchange, upgrade};
 use super::support::{self, Gateway, SECRET, ask, backend, closed, command, connect, request, with_token};
 
-const AUTH: &str = "/auth";
+pub(super) const AUTH: &str = "/auth";
 
 /// A gateway before this backend that lets in whom this table lets in; `more` are further tables and keys of the route.
-fn file(auth: &str, endpoint: &str, route: &str, more: &str) -> String {
+pub(super) fn file(auth: &str, endpoint: &str, route: &str, more: &str) -> String {
     format!(
         "[gateway]\nreload = {{ spread = \"1ms\" }}\n[listener.l]\naddress = \"127.0.0.1:0\"\n[forward_auth.login]\n{auth}\n{more}\n\
          [route.r]\npipeline = [\"forward_auth.login\"]\nendpoint = \"{endpoint}\"\n{route}\n"
     )
 }
 
-fn url(service: &Provider) -> String {
+pub(super) fn url(service: &Provider) -> String {
     format!("url = \"{}\"", service.url(AUTH))
 }
 

@@ -9,3 +9,4 @@ mod asking;
 mod decisions;
 mod keys;
 mod removed;
+mod told;

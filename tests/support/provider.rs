@@ -24,6 +24,8 @@ pub enum Says {
     Endless(Vec<u8>, Vec<u8>),
     /// Nothing, and the connection stays.
     Nothing,
+    /// What this makes of how often it was asked, whatever for.
+    Numbered(fn(usize) -> Self),
 }
 
 impl Says {
@@ -166,7 +168,7 @@ async fn serve(mut socket: impl AsyncRead + AsyncWrite + Unpin, connection: usiz
             let mut script = script.lock().unwrap();
             let says = script.says.get(&asked.target).cloned().unwrap_or_else(|| Says::answer(404, &[], "nothing here"));
             script.asked.push(asked);
-            says
+            if let Says::Numbered(says) = says { says(script.asked.len()) } else { says }
         };
         count.send_modify(|count| *count += 1);
         match says {
@@ -184,7 +186,7 @@ async fn serve(mut socket: impl AsyncRead + AsyncWrite + Unpin, connection: usiz
                 }
                 return;
             }
-            Says::Nothing => drop(socket.read(&mut [0; 1]).await),
+            Says::Nothing | Says::Numbered(_) => drop(socket.read(&mut [0; 1]).await),
         }
     }
 }

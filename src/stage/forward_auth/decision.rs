@@ -43,13 +43,24 @@ impl Decision {
         }
     }
 
-    /// A failure is over when the service is asked again; a redirect may be meant for one request.
-    pub(super) fn may_be_kept(&self) -> bool {
+    /// Whether it is for the client that was asked about, and for no other however alike: it hands out a cookie, or it is a redirect,
+    /// which may hold as much.
+    pub(super) fn is_for_one(&self) -> bool {
         match self {
-            Self::Yes(_) => true,
-            Self::No(words) => !words.status.is_redirection() && words.body.len() <= MAX_KEPT_BODY,
+            Self::Yes(headers) => headers.contains_key(header::SET_COOKIE),
+            Self::No(words) => words.status.is_redirection() || words.headers.contains_key(header::SET_COOKIE),
             Self::Failed(_) => false,
         }
+    }
+
+    /// A failure is over when the service is asked again.
+    pub(super) fn may_be_kept(&self) -> bool {
+        let is_kept = match self {
+            Self::Yes(_) => true,
+            Self::No(words) => words.body.len() <= MAX_KEPT_BODY,
+            Self::Failed(_) => false,
+        };
+        is_kept && !self.is_for_one()
     }
 }
 

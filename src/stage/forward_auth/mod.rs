@@ -69,8 +69,8 @@ impl ForwardAuth {
         let is_bare = !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key(header::COOKIE);
         let (url, trust, within) = (self.url.clone(), self.trust.clone(), self.timeout);
         let question = Question { url, headers, trust, within, max_body: MAX_BODY, redirects: 0, takes_place: true };
-        let (outside, said, user) = (self.outside.clone(), self.said.clone(), self.user.clone());
         let ask = || -> super::BoxFuture<'static, Arc<Decision>> {
+            let (question, outside, said, user) = (question.clone(), self.outside.clone(), self.said.clone(), self.user.clone());
             Box::pin(async move { Arc::new(Decision::of(outside.ask(question).await, &said, user.as_ref())) })
         };
         let decision = self.answers.to(fingerprint, self.keep, ask).await;
