@@ -15,6 +15,9 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, &'static str> {
     if path.bytes().any(|byte| byte == b'\\' || byte <= b' ' || byte == 0x7f) {
         return Err("a blank, backslash or control byte in the path");
     }
+    if !path.is_ascii() {
+        return Err("a byte in the path that must be percent-encoded");
+    }
     // Servlet containers cut `;...` off each segment before they match: `/admin;x` is `/admin` to them and not to a route.
     if path.contains(';') {
         return Err("a path parameter");
@@ -33,6 +36,11 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, &'static str> {
         }
     }
     Ok(path)
+}
+
+/// Whether a path, with a query or without, is written as it may be sent (RFC 3986 §2).
+pub fn is_target(target: &[u8]) -> bool {
+    target.iter().all(u8::is_ascii_graphic) && http::uri::PathAndQuery::try_from(target).is_ok()
 }
 
 fn decode_unreserved(path: &str) -> Result<String, &'static str> {

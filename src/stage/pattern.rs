@@ -102,9 +102,12 @@ impl PathPattern {
         let probe: String = literal.chars().map(|c| if matches!(c, '{' | '}') { 'x' } else { c }).collect();
         let probe = if probe.is_empty() { "/".to_owned() } else { probe };
         match super::path::normalise(&probe) {
+            Ok(_) if !super::path::is_target(probe.as_bytes()) => {
+                return Err(format!("{text:?} can never match: a byte in the path that must be percent-encoded"));
+            }
             Ok(form) if form == probe => {}
-            Ok(_) => return Err(format!("{text:?} is not in the form paths are matched in: do not encode plain characters")),
-            Err(why) => return Err(format!("{text:?} can never match: {why}")),
+            Ok(form) => return Err(format!("{text:?} is not in the form paths are matched in{}", instead(text, literal, &form))),
+            Err(why) => return Err(format!("{text:?} can never match: {why}{}", instead(text, literal, &encoded(&probe)))),
         }
         let mut segments = Vec::new();
         for segment in literal.split('/').skip(1) {
@@ -124,6 +127,20 @@ impl PathPattern {
             Segment::Literal(_) => None,
         })
     }
+}
+
+/// What to write instead of a path, if this stands for its literal part and is another form of it.
+fn instead(text: &str, literal: &str, form: &str) -> String {
+    let rest = text.get(literal.len()..).unwrap_or_default();
+    // Braces are not what stood there.
+    let may = form != literal && !literal.contains('{') && super::path::normalise(form).is_ok_and(|normal| normal == form);
+    if may { format!("; write \"{form}{rest}\"") } else { String::new() }
+}
+
+/// A path with its bytes beyond ASCII percent-encoded (RFC 3986 §2.1).
+fn encoded(path: &str) -> String {
+    let byte = |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.bytes().map(byte).collect()
 }
 
 fn segment_name(segment: &str) -> Result<&str, String> {

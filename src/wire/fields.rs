@@ -2,6 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
+use crate::stage::fields::reads_as;
+
 /// Fields that mean the connection they arrive on and never the next one (RFC 9110 §7.6.1), with the lengths and codings of a
 /// body that does not travel as it came.
 const HOP_BY_HOP: [HeaderName; 12] = [
@@ -56,15 +58,22 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
 
 /// Removes the fields of one hop, and those that `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = named_by_connection(headers).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    let named = named_by_connection(headers);
+    let gone: Vec<HeaderName> = named.chain(headers.keys().filter(|name| is_hop_by_hop(name)).cloned()).collect();
+    for name in gone {
         headers.remove(name);
     }
 }
 
+/// Whether a field is of one hop, or would be to a server that reads `_` as `-`: one that takes `Transfer_Encoding` for a framing would
+/// find the next request within this one's body.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || (name.as_str().contains('_') && HOP_BY_HOP.iter().any(|hop| reads_as(name.as_str(), hop.as_str())))
+}
+
 /// Adds to `to` those fields that are of no one hop, neither by their name nor by `Connection`, and that pass.
 pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap, passes: impl Fn(&HeaderName) -> bool) {
-    let goes_on = |name: &HeaderName| !HOP_BY_HOP.contains(name) && passes(name);
+    let goes_on = |name: &HeaderName| !is_hop_by_hop(name) && passes(name);
     to.extend(from.iter().filter(|(name, _)| goes_on(name)).map(|(name, value)| (name.clone(), value.clone())));
     for name in named_by_connection(from).filter(goes_on) {
         to.remove(name);
@@ -139,9 +148,16 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("content-length", "0"),
             ("http2-settings", "x"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "9"),
+            ("proxy_authorization", "Basic x"),
+            ("x_own", "1"),
             ("cookie", "a=b"),
         ]);
+        let mut passed = HeaderMap::new();
+        pass_on(&map, &mut passed, |_| true);
+        assert_eq!(passed.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_own", "cookie"]);
         strip_hop_by_hop(&mut map);
-        assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["cookie"]);
+        assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x_own", "cookie"]);
     }
 }

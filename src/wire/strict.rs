@@ -5,6 +5,7 @@
 
 use std::net::Ipv6Addr;
 
+use crate::stage::path::is_target;
 use crate::stage::refusal::{BAD_HANDSHAKE, UPGRADE_REQUIRED};
 
 use super::fields::{is_token, is_token_byte};
@@ -76,11 +77,6 @@ fn request_line(line: &[u8]) -> Check<&[u8]> {
         return bad("a byte in the target that must be percent-encoded");
     }
     Ok(version)
-}
-
-/// Whether a target is written as it may be sent on.
-pub(super) fn is_target(target: &[u8]) -> bool {
-    target.iter().all(u8::is_ascii_graphic) && http::uri::PathAndQuery::try_from(target).is_ok()
 }
 
 /// A header line's name and value, without the blanks around the value (RFC 9112 §5).

@@ -27,6 +27,8 @@ const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 /// Of DATA: nothing comes behind it on its stream.
 const END_STREAM: u8 = 1;
+/// Of DATA: its first byte says how much of it is padding (RFC 9113 §6.1).
+const PADDED: u8 = 8;
 /// Of HEADERS and CONTINUATION: no CONTINUATION follows.
 const END_HEADERS: u8 = 4;
 
@@ -35,6 +37,8 @@ const END_HEADERS: u8 = 4;
 pub(super) struct Meter {
     /// Bytes of the preface, or of a frame's payload, that are still to come.
     skip: usize,
+    /// The length of a frame of DATA whose padding comes next.
+    padded: Option<usize>,
     head: [u8; HEAD],
     /// How much of the head there is.
     filled: usize,
@@ -55,7 +59,19 @@ impl Meter {
     /// Nothing is read yet.
     pub(super) fn new(now: Instant) -> Self {
         let (skip, left) = (PREFACE, BURST);
-        Self { skip, head: [0; HEAD], filled: 0, open: None, closes: false, turn: 0, sent: 0, left, counted: now, is_flooded: false }
+        Self {
+            skip,
+            padded: None,
+            head: [0; HEAD],
+            filled: 0,
+            open: None,
+            closes: false,
+            turn: 0,
+            sent: 0,
+            left,
+            counted: now,
+            is_flooded: false,
+        }
     }
 
     /// These bytes come next.
@@ -65,6 +81,9 @@ impl Meter {
             let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, &[]));
             bytes = rest;
             if self.skip > 0 {
+                if let (Some(length), Some(padding)) = (self.padded.take(), taken.first()) {
+                    self.data(length - 1 > usize::from(*padding), now);
+                }
                 self.skip -= taken.len();
             } else {
                 if let Some(space) = self.head.get_mut(self.filled..self.filled + taken.len()) {
@@ -92,10 +111,16 @@ impl Meter {
                 self.closes = flags & END_HEADERS != 0;
                 self.turn = self.turn.saturating_add(TURN / STREAMS);
             }
-            DATA if self.skip > 0 || flags & END_STREAM != 0 => self.turn = self.turn.saturating_add(1),
+            DATA if flags & (PADDED | END_STREAM) == PADDED && self.skip > 0 => self.padded = Some(self.skip),
+            DATA => self.data(self.skip > 0 || flags & END_STREAM != 0, now),
             WINDOW_UPDATE if self.sent >= WIDENED => self.sent -= WIDENED,
             _ => self.count(now),
         }
+    }
+
+    /// A frame of DATA has come, which carries something or nothing.
+    fn data(&mut self, carries: bool, now: Instant) {
+        if carries { self.turn = self.turn.saturating_add(1) } else { self.count(now) }
     }
 
     /// So many bytes have been sent.
@@ -179,6 +204,19 @@ mod tests {
             assert!(!meter.is_flooded(), "{kind}");
             meter.read(&frame(kind, END_HEADERS, payload), now);
             assert_eq!(meter.is_flooded(), is_bounded, "{kind}");
+        }
+    }
+
+    #[test]
+    fn padding_alone_is_nothing_wherever_it_is_cut() {
+        let now = Instant::now();
+        for (payload, is_bounded) in [(&[0][..], true), (&[2, 0, 0], true), (b"\0x", false), (b"\x02x\0\0", false)] {
+            let bytes = frame(DATA, PADDED, payload).repeat(BURST as usize + 1);
+            for step in [1, HEAD, bytes.len()] {
+                let mut meter = meter(now);
+                bytes.chunks(step).for_each(|some| meter.read(some, now));
+                assert_eq!(meter.is_flooded(), is_bounded, "{payload:?} by {step}");
+            }
         }
     }
 

@@ -9,12 +9,13 @@ use http::request::Parts;
 use http::{Method, Uri};
 
 use crate::stage::Refusal;
+use crate::stage::path::is_target;
 use crate::stage::refusal::{BAD_HANDSHAKE, HEAD_TOO_LARGE, UPGRADE_REQUIRED, URI_TOO_LONG};
 
 use super::super::flaw::Flaw;
 use super::super::head::Limits;
 use super::super::http::framing::{Framing, digits};
-use super::super::strict::{is_host, is_target};
+use super::super::strict::is_host;
 use super::super::upgrade::OTHER_METHOD;
 
 /// That a request asked for WebSocket by an extended CONNECT, which has no key (RFC 8441 §5). It reads as a GET that upgrades.
