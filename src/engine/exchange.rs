@@ -20,7 +20,8 @@ use crate::wire::http::framing::Framing;
 use crate::wire::http::pass::{Answers, Gives};
 use crate::wire::http::sink::Sink;
 use crate::wire::http::source::Source;
-use crate::wire::stream::Socket;
+use crate::wire::socket::reset;
+use crate::wire::stream::{Socket, Stream};
 
 use super::door::Door;
 use super::opening::{claims, report};
@@ -83,7 +84,11 @@ impl Visit {
                 self.door = Door::Asked(Box::new(Exchange::resumed(socket, Vec::new(), parts.method == Method::HEAD)));
                 Err(refusal.into())
             }
-            Err((refusal, _)) => {
+            Err((refusal, socket)) => {
+                if progress.ends_with_connection() {
+                    // To whoever takes the end of the connection for that of the answer, a FIN would be both.
+                    socket.tcp().into_iter().for_each(reset);
+                }
                 self.report_request(method, status, Some(&refusal), server.as_deref());
                 Ok(Over::Cut)
             }

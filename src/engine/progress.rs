@@ -15,6 +15,7 @@ pub(super) struct Progress {
     whole: AtomicBool,
     status: AtomicU16,
     streams: AtomicBool,
+    open_ended: AtomicBool,
     last: AtomicBool,
     torn: AtomicBool,
     wanted: Notify,
@@ -30,6 +31,7 @@ impl Progress {
             whole: AtomicBool::new(!has_body),
             status: AtomicU16::new(0),
             streams: AtomicBool::new(false),
+            open_ended: AtomicBool::new(false),
             last: AtomicBool::new(false),
             torn: AtomicBool::new(false),
             wanted: Notify::new(),
@@ -84,6 +86,16 @@ impl Progress {
         self.status.store(status, Relaxed);
         self.streams.store(streams, Relaxed);
         self.note();
+    }
+
+    /// The client knows the end of the answer by that of its connection.
+    pub(super) fn end_with_connection(&self) {
+        self.open_ended.store(true, Relaxed);
+    }
+
+    /// Whether it does.
+    pub(super) fn ends_with_connection(&self) -> bool {
+        self.open_ended.load(Relaxed)
     }
 
     /// The status of the answer, once it has begun.

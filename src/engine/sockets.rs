@@ -115,11 +115,28 @@ impl Sockets {
             let failed = StartError::new(format!("cannot listen on {asked} ({owner})"));
             let bound = match taken {
                 Some(bound) => bound.hand_over(owner, team),
-                None => Bound::new(owner, asked, only_v6, team),
+                None => Bound::new(owner, asked, only_v6, team).map_err(|error| self.explain(error, asked, gateway)),
             };
             all.push(bound.map_err(failed)?);
         }
         Ok(all)
+    }
+
+    /// The address may be taken by a socket of ours that this edit gives up: that listens until the edit is in force, and two that cover
+    /// each other cannot be bound at once. To have them share the port, both had to let any process of the same user do so.
+    fn explain(&self, error: io::Error, asked: SocketAddr, gateway: &Gateway) -> io::Error {
+        let covers = |other: SocketAddr| {
+            other.port() == asked.port() && (other.ip() == asked.ip() || other.ip().is_unspecified() || asked.ip().is_unspecified())
+        };
+        let stays = |bound: &Bound| wanted(gateway).any(|(_, asked, only_v6)| bound.asked == asked && bound.only_v6 == only_v6);
+        let own = self.open.iter().map(|open| &open.bound).find(|bound| covers(bound.local) && !stays(bound));
+        match own.filter(|_| error.kind() == io::ErrorKind::AddrInUse) {
+            Some(Bound { local, owner, .. }) => {
+                let hint = "give it up in an edit of its own first, or restart";
+                io::Error::new(error.kind(), format!("{error}: the gateway's own {local} ({owner}) is in its way; {hint}"))
+            }
+            None => error,
+        }
     }
 
     /// Listens on these and no others from now on. A socket that stays with its owner is left to its acceptor, whatever that is at.

@@ -40,6 +40,11 @@ pub fn send_last(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     socket.try_write(bytes)
 }
 
+/// Has a socket that is given up end in a reset, and not as one does that has sent all. Where it cannot, it has gone already.
+pub fn reset(socket: &TcpStream) {
+    _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
+}
+
 /// Sets a socket up: small frames leave at once, and a peer that the network took away is noticed.
 ///
 /// # Errors

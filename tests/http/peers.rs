@@ -1,5 +1,6 @@
 //! Peers that go, or answer before they were asked in full; and which server is asked.
 
+use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use crate::support::backend::{header, nobody};
@@ -39,6 +40,23 @@ async fn a_client_that_goes_ends_the_request_to_the_backend() {
             let event = gateway.event("request");
             assert_eq!((event["outcome"].as_str(), event["status"].is_null()), (Some("client_lost"), !answers), "{event}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_ends_in_a_reset_where_a_fin_would_be_its_end() {
+    for (head, all, is_whole) in [("", "hi", true), ("Transfer-Encoding: chunked\r\n", "2\r\nhi\r\n", false)] {
+        let backend = Backend::of(move |mut talk| async move {
+            talk.head().await;
+            talk.say(format!("HTTP/1.1 200 OK\r\n{head}\r\n{all}")).await;
+        });
+        let mut gateway = gateway(backend.await.address);
+        let mut client = Talk::to(gateway.address("public")).await;
+        client.say("GET / HTTP/1.0\r\nHost: a\r\n\r\n").await;
+        let mut got = Vec::new();
+        let read = in_time(client.stream.read_to_end(&mut got)).await;
+        assert_eq!(read.is_ok(), is_whole, "{read:?}: {:?}", String::from_utf8_lossy(&got));
+        assert_eq!(gateway.event("request")["outcome"], if is_whole { "answered" } else { "upstream_lost" });
     }
 }
 

@@ -174,6 +174,22 @@ async fn a_broken_file_changes_nothing_and_the_next_good_one_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_holds_the_one_it_replaces_is_refused_and_the_fault_says_what_to_do() {
+    let file = |address: &str| format!("{FRAME}{}{}", listener("one", address), route("one"));
+    let mut gateway = Gateway::run(&file("127.0.0.1:0"));
+    let port = gateway.address("one").port();
+    let came = gateway.reload(&file(&format!("0.0.0.0:{port}")));
+    assert_eq!(came["event"], "reload_refused", "{came}");
+    let hint = format!("the gateway's own 127.0.0.1:{port} (listener.one) is in its way");
+    assert!(came["faults"].as_str().unwrap().contains(&hint), "{came}");
+    assert_eq!(support::ask(&mut gateway.connect("one", "/").await, "hi").await, "hi");
+    assert_eq!(gateway.reload(&file("127.0.0.2:0"))["event"], "reloaded", "by way of another");
+    // Its acceptor may still be about to let go of it.
+    assert!((0..100).any(|_| gateway.reload(&file(&format!("0.0.0.0:{port}")))["event"] == "reloaded"));
+    assert_eq!(support::ask(&mut gateway.connect("one", "/").await, "hi").await, "hi");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_in_another_file_takes_effect_as_the_file_itself_does() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("deny.txt");

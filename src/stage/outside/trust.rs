@@ -40,8 +40,7 @@ impl Trust {
             Some(tls) => of_file(&tls.ca, &at.key("tls").key("ca"), build)?.0,
             None => of_system(asks, build)?,
         };
-        let all: Vec<_> = roots.roots.iter().map(|root| (root.subject.as_ref(), root.subject_public_key_info.as_ref())).collect();
-        let made_of = Fingerprint::of(all);
+        let made_of = Fingerprint::of_authorities(&roots);
         Ok(Self { roots: Arc::new(roots), made_of })
     }
 }

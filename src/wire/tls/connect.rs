@@ -40,7 +40,7 @@ impl Connector {
     /// None that its arguments could cause.
     pub fn new(roots: RootCertStore, own: Option<Arc<CertifiedKey>>, name: Option<ServerName<'static>>) -> Result<Self, rustls::Error> {
         let made_of = Fingerprint::of((
-            roots.roots.iter().map(|root| (root.subject.as_ref(), root.subject_public_key_info.as_ref())).collect::<Vec<_>>(),
+            Fingerprint::of_authorities(&roots),
             own.as_ref().map(|own| own.cert.iter().map(AsRef::as_ref).collect::<Vec<&[u8]>>()),
             &name,
         ));
