@@ -52,7 +52,9 @@ impl Gateway {
     fn has_frame_of(&self, other: &Self) -> bool {
         let frame = |gateway: &Self| (gateway.threads, gateway.drain, gateway.reload);
         let limits = |gateway: &Self| (gateway.max_connections, gateway.max_handshakes, gateway.max_buffered);
-        frame(self) == frame(other) && limits(self) == limits(other) && self.control == other.control
+        // Of a file elsewhere, as a plan may be of one, by what the path means and not by how it is written.
+        let control = |gateway: &Self| gateway.control.clone().map(|place| place.on().map(std::path::absolute).transpose().ok());
+        frame(self) == frame(other) && limits(self) == limits(other) && control(self) == control(other)
     }
 
     /// Every part by its name, with what tells it from another of that name.

@@ -128,6 +128,15 @@ async fn a_plan_prints_each_route_with_what_would_close_whom() {
     assert_eq!(typed(&gateway, &["reload"]), (format!("generation 2 is in force\n{told}"), Some(0)));
 }
 
+#[test]
+fn a_copy_of_the_file_would_change_nothing() {
+    let text = config("192.0.2.0/24", "", "").replacen("[gateway]\n", "[gateway]\ncontrol = \"own.sock\"\n", 1);
+    let gateway = Gateway::run(&text);
+    std::fs::copy(gateway.folder.path().join("gateway.toml"), gateway.folder.path().join("copy.toml")).unwrap();
+    let (printed, exit) = typed(&gateway, &["plan", "copy.toml"]);
+    assert!(printed.contains("nothing would change") && exit == Some(0), "{printed}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_of_a_broken_file_has_its_faults_and_leaves_what_is_spent_alone() {
     let limit = |burst: u32| {
