@@ -119,6 +119,7 @@ async fn tend(keeper: &mut Keeper, control: &mut Option<Control>, signals: &mut 
             asked = signals.next() => match asked {
                 Asked::Stop => return false,
                 Asked::Reload => Job::ReloadAll,
+                Asked::Reopen => Job::Reopen,
             },
             () = keeper.changed() => Job::Reload,
             command = commanded(control) => Job::Command(command),
@@ -144,6 +145,8 @@ enum Job {
     Reload,
     /// So has whatever a SIGHUP speaks of: log files, which may have been moved away, among it.
     ReloadAll,
+    /// Log files alone.
+    Reopen,
     Command(Command),
     Look,
 }
@@ -157,6 +160,7 @@ impl Job {
                 keeper.mend().await;
                 keeper.reload(false).await;
             }
+            Self::Reopen => logs.reopen(),
             Self::Command(command) => command.carry_out(keeper).await,
             Self::Look => {
                 report_troubles(logs);
@@ -174,12 +178,13 @@ async fn commanded(control: &mut Option<Control>) -> Command {
     }
 }
 
-/// The signals a gateway listens to: two that ask it to stop, and the one on which the config is
-/// read again and log files are reopened.
+/// The signals a gateway listens to: two that ask it to stop, the one on which the config is read again and log files are reopened, and
+/// the one on which log files alone are, as other servers have it, whose `logrotate` scripts would end this one.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -188,6 +193,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -196,10 +202,11 @@ impl Signals {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.hang_up.recv() => Asked::Reload,
+            _ = self.user.recv() => Asked::Reopen,
         }
     }
 
-    /// Returns when the process is asked to stop: once to drain, once more to stop at once. A SIGHUP is left for later.
+    /// Returns when the process is asked to stop: once to drain, once more to stop at once. What else is asked is left for later.
     async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -212,6 +219,7 @@ impl Signals {
 enum Asked {
     Stop,
     Reload,
+    Reopen,
 }
 
 fn report_troubles(logs: &Logs) {

@@ -163,15 +163,15 @@ fn api_keys(node: &Node, spans: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Whether a `key` says what a limit counts by, which is no secret: in a table of that kind also what is nearly such a word.
+/// Whether a `key` says what a limit counts by, which is no secret: in a table of that kind also any other word.
 pub(super) fn is_counted_by(kind: Option<&str>, node: &Node) -> bool {
     match &node.value {
         Value::List(list) => list.iter().all(|node| is_counted_by(kind, node)),
         Value::String(text) => {
             let words = ["ip", "user", "route", "connection", "claim", "header"];
             let first = text.split([':', '/']).next().unwrap_or_default();
-            is_count(text)
-                || (matches!(kind, Some("rate_limit" | "message")) && first.len() <= LONGEST_WORD && nearest(first, words).is_some())
+            let is_word = first.len() <= LONGEST_WORD && (text.len() <= 2 * LONGEST_WORD || nearest(first, words).is_some());
+            is_count(text) || (matches!(kind, Some("rate_limit" | "message")) && is_word)
         }
         _ => false,
     }

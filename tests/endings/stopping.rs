@@ -37,6 +37,22 @@ async fn a_signal_ends_every_connection_with_1001_and_then_the_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn usr1_reopens_log_files_and_ends_nothing() {
+    let gateway = Gateway::run(&(routes(["echo".to_owned()], "") + "[log.own]\nfile = \"own.log\"\n"));
+    let mut socket = gateway.connect("public", "/0").await;
+    let path = |name: &str| gateway.folder.path().join(name);
+    std::fs::rename(path("own.log"), path("moved.log")).unwrap();
+    gateway.signal("USR1");
+    support::in_time(async {
+        while !path("own.log").exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(support::ask(&mut socket, "still").await, "still");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_drain_is_spread_lets_nobody_in_and_a_second_signal_ends_it() {
     let mut gateway = Gateway::run(&(draining("1h") + &routes(["echo".to_owned()], "")));
     let mut first = gateway.connect("public", "/0").await;
