@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
+use tokio::time::{Instant as Moment, timeout_at};
 
 use crate::observe::event::Event;
 use crate::stage::Refusal;
@@ -79,21 +79,30 @@ impl Visit {
         self.come_in(parts).await
     }
 
-    /// Waits for the first bytes of a request. Nobody is told who lets that go by.
+    /// Waits for the first bytes of a request; an empty line before it is passed over, as some clients send one behind a body (RFC 9112
+    /// §2.2). Nobody is told who lets that go by.
     async fn await_request(&mut self, mut early: Vec<u8>) -> Result<Vec<u8>, Stop> {
+        const LINE: &[u8] = b"\r\n";
         let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
-        if early.is_empty() {
+        let (until, mut is_first) = (Moment::now() + KEEP_ALIVE, true);
+        loop {
+            if is_first && early.starts_with(LINE) {
+                early.drain(..LINE.len());
+                is_first = false;
+            }
+            if !early.is_empty() && !(is_first && LINE.starts_with(&early)) {
+                return Ok(early);
+            }
             early.reserve(CHUNK);
             let read = tokio::select! {
                 biased;
-                read = timeout(KEEP_ALIVE, socket.read_buf(&mut early)) => read,
+                read = timeout_at(until, socket.read_buf(&mut early)) => read,
                 () = self.worker.drain_begins() => return Err(Stop::Gone),
             };
             if !matches!(read, Ok(Ok(1..))) {
                 return Err(Stop::Gone);
             }
         }
-        Ok(early)
     }
 
     /// Whether the connection may go on behind this answer, as far as the gateway can tell.

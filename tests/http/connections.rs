@@ -49,6 +49,24 @@ async fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[tokio::test]
+async fn one_empty_line_before_the_next_request_is_passed_over() {
+    let (backend, _seen) = Backend::mirror().await;
+    let gateway = gateway(backend.address);
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let rows: [(&[&str], u16); 5] = [(&["\r\n"], 200), (&["\r", "\n"], 200), (&["\r\n\r\n"], 400), (&["\n"], 400), (&["\rG"], 400)];
+    for (between, status) in rows {
+        let mut client = Talk::to(gateway.address("public")).await;
+        for piece in [&[request], between].concat() {
+            client.say(piece).await;
+        }
+        client.head().await;
+        client.until("\r\n\r\n").await;
+        let head = client.say(request).await.head().await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{between:?}: {head}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_may_upgrade_behind_an_ordinary_request() {
     let backend = crate::support::backend::scripted(|mut stream| async move {
         loop {

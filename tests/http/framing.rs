@@ -77,12 +77,13 @@ async fn a_client_of_http_1_0_gets_its_answer_unchunked_and_the_end() {
     let backend = Backend::of(|mut talk| async move {
         let head = talk.head().await;
         assert!(head.starts_with("GET / HTTP/1.1\r\n"), "{head}");
-        talk.say("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n").await;
+        talk.say("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
+            .await;
     });
     let gateway = gateway(backend.await.address);
     let mut client = Talk::to(gateway.address("public")).await;
     let all = client.say("GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await.rest().await;
-    assert_eq!(all, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi");
+    assert_eq!(all, "HTTP/1.1 200 OK\r\nDate: now\r\nConnection: close\r\n\r\nhi");
 }
 
 #[tokio::test]

@@ -146,3 +146,31 @@ async fn a_backend_is_told_what_is_true_of_the_client_and_nothing_of_its_connect
          X-Forwarded-Proto: http\r\nX-Real-Ip: 127.0.0.1\r\n\r\n"
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_lacks_its_date_is_given_one_and_a_426_says_what_to_upgrade_to() {
+    let rows = [
+        ("200 OK\r\n", None, false),
+        ("200 OK\r\nDate: its own\r\n", Some("its own"), false),
+        ("426 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n", None, true),
+        ("426 X\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0\r\n", None, false),
+    ];
+    let upgrade = crate::support::raw::upgrade("/", "");
+    for (said, date, upgrades) in rows {
+        let backend = Backend::of(move |mut talk| async move {
+            talk.head().await;
+            talk.say(format!("HTTP/1.1 {said}Content-Length: 0\r\n\r\n")).await;
+        });
+        let gateway = gateway(backend.await.address);
+        // Whether an upgrade is declined or a request is answered.
+        for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", &upgrade] {
+            let head = Talk::to(gateway.address("public")).await.say(request).await.head().await;
+            assert!(head.starts_with(&format!("HTTP/1.1 {} ", &said[..3])), "{head}");
+            let dated = header(&head, "date").unwrap();
+            assert!(date.map_or(dated.ends_with(" GMT"), |date| date == dated), "{head}");
+            assert_eq!(header(&head, "upgrade"), upgrades.then_some("websocket"), "{head}");
+            let tokens = head.lines().filter_map(|line| line.strip_prefix("Connection: ")).any(|line| line.contains("Upgrade"));
+            assert_eq!(tokens, upgrades, "{head}");
+        }
+    }
+}

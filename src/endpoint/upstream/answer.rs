@@ -9,6 +9,7 @@ use http::{Response, StatusCode, Version};
 use tokio::io::AsyncRead;
 
 use crate::wire::fields::strip_hop_by_hop;
+use crate::wire::http::answer::asks_to_upgrade;
 use crate::wire::http::decoder::{Decoder, Part};
 use crate::wire::http::framing::Framing;
 use crate::wire::http::source::Source;
@@ -111,7 +112,12 @@ pub(super) async fn declined<R: AsyncRead + Unpin>(source: &mut Source<R>, parts
 
 /// The refusal as the client gets it; `None` where its body is not had.
 pub(super) fn refusal(mut parts: Parts, body: Option<Bytes>) -> Response<Bytes> {
+    let upgrades = asks_to_upgrade(parts.status, &parts.headers);
     strip_hop_by_hop(&mut parts.headers);
+    if upgrades {
+        parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    }
     if body.is_none() {
         for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::CONTENT_RANGE, header::CONTENT_LANGUAGE, header::ETAG] {
             parts.headers.remove(name);

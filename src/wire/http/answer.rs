@@ -1,10 +1,13 @@
 //! A backend's answer as the client is to have it: the same fields, but for those of its own connection, which are ours.
 
+use std::time::SystemTime;
+
 use http::header::{self, HeaderMap, HeaderValue};
 use http::response::Parts;
 use http::{StatusCode, Version};
 
-use crate::wire::fields::{strip_hop_by_hop, write, write_field};
+use crate::wire::answers;
+use crate::wire::fields::{has_token, strip_hop_by_hop, write, write_field};
 
 use super::framing::{Framing, is_bodiless};
 
@@ -22,7 +25,7 @@ pub struct Manner {
 
 /// The head as bytes, and how the body behind it is to be framed.
 pub fn encode(answer: Parts, body: Framing, manner: Manner) -> (Vec<u8>, Framing) {
-    let status = answer.status;
+    let (status, upgrades) = (answer.status, asks_to_upgrade(answer.status, &answer.headers));
     let framing = match body {
         Framing::Nothing | Framing::Length(_) => body,
         Framing::Chunked | Framing::UntilEnd if manner.version == Version::HTTP_11 => Framing::Chunked,
@@ -36,11 +39,22 @@ pub fn encode(answer: Parts, body: Framing, manner: Manner) -> (Vec<u8>, Framing
     if framing == Framing::Chunked {
         write_field(&mut head, "transfer-encoding", b"chunked");
     }
-    if manner.closes || framing == Framing::UntilEnd {
-        write_field(&mut head, "connection", b"close");
+    if upgrades {
+        write_field(&mut head, "upgrade", b"websocket");
+    }
+    match (upgrades, manner.closes || framing == Framing::UntilEnd) {
+        (true, true) => write_field(&mut head, "connection", b"Upgrade, close"),
+        (true, false) => write_field(&mut head, "connection", b"Upgrade"),
+        (false, true) => write_field(&mut head, "connection", b"close"),
+        (false, false) => {}
     }
     head.extend_from_slice(b"\r\n");
     (head, framing)
+}
+
+/// Whether it asks for an upgrade that is to be had of this hop as well: a 426 has to say to what (RFC 9110 §15.5.22).
+pub fn asks_to_upgrade(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::UPGRADE_REQUIRED && has_token(headers, &header::UPGRADE, "websocket")
 }
 
 /// Its fields without those of its connection; its length is told where it is known.
@@ -55,6 +69,10 @@ pub fn fields(answer: Parts, body: Framing) -> HeaderMap {
         Framing::Chunked | Framing::UntilEnd => None,
     };
     strip_hop_by_hop(&mut headers);
+    if !headers.contains_key(header::DATE) {
+        // RFC 9110 §6.6.1: when it came.
+        headers.extend(answers::dated(SystemTime::now()).map(|date| (header::DATE, date)));
+    }
     headers.extend(announced.map(|names| (header::TRAILER, names)));
     headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
     headers
@@ -85,7 +103,7 @@ mod tests {
     use super::*;
 
     fn encoded(status: u16, fields: &[(&str, &str)], body: Framing, manner: Manner) -> (String, Framing) {
-        let mut response = http::Response::builder().status(status);
+        let mut response = http::Response::builder().status(status).header("date", "now");
         for (name, value) in fields {
             response = response.header(*name, *value);
         }
@@ -106,11 +124,15 @@ mod tests {
             (304, &[("content-length", "5")], Framing::Nothing, new, "Content-Length: 5\r\n"),
             (204, &[("content-length", "5")], Framing::Nothing, new, ""),
             (200, &[], Framing::Length(0), Manner { closes: true, ..new }, "Content-Length: 0\r\nConnection: close\r\n"),
+            (426, &[("upgrade", "websocket")], Framing::Nothing, new, "Upgrade: websocket\r\nConnection: Upgrade\r\n"),
+            (426, &[("upgrade", "websocket")], Framing::Nothing, old, "Upgrade: websocket\r\nConnection: Upgrade, close\r\n"),
+            (426, &[("upgrade", "TLS/1.0")], Framing::Nothing, new, ""),
+            (200, &[("upgrade", "websocket")], Framing::Nothing, new, ""),
         ];
         for (status, fields, body, manner, expected) in rows {
             let (head, _) = encoded(status, fields, body, manner);
             let (_, told) = head.split_once("\r\n").unwrap();
-            assert_eq!(told, format!("{expected}\r\n"), "{status} {fields:?} {body:?} {manner:?}");
+            assert_eq!(told, format!("Date: now\r\n{expected}\r\n"), "{status} {fields:?} {body:?} {manner:?}");
         }
     }
 }
