@@ -109,6 +109,8 @@ fn chunks_that_readers_differ_on_are_malformed_however_they_come() {
         "0\r\n X: y\r\n",
         "0\r\nX: y\n",
         "0\r\nX: a\0b\r\n",
+        "0\r\nX: a\r\r\n",
+        "0\r\nX:\x0ca\r\n",
         "0\r\n: y\r\n",
         &long,
         &long_and_cut,
