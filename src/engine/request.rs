@@ -90,7 +90,8 @@ impl Visit {
                 early.drain(..LINE.len());
                 is_first = false;
             }
-            if !early.is_empty() && !(is_first && LINE.starts_with(&early)) {
+            let may_be_line = is_first && LINE.starts_with(&early);
+            if !early.is_empty() && !may_be_line {
                 return Ok(early);
             }
             early.reserve(CHUNK);

@@ -54,7 +54,7 @@ impl Gateway {
         let metrics = compiler.metrics();
         let (routes, tables) = compiler.routes();
         compiler.mentions();
-        compiler.logs();
+        compiler.logs(document.files());
         compiler.tests();
         compiler.parts.unused_pipelines();
         compiler.parts.warn_of_unused();
@@ -245,17 +245,24 @@ impl Compiler<'_> {
         });
     }
 
-    fn logs(&mut self) {
+    /// `read` is what the config was read from.
+    fn logs(&mut self, read: &[PathBuf]) {
         let config = self.parts.config;
+        let read: Vec<PathBuf> = read.iter().map(|file| plain(file)).collect();
         let mut files: BTreeMap<PathBuf, &str> = BTreeMap::new();
         for (name, log) in &config.logs {
             let at = KeyPath::table("log", name);
             for (index, route) in log.routes.iter().flat_map(|routes| routes.iter()).enumerate() {
                 self.unknown(&at.key("routes").index(index), "route", route);
             }
-            let Some(file) = log.file.as_deref().map(|file| plain(&config.path(file))) else { continue };
+            let Some(file) = log.file.as_deref().map(|file| config.path(file)) else { continue };
             if let Err(fault) = log_file::judge(&file, at.key("file"), self.world) {
                 self.fault(fault);
+            }
+            let file = plain(&file);
+            if read.contains(&file) {
+                let fault = Fault::new(at.key("file"), format!("log.{name} would write to the file that it is configured in"));
+                self.fault(fault.hint("give it a file of its own"));
             }
             if let Some(other) = files.insert(file, name) {
                 let fault = Fault::new(at.key("file"), format!("log.{name} and log.{other} write to the same file"));
@@ -266,9 +273,16 @@ impl Compiler<'_> {
     }
 }
 
-/// A path without its `.` steps, so that two ways to write one file are the same.
+/// A path from the root and without `.` and `..`, so that most ways to write one file are the same; links are not followed.
 fn plain(path: &Path) -> PathBuf {
-    path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
+    let mut plain = PathBuf::new();
+    for part in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// The one of two addresses that stands for all of its family.
