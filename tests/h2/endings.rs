@@ -130,9 +130,9 @@ async fn a_stream_that_is_ended_or_reset_while_its_backend_is_asked_is_a_lost_cl
         let (_answer, mut send) = client.send.send_request(asked, false).unwrap();
         in_time(told.recv()).await.unwrap();
         if is_reset {
-            send.send_reset(Reason::CANCEL)
+            send.send_reset(Reason::CANCEL);
         } else {
-            send.send_data(bytes::Bytes::new(), true).unwrap()
+            send.send_data(bytes::Bytes::new(), true).unwrap();
         }
         in_time(told.recv()).await.unwrap();
         assert_eq!(gateway.event("refused")["outcome"], "client_lost", "{is_reset}");
