@@ -82,16 +82,14 @@ impl Visit {
     /// Waits for the first bytes of a request; an empty line before it is passed over, as some clients send one behind a body (RFC 9112
     /// §2.2). Nobody is told who lets that go by.
     async fn await_request(&mut self, mut early: Vec<u8>) -> Result<Vec<u8>, Stop> {
-        const LINE: &[u8] = b"\r\n";
         let Door::Unread(socket) = &mut self.door else { return Err(Stop::Gone) };
-        let (until, mut is_first) = (Moment::now() + KEEP_ALIVE, true);
+        let (until, mut empty_line) = (Moment::now() + KEEP_ALIVE, &b"\r\n"[..]);
         loop {
-            if is_first && early.starts_with(LINE) {
-                early.drain(..LINE.len());
-                is_first = false;
+            if early.starts_with(empty_line) {
+                early.drain(..empty_line.len());
+                empty_line = b"";
             }
-            let may_be_line = is_first && LINE.starts_with(&early);
-            if !early.is_empty() && !may_be_line {
+            if !empty_line.starts_with(&early) {
                 return Ok(early);
             }
             early.reserve(CHUNK);
