@@ -131,3 +131,32 @@ async fn a_backend_over_tls_is_asked_after_from_the_start() {
     let _stream = upgraded(&gateway, &authority, "/up").await;
     assert!(crate::support::is_asked_after(address));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_while_its_backend_is_asked_is_lost_whether_it_announces_that_or_not() {
+    let (sender, mut told) = mpsc::channel(1);
+    let backend = super::support::backend::scripted(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            super::support::backend::read_head(&mut stream).await;
+            sender.send(()).await.unwrap();
+            _ = stream.read_to_end(&mut Vec::new()).await;
+            sender.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let authority = Authority::new("ca");
+    let slow = format!("[upstream.slow]\nservers = \"ws://{backend}\"\nhandshake_timeout = \"10m\"\n");
+    let mut gateway = run(&authority, &listening(SERVER, &(slow + "[route.slow]\npath = \"/slow\"\nendpoint = \"upstream.slow\"\n")));
+    for announces in [false, true] {
+        let mut stream = dial(gateway.address("public"), "localhost", &client(&authority, None)).await.unwrap();
+        stream.write_all(raw::upgrade("/slow", "").as_bytes()).await.unwrap();
+        in_time(told.recv()).await.unwrap();
+        if announces {
+            stream.shutdown().await.unwrap();
+        }
+        drop(stream);
+        in_time(told.recv()).await.unwrap();
+        assert_eq!(gateway.event("refused")["outcome"], "client_lost", "{announces}");
+    }
+}
