@@ -1,5 +1,6 @@
 use std::fs;
 use std::pin::pin;
+use std::sync::mpsc::channel;
 
 use futures_util::FutureExt;
 
@@ -9,8 +10,14 @@ use crate::stage::cells::Cells;
 
 use super::*;
 
-#[tokio::test]
-async fn a_stop_gives_up_the_edit_that_is_being_read_and_each_one_after_it() {
+#[test]
+fn a_stop_gives_up_the_edit_that_is_being_read_and_each_one_after_it() {
+    // One thread reads files, so that it can be kept from it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(give_up());
+}
+
+async fn give_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("gateway.toml");
     let text = "[listener.l]\naddress = \"127.0.0.1:0\"\n[route.r]\nendpoint = \"echo\"\n";
@@ -22,6 +29,8 @@ async fn a_stop_gives_up_the_edit_that_is_being_read_and_each_one_after_it() {
     let mut keeper = Keeper::new(Engine::start(gateway.unwrap()).unwrap(), Some((source, watch)), Logs::default()).await;
 
     fs::write(&path, text.replace("route.r", "route.other")).unwrap();
+    let (answer, disk) = channel::<()>();
+    let disk = tokio::task::spawn_blocking(move || disk.recv());
     let stopping = keeper.stopping();
     {
         let mut reload = pin!(keeper.reload(false));
@@ -33,5 +42,7 @@ async fn a_stop_gives_up_the_edit_that_is_being_read_and_each_one_after_it() {
     assert!(matches!(keeper.bring(Wanted::File, true).await, Reload::Refused(_)));
     assert!(keeper.plan(None).await.is_err());
     assert_eq!(&*keeper.engine.gateway().routes[0].name, "r");
+    drop(answer);
+    disk.await.unwrap().unwrap_err();
     keeper.engine.stop();
 }
