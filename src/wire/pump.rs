@@ -96,7 +96,7 @@ where
 {
     // Only what a client has sent is ever cut short of what it has begun.
     let open = (from == Side::Client).then(|| src.cursor.going());
-    let (mut judge, client) = Judge::new(from, now, terms, std::mem::take(&mut src.is_judged));
+    let (mut judge, client) = Judge::new(now, terms, &src.cursor, std::mem::take(&mut src.is_judged));
     let is_read = judge.reads || src.cursor.is_withholding();
     let mut reading = is_read.then(|| src.reading.take().unwrap_or_else(Reading::take));
     let found = scan(&mut src.cursor, bytes, &mut judge, reading.as_deref_mut());

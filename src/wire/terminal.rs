@@ -192,7 +192,7 @@ impl<C: Stream> Terminal<C> {
     fn answer(&mut self, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn {
         let is_judged = std::mem::take(&mut self.leg.is_judged);
         let most = self.terms.send_queue;
-        let (mut judge, client) = Judge::new(Side::Client, now, &mut self.terms, is_judged);
+        let (mut judge, client) = Judge::new(now, &mut self.terms, &self.leg.cursor, is_judged);
         let (responder, codec) = (&mut *self.responder, self.codec.as_deref_mut());
         let mut answers = Answers { responder, codec, most, out: Vec::new(), messages: 0, bytes: 0, held: None };
         let mut reading = self.leg.reading.take().unwrap_or_else(Reading::take);
