@@ -22,6 +22,10 @@ use super::socket;
 use super::stream::Stream;
 use super::tick::Tick;
 
+/// How much is looked at in one go of what was read with a frame that has waited: many may have to, one after the other, and what is
+/// behind each is put back.
+const PACED: usize = 4 * 1024;
+
 /// One end of a connection through the gateway.
 pub struct Leg<S> {
     io: Option<S>,
@@ -252,7 +256,8 @@ impl<S: Stream> Leg<S> {
 
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
     pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
-        let carried = self.carry.len().min(buffer.len());
+        let most = if self.carry.due().is_some() { PACED } else { buffer.len() };
+        let carried = self.carry.len().min(buffer.len()).min(most);
         if carried > 0
             && let (Some(head), Some(carry)) = (buffer.get_mut(..carried), self.carry.get(..carried))
         {

@@ -42,6 +42,23 @@ impl AsyncWrite for Slow {
 }
 
 #[test]
+fn what_was_read_with_a_frame_that_waits_is_looked_at_little_by_little() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let burst: Vec<u8> = (0..=u8::MAX).cycle().take(50_000).collect();
+    let mut buffer = vec![0; 1 << 16];
+    let mut leg = Leg::new(Slow::default(), Vec::new());
+    leg.wait(Instant::now(), &burst);
+    let mut looked = Vec::new();
+    while let Poll::Ready(bytes) = leg.fill(&mut cx, Tick::default(), &mut buffer) {
+        assert!(bytes.len() <= PACED, "{}", bytes.len());
+        let (taken, rest) = bytes.split_at(bytes.len().min(6));
+        looked.extend_from_slice(taken);
+        leg.keep_fresh(rest);
+    }
+    assert!(looked == burst);
+}
+
+#[test]
 fn a_peer_that_takes_what_its_stream_holds_makes_progress_and_one_that_does_not_has_stalled() {
     let mut cx = Context::from_waker(Waker::noop());
     let at = |seconds| Tick::default() + Ticks::from(Duration::from_secs(seconds));
