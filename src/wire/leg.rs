@@ -236,11 +236,13 @@ impl<S: Stream> Leg<S> {
             && self.io.as_mut().is_none_or(|io| io.unread() == 0)
     }
 
-    /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
-    pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
+    /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold; `unsaid` is what waits
+    /// elsewhere until this peer can be told it.
+    pub(super) fn is_within(&mut self, budget: &Arc<Budget>, unsaid: usize) -> bool {
         let fresh = if self.is_fresh { self.carry.held() } else { 0 };
         let unread = fresh + self.io.as_mut().map_or(0, Stream::unread);
-        charge(&mut self.charge, budget, self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + unread)
+        let reading = self.reading.as_ref().map_or(0, |reading| reading.held());
+        charge(&mut self.charge, budget, self.backlog.held() + reading + unread + unsaid)
     }
 
     /// Whether a read would bring nothing now, where that can be told without one; the task is woken once it would.

@@ -113,7 +113,7 @@ impl<C: Stream> Terminal<C> {
             if self.terms.outbox.tell(tell) {
                 break;
             }
-            if !self.leg.is_within(&self.terms.budget) && self.closing.is_none() {
+            if !self.leg.is_within(&self.terms.budget, self.terms.outbox.held(Side::Client)) && self.closing.is_none() {
                 has_moved |= self.note(Turn::Refused(over_budget()), now, tell);
             }
             if let Some(closing) = &self.closing {
