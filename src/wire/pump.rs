@@ -63,7 +63,9 @@ where
             _ => Turn::Moved,
         };
     }
-    if src.flow == Flow::Held || terms.outbox.waiting(from) >= terms.send_queue {
+    // A frame that only has to end is not held up: nothing it brings is answered any more.
+    let is_full = src.flow == Flow::Open && terms.outbox.waiting(from) >= terms.send_queue;
+    if src.flow == Flow::Held || is_full {
         src.hold();
         // A socket that takes no more will not be there when it is due.
         return if src.is_broken() { Turn::Idle } else { Turn::Blocked };
