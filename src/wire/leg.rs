@@ -1,11 +1,13 @@
 //! One peer's socket, with what has been read and not passed on, what waits to be sent, and when it last gave a sign of life.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::io::{AsyncWrite, ReadBuf};
+use tokio::task::unconstrained;
 
 use crate::stage::Side;
 
@@ -253,7 +255,10 @@ impl<S: Stream> Leg<S> {
     /// Whether nothing more has come from this peer, as far as is known, and nothing it was sent asks for an answer: a Ping does until
     /// the peer has got our Close (RFC 6455 §5.5.2), and over TLS the end does.
     pub(super) fn has_said_all(&mut self, cx: &mut Context<'_>) -> bool {
-        self.unanswered.is_none() && self.io.as_ref().is_some_and(|io| io.tcp().is_some()) && self.awaits(cx)
+        let can_tell = self.unanswered.is_none() && self.io.as_ref().is_some_and(|io| io.tcp().is_some());
+        // A task that has used up its time would find everything silent, and what is dropped then with input unread is reset.
+        let look = poll_fn(|cx| Poll::Ready(self.awaits(cx)));
+        can_tell && matches!(pin!(unconstrained(look)).poll(cx), Poll::Ready(true))
     }
 
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.

@@ -1,8 +1,10 @@
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::Waker;
 use std::time::Duration;
 
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 
 use super::super::tick::Ticks;
 use super::*;
@@ -56,6 +58,22 @@ fn what_was_read_with_a_frame_that_waits_is_looked_at_little_by_little() {
         leg.keep_fresh(rest);
     }
     assert!(looked == burst);
+}
+
+#[tokio::test]
+async fn a_task_that_has_used_up_its_time_does_not_take_a_peer_that_has_spoken_for_silent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (far, accepted) = tokio::join!(tokio::net::TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (mut far, (near, _)) = (far.unwrap(), accepted.unwrap());
+    far.write_all(b"more").await.unwrap();
+    near.readable().await.unwrap();
+    let mut leg = Leg::new(near, Vec::new());
+    poll_fn(|cx| {
+        while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        assert!(!leg.has_said_all(cx));
+        Poll::Ready(())
+    })
+    .await;
 }
 
 #[test]
