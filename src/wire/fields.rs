@@ -2,6 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 
+use crate::stage::fields::reads_as;
+
 /// Fields that mean the connection they arrive on and never the next one (RFC 9110 §7.6.1), with the lengths and codings of a
 /// body that does not travel as it came.
 const HOP_BY_HOP: [HeaderName; 12] = [
@@ -56,19 +58,25 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
 
 /// Removes the fields of one hop, and those that `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = named_by_connection(headers).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    let of_one_hop = headers.keys().filter(|name| is_of_one_hop(name)).cloned();
+    let gone: Vec<HeaderName> = named_by_connection(headers).chain(of_one_hop).collect();
+    for name in gone {
         headers.remove(name);
     }
 }
 
 /// Adds to `to` those fields that are of no one hop, neither by their name nor by `Connection`, and that pass.
 pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap, passes: impl Fn(&HeaderName) -> bool) {
-    let goes_on = |name: &HeaderName| !HOP_BY_HOP.contains(name) && passes(name);
+    let goes_on = |name: &HeaderName| !is_of_one_hop(name) && passes(name);
     to.extend(from.iter().filter(|(name, _)| goes_on(name)).map(|(name, value)| (name.clone(), value.clone())));
     for name in named_by_connection(from).filter(goes_on) {
         to.remove(name);
     }
+}
+
+/// Whether a field means one connection, or might to a server that takes `_` for `-`: that could see the end of a body where we do not.
+fn is_of_one_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || (name.as_str().contains('_') && HOP_BY_HOP.iter().any(|hop| reads_as(name.as_str(), hop.as_str())))
 }
 
 /// The fields that `Connection` names.
@@ -139,8 +147,14 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("content-length", "0"),
             ("http2-settings", "x"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("proxy_authorization", "Basic x"),
             ("cookie", "a=b"),
         ]);
+        let mut passed = HeaderMap::new();
+        pass_on(&map, &mut passed, |_| true);
+        assert_eq!(passed.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["cookie"]);
         strip_hop_by_hop(&mut map);
         assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["cookie"]);
     }
