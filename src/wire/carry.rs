@@ -11,13 +11,15 @@ pub(super) struct Carry(Option<Box<Carried>>);
 #[derive(Debug, Default)]
 struct Carried {
     bytes: Vec<u8>,
+    /// How much of `bytes` has been taken out: room for what is put back, so that the rest need not be moved.
+    start: usize,
     /// When the frame it begins with goes on, where that has to wait for its time.
     due: Option<Instant>,
 }
 
 impl From<Vec<u8>> for Carry {
     fn from(bytes: Vec<u8>) -> Self {
-        if bytes.is_empty() { Self::default() } else { Self(Some(Box::new(Carried { bytes, due: None }))) }
+        if bytes.is_empty() { Self::default() } else { Self(Some(Box::new(Carried { bytes, start: 0, due: None }))) }
     }
 }
 
@@ -25,7 +27,7 @@ impl Deref for Carry {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], |carried| &carried.bytes)
+        self.0.as_ref().and_then(|carried| carried.bytes.get(carried.start..)).unwrap_or_default()
     }
 }
 
@@ -37,9 +39,16 @@ impl Carry {
 
     /// Takes these back, which had been taken out of it or were read behind what was.
     pub(super) fn put_back(&mut self, rest: &[u8]) {
-        if !rest.is_empty() {
-            self.0.get_or_insert_default().bytes.splice(..0, rest.iter().copied());
+        if rest.is_empty() {
+            return;
         }
+        let carried = &mut **self.0.get_or_insert_default();
+        let start = carried.start.saturating_sub(rest.len());
+        match carried.bytes.get_mut(start..carried.start).filter(|room| room.len() == rest.len()) {
+            Some(room) => room.copy_from_slice(rest),
+            None => drop(carried.bytes.splice(..carried.start, rest.iter().copied())),
+        }
+        carried.start = start;
     }
 
     /// Takes these, which were read behind all of it.
@@ -52,7 +61,7 @@ impl Carry {
     /// So many bytes have been taken out of it.
     pub(super) fn taken(&mut self, count: usize) {
         match &mut self.0 {
-            Some(carried) if count < carried.bytes.len() => drop(carried.bytes.drain(..count)),
+            Some(carried) if count < carried.bytes.len() - carried.start => carried.start += count,
             _ => self.0 = None,
         }
     }
@@ -83,5 +92,16 @@ mod tests {
         assert_eq!(&*carry, b"d");
         carry.taken(1);
         assert_eq!((carry.len(), carry.held(), carry.due()), (0, 0, None));
+    }
+
+    #[test]
+    fn what_is_taken_and_put_back_in_part_moves_nothing_else() {
+        let mut carry = Carry::from(b"abcdefgh".to_vec());
+        let last = carry[7..].as_ptr();
+        carry.taken(6);
+        carry.put_back(b"ef");
+        assert_eq!((&*carry, carry[3..].as_ptr()), (&b"efgh"[..], last));
+        carry.put_back(b"0123456789");
+        assert_eq!(&*carry, b"0123456789efgh", "where there is no room for it, it is made");
     }
 }

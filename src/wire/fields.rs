@@ -58,26 +58,25 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
 
 /// Removes the fields of one hop, and those that `Connection` names.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named = named_by_connection(headers);
-    let gone: Vec<HeaderName> = named.chain(headers.keys().filter(|name| is_hop_by_hop(name)).cloned()).collect();
+    let of_one_hop = headers.keys().filter(|name| is_of_one_hop(name)).cloned();
+    let gone: Vec<HeaderName> = named_by_connection(headers).chain(of_one_hop).collect();
     for name in gone {
         headers.remove(name);
     }
 }
 
-/// Whether a field is of one hop, or would be to a server that reads `_` as `-`: one that takes `Transfer_Encoding` for a framing would
-/// find the next request within this one's body.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name) || (name.as_str().contains('_') && HOP_BY_HOP.iter().any(|hop| reads_as(name.as_str(), hop.as_str())))
-}
-
 /// Adds to `to` those fields that are of no one hop, neither by their name nor by `Connection`, and that pass.
 pub fn pass_on(from: &HeaderMap, to: &mut HeaderMap, passes: impl Fn(&HeaderName) -> bool) {
-    let goes_on = |name: &HeaderName| !is_hop_by_hop(name) && passes(name);
+    let goes_on = |name: &HeaderName| !is_of_one_hop(name) && passes(name);
     to.extend(from.iter().filter(|(name, _)| goes_on(name)).map(|(name, value)| (name.clone(), value.clone())));
     for name in named_by_connection(from).filter(goes_on) {
         to.remove(name);
     }
+}
+
+/// Whether a field means one connection, or might to a server that takes `_` for `-`: that could see the end of a body where we do not.
+fn is_of_one_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || (name.as_str().contains('_') && HOP_BY_HOP.iter().any(|hop| reads_as(name.as_str(), hop.as_str())))
 }
 
 /// The fields that `Connection` names.
@@ -149,15 +148,14 @@ mod tests {
             ("content-length", "0"),
             ("http2-settings", "x"),
             ("transfer_encoding", "chunked"),
-            ("content_length", "9"),
+            ("content_length", "5"),
             ("proxy_authorization", "Basic x"),
-            ("x_own", "1"),
             ("cookie", "a=b"),
         ]);
         let mut passed = HeaderMap::new();
         pass_on(&map, &mut passed, |_| true);
-        assert_eq!(passed, headers(&[("x_own", "1"), ("cookie", "a=b")]));
+        assert_eq!(passed.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["cookie"]);
         strip_hop_by_hop(&mut map);
-        assert_eq!(map, passed);
+        assert_eq!(map.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["cookie"]);
     }
 }

@@ -135,10 +135,9 @@ impl Reader {
     /// tells, so that neither a TLS hello nor bare line feeds wait for the deadline.
     pub async fn read<IO: AsyncRead + Unpin>(&mut self, io: &mut IO) -> Result<Head, Unread> {
         loop {
-            if let Some(end) = self.scan.advance(&self.buffer, self.limits.max_headers)? {
-                if end > self.limits.max_head {
-                    return Err(self.scan.overflow().into());
-                }
+            // What is read may not depend on how much came with it: nothing behind the bound is looked at.
+            let within = self.buffer.get(..self.limits.max_head).unwrap_or(&self.buffer);
+            if let Some(end) = self.scan.advance(within, self.limits.max_headers)? {
                 let head = self.buffer.get(..end).unwrap_or_default();
                 let framing = strict::check(head).map_err(|flaw| refused(flaw, head))?;
                 let mut bytes = mem::take(&mut self.buffer);

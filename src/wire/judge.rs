@@ -23,11 +23,15 @@ pub(super) struct Judge<'a> {
     pub has_credential: bool,
     messages: u64,
     bytes: u64,
+    /// Whether more than control frames has come.
     has_data: bool,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(from: Side, now: Tick, terms: &'a mut Terms, is_judged: bool) -> (Self, &'a Client) {
+    /// For a side that `cursor` reads, of which something has come. Where a data frame is open that is some of its payload, and a sign of
+    /// activity whatever becomes of the message; payload behind it has its head before it.
+    pub(super) fn new(now: Tick, terms: &'a mut Terms, cursor: &Cursor, is_judged: bool) -> (Self, &'a Client) {
+        let (from, has_data) = (cursor.from(), cursor.open() > 0);
         let reads = terms.reads(from);
         let Terms { client, inspectors, outbox, is_first_to_come, .. } = terms;
         let judge = Self {
@@ -41,7 +45,7 @@ impl<'a> Judge<'a> {
             has_credential: false,
             messages: 0,
             bytes: 0,
-            has_data: false,
+            has_data,
         };
         (judge, client)
     }
@@ -140,10 +144,9 @@ impl<'a> Judge<'a> {
 
     /// Adds up what has passed; says whether more than control frames has come.
     pub(super) fn settle(self, client: &Client) -> bool {
-        let has_data = self.has_data || self.bytes > 0;
-        if has_data {
+        if self.has_data {
             client.counters.add(self.from, self.messages, self.bytes);
         }
-        has_data
+        self.has_data
     }
 }

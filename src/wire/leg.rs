@@ -1,12 +1,13 @@
 //! One peer's socket, with what has been read and not passed on, what waits to be sent, and when it last gave a sign of life.
 
 use std::future::{pending, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::task::unconstrained;
 use tokio::time::timeout;
 
 use crate::stage::Side;
@@ -25,6 +26,10 @@ use super::session::Activity;
 use super::socket;
 use super::stream::Stream;
 use super::tick::Tick;
+
+/// How much is looked at in one go of what was read with a frame that has waited: many may have to, one after the other, and what is
+/// behind each is put back.
+const PACED: usize = 4 * 1024;
 
 /// One end of a connection through the gateway.
 pub struct Leg<S> {
@@ -263,11 +268,13 @@ impl<S: Stream> Leg<S> {
             && self.io.as_mut().is_none_or(|io| io.unread() == 0)
     }
 
-    /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold.
-    pub(super) fn is_within(&mut self, budget: &Arc<Budget>) -> bool {
+    /// Whether what it holds now, of messages and of bytes on their way, may be held beside all that others hold; `unsaid` is what waits
+    /// elsewhere until this peer can be told it.
+    pub(super) fn is_within(&mut self, budget: &Arc<Budget>, unsaid: usize) -> bool {
         let fresh = if self.is_fresh { self.carry.held() } else { 0 };
         let unread = fresh + self.io.as_mut().map_or(0, Stream::unread);
-        charge(&mut self.charge, budget, self.backlog.held() + self.reading.as_ref().map_or(0, |reading| reading.held()) + unread)
+        let reading = self.reading.as_ref().map_or(0, |reading| reading.held());
+        charge(&mut self.charge, budget, self.backlog.held() + reading + unread + unsaid)
     }
 
     /// Whether a read would bring nothing now, where that can be told without one; the task is woken once it would.
@@ -278,12 +285,16 @@ impl<S: Stream> Leg<S> {
     /// Whether nothing more has come from this peer, as far as is known, and nothing it was sent asks for an answer: a Ping does until
     /// the peer has got our Close (RFC 6455 §5.5.2), and over TLS the end does.
     pub(super) fn has_said_all(&mut self, cx: &mut Context<'_>) -> bool {
-        self.unanswered.is_none() && self.io.as_ref().is_some_and(|io| io.tcp().is_some()) && self.awaits(cx)
+        let can_tell = self.unanswered.is_none() && self.io.as_ref().is_some_and(|io| io.tcp().is_some());
+        // A task that has used up its time would find everything silent, and what is dropped then with input unread is reset.
+        let look = poll_fn(|cx| Poll::Ready(self.awaits(cx)));
+        can_tell && matches!(pin!(unconstrained(look)).poll(cx), Poll::Ready(true))
     }
 
     /// Reads into `buffer`, behind what was carried over. Ready with nothing at the end of input or on an error.
     pub(super) fn fill<'b>(&mut self, cx: &mut Context<'_>, now: Tick, buffer: &'b mut [u8]) -> Poll<&'b mut [u8]> {
-        let carried = self.carry.len().min(buffer.len());
+        let most = if self.carry.due().is_some() { PACED } else { buffer.len() };
+        let carried = self.carry.len().min(buffer.len()).min(most);
         if carried > 0
             && let (Some(head), Some(carry)) = (buffer.get_mut(..carried), self.carry.get(..carried))
         {

@@ -59,6 +59,14 @@ impl Outbox {
         })
     }
 
+    /// How many bytes of memory what waits for this side takes.
+    pub(super) fn held(&self, toward: Side) -> usize {
+        self.0.as_ref().map_or(0, |waiting| match toward {
+            Side::Client => waiting.client.capacity(),
+            Side::Upstream => waiting.upstream.capacity(),
+        })
+    }
+
     /// Takes what waits for this side, to send it.
     pub(super) fn take(&mut self, toward: Side) -> Vec<u8> {
         let frames = self.0.as_mut().map(|waiting| std::mem::take(waiting.of(toward))).unwrap_or_default();

@@ -63,7 +63,9 @@ where
             _ => Turn::Moved,
         };
     }
-    if src.flow == Flow::Held || terms.outbox.waiting(from) >= terms.send_queue {
+    // A frame that only has to end is not held up: nothing it brings is answered any more.
+    let is_full = src.flow == Flow::Open && terms.outbox.waiting(from) >= terms.send_queue;
+    if src.flow == Flow::Held || is_full {
         src.hold();
         // A socket that takes no more will not be there when it is due.
         return if src.is_broken() { Turn::Idle } else { Turn::Blocked };
@@ -96,7 +98,7 @@ where
 {
     // Only what a client has sent is ever cut short of what it has begun.
     let open = (from == Side::Client).then(|| src.cursor.going());
-    let (mut judge, client) = Judge::new(from, now, terms, std::mem::take(&mut src.is_judged));
+    let (mut judge, client) = Judge::new(now, terms, &src.cursor, std::mem::take(&mut src.is_judged));
     let is_read = judge.reads || src.cursor.is_withholding();
     let mut reading = is_read.then(|| src.reading.take().unwrap_or_else(Reading::take));
     let found = scan(&mut src.cursor, bytes, &mut judge, reading.as_deref_mut());

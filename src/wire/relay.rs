@@ -162,7 +162,7 @@ impl<C: Stream, U: Stream> Relay<C, U> {
                 is_awaited = self.terms.outbox.tell(tell);
                 has_moved |= self.empty_outbox(cx, now);
             }
-            if !(self.client.is_empty() && self.upstream.is_empty()) {
+            if !(self.client.is_empty() && self.upstream.is_empty() && self.terms.outbox.is_empty()) {
                 has_moved |= self.keep_to_budget(now, tell);
             }
             if is_awaited {
@@ -195,7 +195,9 @@ impl<C: Stream, U: Stream> Relay<C, U> {
     /// Accounts for what both legs hold, and ends the connection where that is too much; says whether it did.
     fn keep_to_budget(&mut self, now: Tick, tell: Tell<'_>) -> bool {
         let Self { client, upstream, terms, .. } = self;
-        let is_within = client.is_within(&terms.budget) & upstream.is_within(&terms.budget);
+        let Terms { budget, outbox, .. } = terms;
+        let [for_client, for_upstream] = [Side::Client, Side::Upstream].map(|side| outbox.held(side));
+        let is_within = client.is_within(budget, for_client) & upstream.is_within(budget, for_upstream);
         let is_over = !is_within && self.closing.is_none();
         if is_over {
             let mut refusal = over_budget();

@@ -92,8 +92,16 @@ pub(super) fn field(line: &[u8]) -> Check<(&[u8], &[u8])> {
     match name.iter().find(|byte| !is_token_byte(**byte)) {
         Some(0x80..) => bad("a byte beyond ASCII in a header name"),
         Some(_) => bad("a byte in a header name that no name can hold"),
-        None => Ok((name, value.get(1..).unwrap_or_default().trim_ascii())),
+        None => Ok((name, without_blanks(value.get(1..).unwrap_or_default()))),
     }
+}
+
+/// Without the blanks around it. A CR or a form feed is none, and what is left of it is no value.
+fn without_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// Whether this is `host` or `host:port` (RFC 9110 §7.2), the host a name, an IPv4 or a bracketed IPv6 address. Narrower than the

@@ -113,7 +113,7 @@ impl<C: Stream> Terminal<C> {
             if self.terms.outbox.tell(tell) {
                 break;
             }
-            if !self.leg.is_within(&self.terms.budget) && self.closing.is_none() {
+            if !self.leg.is_within(&self.terms.budget, self.terms.outbox.held(Side::Client)) && self.closing.is_none() {
                 has_moved |= self.note(Turn::Refused(over_budget()), now, tell);
             }
             if let Some(closing) = &self.closing {
@@ -192,7 +192,7 @@ impl<C: Stream> Terminal<C> {
     fn answer(&mut self, cx: &mut Context<'_>, now: Tick, bytes: &[u8]) -> Turn {
         let is_judged = std::mem::take(&mut self.leg.is_judged);
         let most = self.terms.send_queue;
-        let (mut judge, client) = Judge::new(Side::Client, now, &mut self.terms, is_judged);
+        let (mut judge, client) = Judge::new(now, &mut self.terms, &self.leg.cursor, is_judged);
         let (responder, codec) = (&mut *self.responder, self.codec.as_deref_mut());
         let mut answers = Answers { responder, codec, most, out: Vec::new(), messages: 0, bytes: 0, held: None };
         let mut reading = self.leg.reading.take().unwrap_or_else(Reading::take);

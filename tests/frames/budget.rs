@@ -81,6 +81,34 @@ fn what_a_peer_does_not_take_counts_until_it_does() {
 }
 
 #[test]
+fn what_stages_have_said_and_waits_for_its_turn_counts_until_it_is_sent() {
+    /// Answers everything itself.
+    struct Answers;
+    impl MessageInspector for Answers {
+        fn reads(&self, from: Side) -> bool {
+            from == CLIENT
+        }
+        fn message(&mut self, _: Side, _: &Message<'_>) -> Result<Fate, Box<Refusal>> {
+            Ok(Fate::Reply(Message::Binary(vec![7; 5000].into()), None))
+        }
+    }
+    let (begun, ended) = (frame(UPSTREAM, 0x01, b"a long "), frame(UPSTREAM, 0x80, b"story"));
+    let asked = frame(CLIENT, TEXT, b"?");
+    let budget = Arc::new(Budget::new(Some(30_000)));
+    let setup = || Setup { readers: vec![Box::new(Answers)], budget: budget.clone(), ..Setup::default() };
+    let mut bench = setup().relay();
+    bench.send(UPSTREAM, &begun).send(CLIENT, &asked);
+    assert!((5000..20_000).contains(&budget.held()), "{}", budget.held());
+    let mut other = setup().relay();
+    other.send(UPSTREAM, &begun).send(CLIENT, &asked.repeat(6));
+    assert_eq!(frames(&other.receive(CLIENT)[begun.len()..]), [(CLOSE, closing(1013, "try again later"))]);
+    drop(other);
+    bench.send(UPSTREAM, &ended);
+    assert_eq!(frames(&bench.receive(CLIENT)[begun.len() + ended.len()..]), [(BINARY, vec![7; 5000])]);
+    assert_eq!(budget.held(), 0);
+}
+
+#[test]
 fn who_is_gone_holds_nothing() {
     let budget = Arc::new(Budget::new(None));
     let mut bench: Bench = reading(&budget).relay();

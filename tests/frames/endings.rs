@@ -1,7 +1,7 @@
 //! How connections end: who is told what, in which order, and when patience is over.
 
 use wsgate::stage::refusal::{FORBIDDEN, LIFETIME, TOKEN_EXPIRED};
-use wsgate::stage::{Refusal, Side};
+use wsgate::stage::{Message, Refusal, Side};
 use wsgate::wire::leg::Leg;
 use wsgate::wire::relay::Relay;
 use wsgate::wire::session::{Session, Settings};
@@ -213,6 +213,19 @@ fn a_frame_that_does_not_finish_in_time_costs_its_receiver_the_close() {
             assert_eq!(frames(&bench.receive(side)).len(), 1, "the other has its Close");
         }
     }
+}
+
+#[test]
+fn a_frame_goes_on_to_its_end_however_much_waits_to_be_said_to_its_sender() {
+    let mut bench = relay();
+    let text = frame(Side::Client, TEXT, b"a longer message");
+    // A message toward the client is open: what it is told waits.
+    bench.send(Side::Upstream, &frame(Side::Upstream, 0x01, b"begun"));
+    bench.send(Side::Client, &text[..12]);
+    bench.session.say(&Message::Binary(vec![7; 1 << 16].into()), Tick::new(0));
+    bench.end(FORBIDDEN).send(Side::Client, &text[12..]);
+    let received = bench.receive(Side::Upstream);
+    assert_eq!(frames(&received), [(TEXT, b"a longer message".to_vec()), (CLOSE, closing(1001, ""))]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What the engine is told of each side, and the gateway's own pings.
 
-use wsgate::stage::Side;
 use wsgate::stage::refusal::FORBIDDEN;
+use wsgate::stage::{Fate, FrameHead, FrameInspector, Message, MessageInspector, Pace, Refusal, Side};
 use wsgate::wire::tick::Tick;
 
 use super::bench::{Setup, relay};
 use super::bytes::{BINARY, PING, PONG, TEXT, close, frame, frames};
+use super::pacing::Echo;
 
 #[test]
 fn the_gateways_own_ping_is_answered_to_the_gateway_alone() {
@@ -77,6 +78,46 @@ fn any_byte_is_a_sign_of_life_and_data_frames_alone_are_activity() {
     let activity = bench.activity(Side::Client);
     assert_eq!((activity.received, activity.data), (Tick::new(9), Tick::new(5)));
     assert_eq!(bench.activity(Side::Upstream).received, Tick::new(0));
+}
+
+/// Reads everything and lets it pass.
+struct All;
+
+impl MessageInspector for All {
+    fn message(&mut self, _: Side, _: &Message<'_>) -> Result<Fate, Box<Refusal>> {
+        Ok(Fate::Pass)
+    }
+}
+
+/// Leaves everything out.
+struct Nothing;
+
+impl FrameInspector for Nothing {
+    fn begin(&mut self, _: Side, _: &FrameHead) -> Result<Pace, Box<Refusal>> {
+        Ok(Pace::Skip(None))
+    }
+}
+
+#[test]
+fn a_message_is_activity_for_as_long_as_it_comes_whatever_becomes_of_it() {
+    let setups = || {
+        [
+            ("goes on", Setup::default()),
+            ("is read", Setup { readers: vec![Box::new(All)], ..Setup::default() }),
+            ("is left out", Setup { inspectors: vec![Box::new(Nothing)], ..Setup::default() }),
+        ]
+    };
+    let relays = setups().map(|(what, setup)| (what, setup.relay()));
+    let terminals = setups().map(|(what, setup)| (what, setup.terminal(Echo)));
+    for (what, mut bench) in relays.into_iter().chain(terminals) {
+        for (now, byte) in (1..).zip(frame(Side::Client, BINARY, &[7; 20])) {
+            bench.now = now;
+            bench.send(Side::Client, &[byte]);
+            // Before it is whole a head is nothing.
+            let data = if now < 6 { 0 } else { now };
+            assert_eq!(bench.activity(Side::Client).data, Tick::new(data), "{what}");
+        }
+    }
 }
 
 #[test]

@@ -5,12 +5,12 @@ use crate::{Backend, Talk, gateway};
 
 #[tokio::test]
 async fn every_method_passes_with_every_framing_of_its_body_and_every_other_of_the_answer_s() {
-    // What a client sends, and how the backend is sent it.
+    // What a client sends, and how the backend is sent it: chunks that come at once are one.
     let requests = [
         ("", "", ""),
         ("Content-Length: 5\r\n", "hello", "hello"),
         ("Content-Length: 0\r\n", "", ""),
-        ("Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
+        ("Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"),
         (
             "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n",
             "005\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
@@ -22,7 +22,7 @@ async fn every_method_passes_with_every_framing_of_its_body_and_every_other_of_t
     let answers = [
         ("200 OK", "Content-Length: 2\r\n\r\nhi", "hi"),
         ("200 OK", "Content-Length: 0\r\n\r\n", ""),
-        ("500 Internal Server Error", "Transfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1;q\r\ni\r\n0\r\n\r\n", "1\r\nh\r\n1\r\ni\r\n0\r\n\r\n"),
+        ("500 Internal Server Error", "Transfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1;q\r\ni\r\n0\r\n\r\n", "2\r\nhi\r\n0\r\n\r\n"),
         ("200 OK", "Transfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n2\r\nhi\r\n0\r\nX-A: b\r\n\r\n", "2\r\nhi\r\n0\r\nX-A: b\r\n\r\n"),
         ("200 OK", "Connection: close\r\n\r\nhi", "2\r\nhi\r\n0\r\n\r\n"),
         ("204 No Content", "\r\n", ""),

@@ -6,7 +6,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Request, uri::PathAndQuery};
 
-use crate::stage::fields::{is_spoofable, reads_as};
+use crate::stage::fields::{is_spoofable, reads_as, take_out};
 use crate::wire::extensions::Offer;
 use crate::wire::fields::{pass_on, strip_hop_by_hop};
 use crate::wire::hops::X_FORWARDED_FOR;
@@ -157,8 +157,8 @@ const NO_TRAILERS: [HeaderName; 8] = [
 pub fn limit_trailers(trailers: &mut HeaderMap, extra: &[(HeaderName, Option<HeaderValue>)]) {
     strip_hop_by_hop(trailers);
     withhold(trailers, extra);
-    for name in NO_TRAILERS {
-        trailers.remove(name);
+    for name in &NO_TRAILERS {
+        take_out(trailers, name);
     }
 }
 

@@ -27,7 +27,7 @@ const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 /// Of DATA: nothing comes behind it on its stream.
 const END_STREAM: u8 = 1;
-/// Of DATA: its first byte says how much of it is padding (RFC 9113 §6.1).
+/// Of DATA: its first byte says how much of its end is padding (RFC 9113 §6.1).
 const PADDED: u8 = 8;
 /// Of HEADERS and CONTINUATION: no CONTINUATION follows.
 const END_HEADERS: u8 = 4;
@@ -37,7 +37,7 @@ const END_HEADERS: u8 = 4;
 pub(super) struct Meter {
     /// Bytes of the preface, or of a frame's payload, that are still to come.
     skip: usize,
-    /// The length of a frame of DATA whose padding comes next.
+    /// The length of the padded DATA whose first byte is still to come.
     padded: Option<usize>,
     head: [u8; HEAD],
     /// How much of the head there is.
@@ -59,19 +59,8 @@ impl Meter {
     /// Nothing is read yet.
     pub(super) fn new(now: Instant) -> Self {
         let (skip, left) = (PREFACE, BURST);
-        Self {
-            skip,
-            padded: None,
-            head: [0; HEAD],
-            filled: 0,
-            open: None,
-            closes: false,
-            turn: 0,
-            sent: 0,
-            left,
-            counted: now,
-            is_flooded: false,
-        }
+        let (open, padded, head) = (None, None, [0; HEAD]);
+        Self { skip, padded, head, filled: 0, open, closes: false, turn: 0, sent: 0, left, counted: now, is_flooded: false }
     }
 
     /// These bytes come next.
@@ -81,10 +70,10 @@ impl Meter {
             let (taken, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, &[]));
             bytes = rest;
             if self.skip > 0 {
-                if let (Some(length), Some(padding)) = (self.padded.take(), taken.first()) {
-                    self.data(length - 1 > usize::from(*padding), now);
-                }
                 self.skip -= taken.len();
+                if let (Some(length), Some(padding)) = (self.padded.take(), taken.first()) {
+                    self.data(length > 1 + usize::from(*padding), now);
+                }
             } else {
                 if let Some(space) = self.head.get_mut(self.filled..self.filled + taken.len()) {
                     space.copy_from_slice(taken);
@@ -111,16 +100,21 @@ impl Meter {
                 self.closes = flags & END_HEADERS != 0;
                 self.turn = self.turn.saturating_add(TURN / STREAMS);
             }
-            DATA if flags & (PADDED | END_STREAM) == PADDED && self.skip > 0 => self.padded = Some(self.skip),
-            DATA => self.data(self.skip > 0 || flags & END_STREAM != 0, now),
+            DATA if flags & END_STREAM != 0 => self.data(true, now),
+            DATA if flags & PADDED != 0 && self.skip > 0 => self.padded = Some(self.skip),
+            DATA => self.data(self.skip > 0, now),
             WINDOW_UPDATE if self.sent >= WIDENED => self.sent -= WIDENED,
             _ => self.count(now),
         }
     }
 
-    /// A frame of DATA has come, which carries something or nothing.
+    /// A frame of DATA comes; does it carry anything, if only the end?
     fn data(&mut self, carries: bool, now: Instant) {
-        if carries { self.turn = self.turn.saturating_add(1) } else { self.count(now) }
+        if carries {
+            self.turn = self.turn.saturating_add(1);
+        } else {
+            self.count(now);
+        }
     }
 
     /// So many bytes have been sent.
@@ -208,14 +202,21 @@ mod tests {
     }
 
     #[test]
-    fn padding_alone_is_nothing_wherever_it_is_cut() {
+    fn padding_is_nothing_wherever_it_is_cut() {
         let now = Instant::now();
-        for (payload, is_bounded) in [(&[0][..], true), (&[2, 0, 0], true), (b"\0x", false), (b"\x02x\0\0", false)] {
-            let bytes = frame(DATA, PADDED, payload).repeat(BURST as usize + 1);
-            for step in [1, HEAD, bytes.len()] {
-                let mut meter = meter(now);
-                bytes.chunks(step).for_each(|some| meter.read(some, now));
-                assert_eq!(meter.is_flooded(), is_bounded, "{payload:?} by {step}");
+        let rows = [(b"\0".as_slice(), true), (b"\x03...", true), (b"\x04...", true), (b"\x02...", false), (b"\0x", false), (b"", true)];
+        for (payload, is_bounded) in rows {
+            for ends in [0, END_STREAM] {
+                let bytes = frame(DATA, PADDED | ends, payload);
+                for cut in 0..bytes.len() {
+                    let mut meter = meter(now);
+                    let (first, second) = bytes.split_at(cut);
+                    for _ in 0..=BURST {
+                        meter.read(first, now);
+                        meter.read(second, now);
+                    }
+                    assert_eq!(meter.is_flooded(), is_bounded && ends == 0, "{payload:?} {ends} {cut}");
+                }
             }
         }
     }

@@ -34,7 +34,6 @@ pub fn settle(parts: &mut Parts, has_body: bool, limits: Limits) -> Result<(), B
 }
 
 fn judge(parts: &mut Parts, has_body: bool, limits: Limits) -> Result<(), Flaw> {
-    weigh(parts, limits)?;
     parts.headers.insert(header::HOST, host(parts)?);
     join_cookies(&mut parts.headers)?;
     let target = parts.uri.path_and_query().filter(|_| parts.uri.authority().is_some() || parts.method != Method::CONNECT);
@@ -56,16 +55,17 @@ fn judge(parts: &mut Parts, has_body: bool, limits: Limits) -> Result<(), Flaw> 
         None => {}
     }
     parts.uri = Uri::from(target);
-    Ok(())
+    weigh(parts, limits)
 }
 
 fn bad<T>(rule: &'static str) -> Result<T, Flaw> {
     Err(Flaw(BAD_HANDSHAKE, rule))
 }
 
-/// Holds the head to what it would weigh in HTTP/1.1.
+/// Holds the head, as HTTP/1.1 would have put it, to what it weighs there.
 fn weigh(parts: &Parts, limits: Limits) -> Result<(), Flaw> {
-    let line = parts.method.as_str().len() + parts.uri.path_and_query().map_or(1, |target| target.as_str().len());
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let line = parts.method.as_str().len() + " ".len() + target + " HTTP/1.1\r\n".len();
     if line > limits.max_head {
         return Err(Flaw(URI_TOO_LONG, "a request line longer than `max_head`"));
     }
@@ -73,7 +73,7 @@ fn weigh(parts: &Parts, limits: Limits) -> Result<(), Flaw> {
         return Err(Flaw(HEAD_TOO_LARGE, "more headers than `max_headers`"));
     }
     let fields: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE).sum();
-    if line + fields > limits.max_head {
+    if line + fields + "\r\n".len() > limits.max_head {
         return Err(Flaw(HEAD_TOO_LARGE, "a head larger than `max_head`"));
     }
     Ok(())

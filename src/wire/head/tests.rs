@@ -196,14 +196,19 @@ async fn each_bound_has_its_own_refusal() {
         (with(LINE, &format!("{HOST}X: {}\r\n", "a".repeat(300))), "head_too_large"),
         (with(LINE, &format!("{HOST}{}", headers(4))), "head_too_large"),
         (with(LINE, &format!("{HOST}{}", headers(3))), ""),
+        (with(LINE, &format!("{HOST}X: {}\r\nY: \0", "a".repeat(300))), "head_too_large"),
     ];
     for (bytes, expected) in rows {
-        let id = match read(&bytes, limits).await {
-            Ok(_) => "",
-            Err(Unread::Refused(refusal)) => refusal.outcome.id,
-            Err(other) => panic!("{other:?}"),
-        };
-        assert_eq!(id, expected, "{}", String::from_utf8_lossy(&bytes));
+        // Read by and by, and with what came before it.
+        let read = [read(&bytes, limits).await, Reader::begin_with(limits, bytes.clone()).read(&mut tokio::io::empty()).await];
+        for read in read {
+            let id = match read {
+                Ok(_) => "",
+                Err(Unread::Refused(refusal)) => refusal.outcome.id,
+                Err(other) => panic!("{other:?}"),
+            };
+            assert_eq!(id, expected, "{}", String::from_utf8_lossy(&bytes));
+        }
     }
 }
 

@@ -184,9 +184,6 @@ fn trailers(bytes: &[u8]) -> Result<Trailers, Malformed> {
         if line.is_empty() {
             return Ok(Some((Some(fields).filter(|fields| !fields.is_empty()), at)));
         }
-        if !line.iter().all(|byte| is_text(*byte)) {
-            return Err(Malformed("a malformed trailer"));
-        }
         let (name, value) = strict::field(line).map_err(|_| Malformed("a malformed trailer"))?;
         let field = HeaderName::from_bytes(name).ok().zip(HeaderValue::from_bytes(value).ok());
         let (name, value) = field.ok_or(Malformed("a malformed trailer"))?;

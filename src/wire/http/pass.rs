@@ -113,27 +113,22 @@ where
 {
     let mut passed = 0_u64;
     loop {
-        match decoder.next(source.bytes())? {
-            Part::Data { skip, length } => {
-                source.advance(skip);
-                passed = passed.saturating_add(length as u64);
-                if passed > terms.max {
-                    return Err(Broken::TooLarge);
-                }
-                sink.data(source.bytes().get(..length).unwrap_or_default()).await?;
-                source.advance(length);
-                (terms.count)(length as u64);
-            }
-            Part::End { skip, trailers } => {
-                source.advance(skip);
+        let Gathered { length, end, then } = gather(source, decoder, terms.max - passed);
+        if length > 0 {
+            sink.data(source.bytes().get(..length).unwrap_or_default()).await?;
+            passed += length as u64;
+            (terms.count)(length as u64);
+        }
+        source.advance(end);
+        match then? {
+            Then::End(trailers) => {
                 let trailers = trailers.map(|mut trailers| {
                     (terms.trailers)(&mut trailers);
                     trailers
                 });
                 return Ok(sink.end(trailers.as_ref()).await?);
             }
-            Part::More { skip } => {
-                source.advance(skip);
+            Then::More => {
                 sink.push().await?;
                 let filled = match terms.patience {
                     Some(patience) => timeout(patience, source.fill(CHUNK)).await.map_err(|_| Broken::Silent)?,
@@ -147,6 +142,53 @@ where
             }
         }
     }
+}
+
+/// What was read at once of a body.
+struct Gathered {
+    /// How much of the body stands at the front of what was read.
+    length: usize,
+    /// Where in it what was looked at ends.
+    end: usize,
+    /// What comes behind it.
+    then: Result<Then, Broken>,
+}
+
+/// What comes behind what was read of a body.
+enum Then {
+    More,
+    End(Option<HeaderMap>),
+}
+
+/// Brings together all there is of a body in what was read, at most so much: a sender that makes a chunk of each byte does not cost us a
+/// write for each. What comes alone, as most does, is not moved.
+fn gather<R>(source: &mut Source<R>, decoder: &mut Decoder, most: u64) -> Gathered {
+    let (mut length, mut end) = (0, 0);
+    let then = loop {
+        match decoder.next(source.bytes().get(end..).unwrap_or_default()) {
+            Ok(Part::Data { length: more, .. }) if (length + more) as u64 > most => break Err(Broken::TooLarge),
+            Ok(Part::Data { skip, length: more }) if length == 0 => {
+                source.advance(skip);
+                (length, end) = (more, more);
+            }
+            Ok(Part::Data { skip, length: more }) => {
+                let start = end + skip;
+                end = start + more;
+                source.shift(start..end, length);
+                length += more;
+            }
+            Ok(Part::End { skip, trailers }) => {
+                end += skip;
+                break Ok(Then::End(trailers));
+            }
+            Ok(Part::More { skip }) => {
+                end += skip;
+                break Ok(Then::More);
+            }
+            Err(malformed) => break Err(malformed.into()),
+        }
+    };
+    Gathered { length, end, then }
 }
 
 #[cfg(test)]
@@ -196,6 +238,20 @@ mod tests {
         let mut taken = String::new();
         taker.read_to_string(&mut taken).await.unwrap();
         assert_eq!(taken, format!("64\r\n{}\r\n", "x".repeat(100)));
+    }
+
+    #[tokio::test]
+    async fn what_was_read_at_once_is_written_at_once() {
+        let (to, mut taker) = duplex(1 << 16);
+        let body = format!("{}3\r\nend\r\n0\r\n\r\nGET", "1\r\nx\r\n".repeat(1000));
+        let counted = std::sync::Mutex::new(Vec::new());
+        let terms = Terms { max: 1003, count: &|count| counted.lock().unwrap().push(count), ..TERMS };
+        let mut source = Source::new(tokio::io::empty(), body.as_bytes());
+        pass(&mut source, &mut Decoder::new(Framing::Chunked), &mut Sink::new(to, Framing::Chunked), &terms).await.unwrap();
+        let mut taken = String::new();
+        taker.read_to_string(&mut taken).await.unwrap();
+        assert_eq!(taken, format!("3eb\r\n{}end\r\n0\r\n\r\n", "x".repeat(1000)), "in one chunk");
+        assert_eq!((source.bytes(), &*counted.lock().unwrap()), (&b"GET"[..], &vec![1003]), "what is behind it stays");
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io;
+use std::ops::Range;
 
 use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -54,6 +55,11 @@ impl<R> Source<R> {
             // What waits for the next message holds no memory for it.
             self.bytes = BytesMut::new();
         }
+    }
+
+    /// Moves some of what was read to the front of it, behind so many bytes; it is at least so far behind.
+    pub(super) fn shift(&mut self, from: Range<usize>, to: usize) {
+        self.bytes.copy_within(from, to);
     }
 
     /// What was read and not taken, for whoever reads on.

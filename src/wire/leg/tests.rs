@@ -1,8 +1,10 @@
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::Waker;
 use std::time::Duration;
 
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 
 use super::super::tick::Ticks;
 use super::*;
@@ -39,6 +41,39 @@ impl AsyncWrite for Slow {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
+}
+
+#[test]
+fn what_was_read_with_a_frame_that_waits_is_looked_at_little_by_little() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let burst: Vec<u8> = (0..=u8::MAX).cycle().take(50_000).collect();
+    let mut buffer = vec![0; 1 << 16];
+    let mut leg = Leg::new(Slow::default(), Vec::new());
+    leg.wait(Instant::now(), &burst);
+    let mut looked = Vec::new();
+    while let Poll::Ready(bytes) = leg.fill(&mut cx, Tick::default(), &mut buffer) {
+        assert!(bytes.len() <= PACED, "{}", bytes.len());
+        let (taken, rest) = bytes.split_at(bytes.len().min(6));
+        looked.extend_from_slice(taken);
+        leg.keep_fresh(rest);
+    }
+    assert!(looked == burst);
+}
+
+#[tokio::test]
+async fn a_task_that_has_used_up_its_time_does_not_take_a_peer_that_has_spoken_for_silent() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (far, accepted) = tokio::join!(tokio::net::TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let (mut far, (near, _)) = (far.unwrap(), accepted.unwrap());
+    far.write_all(b"more").await.unwrap();
+    near.readable().await.unwrap();
+    let mut leg = Leg::new(near, Vec::new());
+    poll_fn(|cx| {
+        while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        assert!(!leg.has_said_all(cx));
+        Poll::Ready(())
+    })
+    .await;
 }
 
 #[test]

@@ -161,3 +161,11 @@ fn a_mapped_address_is_told_as_the_ipv4_address_it_is() {
     let request = forward(&client, &facts, &server, None, &HostHeader::Client, "a").unwrap();
     assert_eq!(all(request.headers(), "x-real-ip"), ["192.0.2.1"]);
 }
+
+#[test]
+fn trailers_that_a_server_could_take_for_headers_do_not_go_on() {
+    let names = ["x-sum", "content_type", "set_cookie", "transfer_encoding", "x_user", "cookie", "x_forwarded_for"];
+    let mut trailers: HeaderMap = names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("1"))).into_iter().collect();
+    limit_trailers(&mut trailers, &[(HeaderName::from_static("x-user"), None)]);
+    assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+}

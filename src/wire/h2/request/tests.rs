@@ -83,8 +83,13 @@ fn a_head_weighs_what_it_would_in_http_1_1() {
     let long = "x".repeat(DEFAULT_MAX_HEAD);
     assert_eq!(settled(&format!("http://a/{long}"), &[], |_| {}).unwrap_err().0, "uri_too_long");
     assert_eq!(settled("http://a/", &[("x", &long)], |_| {}).unwrap_err().0, "head_too_large");
-    assert!(settled("http://a/", &[("x", &long[..DEFAULT_MAX_HEAD - 100])], |_| {}).is_ok());
+    let value = &long[..DEFAULT_MAX_HEAD - "GET / HTTP/1.1\r\nhost: a\r\nx: \r\n\r\n".len()];
+    assert!(settled("http://a/", &[("x", value)], |_| {}).is_ok());
+    assert_eq!(settled("http://a/_", &[("x", value)], |_| {}).unwrap_err().0, "head_too_large");
     let many = vec![("x", "1"); DEFAULT_MAX_HEADERS + 1];
     assert_eq!(settled("http://a/", &many, |_| {}).unwrap_err().0, "head_too_large");
-    assert!(settled("http://a/", &many[1..], |_| {}).is_ok());
+    assert_eq!(settled("http://a/", &many[1..], |_| {}).unwrap_err().0, "head_too_large", "there is a Host");
+    assert!(settled("http://a/", &many[2..], |_| {}).is_ok());
+    let crumbs = vec![("cookie", "a=1"); DEFAULT_MAX_HEADERS + 1];
+    assert!(settled("http://a/", &crumbs, |_| {}).is_ok(), "they are one line");
 }
