@@ -255,7 +255,7 @@ impl Compiler<'_> {
             for (index, route) in log.routes.iter().flat_map(|routes| routes.iter()).enumerate() {
                 self.unknown(&at.key("routes").index(index), "route", route);
             }
-            let Some(file) = log.file.as_deref().map(|file| config.path(file)) else { continue };
+            let Some(file) = log.file.as_deref().map(|file| short(&config.path(file))) else { continue };
             if let Err(fault) = log_file::judge(&file, at.key("file"), self.world) {
                 self.fault(fault);
             }
@@ -271,6 +271,11 @@ impl Compiler<'_> {
             }
         }
     }
+}
+
+/// A path without its `.` steps, as it is told.
+fn short(path: &Path) -> PathBuf {
+    path.components().filter(|part| !matches!(part, Component::CurDir)).collect()
 }
 
 /// A path from the root and without `.` and `..`, so that most ways to write one file are the same; links are not followed.

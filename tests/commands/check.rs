@@ -99,7 +99,7 @@ fn offline_nothing_beyond_the_file_is_looked_at_and_the_rest_is_judged() {
         unseen,
         "not looked at (--offline):\n  gateway.toml:2:11: the name gateway.invalid\n  \
          gateway.toml:4:11: the variable WSGATE_TEST_PORT\n  gateway.toml:6:14: the file ./missing.txt\n  \
-         gateway.toml:9:14: the variable WSGATE_TEST_UNSET\n  gateway.toml:19:8: the place of ./nowhere/all.log\n"
+         gateway.toml:9:14: the variable WSGATE_TEST_UNSET\n  gateway.toml:19:8: the place of nowhere/all.log\n"
     );
     // The stage whose secret is not known has its place in the pipeline all the same.
     assert!(faults.starts_with("headers.told goes by who the client is"), "{told}");

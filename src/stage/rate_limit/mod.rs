@@ -125,7 +125,9 @@ impl Configure for RateLimit {
             return Err(faults);
         }
         build.warnings.extend(faults);
-        build.needs.push(Need::Once("it would count everything twice"));
+        if table.has_rates() {
+            build.needs.push(Need::Once("it would count everything twice"));
+        }
         if table.key.iter().any(KeyPart::is_of_identity) {
             build.needs.push(Need::Identity(build.at().key("key")));
         }

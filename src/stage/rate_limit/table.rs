@@ -51,6 +51,14 @@ pub struct Table {
     pub notify: Option<Template>,
 }
 
+impl Table {
+    /// Whether it counts what happens, and not only who is there.
+    pub(super) fn has_rates(&self) -> bool {
+        let rates = [&self.connect, &self.requests, &self.messages, &self.frames];
+        self.bytes.is_some() || rates.iter().any(|rate| rate.is_some())
+    }
+}
+
 /// What becomes of traffic over its rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
