@@ -145,7 +145,7 @@ impl Keeper {
         let begun = Instant::now();
         let (mut files, mut warnings) = (BTreeSet::new(), Vec::new());
         let stopping = self.stopping.clone();
-        let came = match stopping.unless_told(self.read(wanted, &mut files)).await {
+        let came = match stopping.unless_told(self.read(wanted, &mut files)).await.flatten() {
             Ok(made) => {
                 let Made { document, gateway, .. } = made;
                 warnings = made.warnings;
@@ -169,11 +169,7 @@ impl Keeper {
             kept.watch.be_wary(self.standing.facts().refused.is_some());
         }
         // Of an edit that is refused too: what it lacks may come.
-        let rearmed = async {
-            self.rearm(files).await;
-            Ok(())
-        };
-        _ = stopping.unless_told(rearmed).await;
+        _ = stopping.unless_told(self.rearm(files)).await;
         match came {
             Ok(None) => {
                 self.engine.observer().report(&Event::ReloadUnchanged { is_saved: self.standing.is_saved() });
@@ -196,7 +192,7 @@ impl Keeper {
         let kept = self.kept.as_ref().ok_or_else(|| Refused::because(NO_TEXT))?;
         let text = file.map_or_else(|| kept.saved(), |file| Ok(Text::At(file)))?;
         let before = self.engine.gateway();
-        let compiled = self.stopping.unless_told(async { Ok(kept.source.compile(before.clone(), text).await) }).await;
+        let compiled = self.stopping.unless_told(kept.source.compile(before.clone(), text)).await;
         let plan = match compiled.and_then(|(_, made)| made) {
             Ok(Made { gateway, warnings, .. }) => {
                 let impact = self.engine.survey(&gateway).await;

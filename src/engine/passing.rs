@@ -115,7 +115,7 @@ impl Request<'_> {
         self.upstream.remember(server.mark, self.secure, &mut answer.headers);
         let (status, streams) = (answer.status.as_u16(), streams_events(&answer.headers));
         progress.begin_to_answer(status, streams);
-        if version == Version::HTTP_10 && matches!(framing, Framing::Chunked | Framing::UntilEnd) {
+        if framing.toward(version) == Framing::UntilEnd {
             progress.end_with_connection();
         }
         client.begin(answer, framing, Manner { version, closes: !keeps_client }).map_err(|unwritten| unread(&unwritten))?;

@@ -20,11 +20,11 @@ impl Stopping {
     }
 
     /// What this comes to, or that it was given up.
-    pub(super) async fn unless_told<T>(&self, work: impl Future<Output = Result<T, Refused>>) -> Result<T, Refused> {
+    pub(super) async fn unless_told<T>(&self, work: impl Future<Output = T>) -> Result<T, Refused> {
         tokio::select! {
             biased;
             () = self.told() => Err(Refused::because("the gateway is being stopped")),
-            done = work => done,
+            done = work => Ok(done),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an edit has changed: the parts of one snapshot against those of the one before.
 
 use std::collections::BTreeMap;
+use std::path::absolute;
 use std::sync::Arc;
 
 use crate::config::table::LogTable;
@@ -52,8 +53,8 @@ impl Gateway {
     fn has_frame_of(&self, other: &Self) -> bool {
         let frame = |gateway: &Self| (gateway.threads, gateway.drain, gateway.reload);
         let limits = |gateway: &Self| (gateway.max_connections, gateway.max_handshakes, gateway.max_buffered);
-        // Of a file elsewhere, as a plan may be of one, by what the path means and not by how it is written.
-        let control = |gateway: &Self| gateway.control.clone().map(|place| place.on().map(std::path::absolute).transpose().ok());
+        // Of a file elsewhere, as a plan may be of one, by where the path leads from the root.
+        let control = |gateway: &Self| gateway.control.clone().map(|place| place.on().map(|path| absolute(&path).unwrap_or(path)));
         frame(self) == frame(other) && limits(self) == limits(other) && control(self) == control(other)
     }
 

@@ -1,24 +1,23 @@
 //! One peer's socket, with what has been read and not passed on, what waits to be sent, and when it last gave a sign of life.
 
-use std::future::{pending, poll_fn};
+mod before;
+
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::io::{AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncWrite, ReadBuf};
 use tokio::task::unconstrained;
-use tokio::time::timeout;
 
 use crate::stage::Side;
 
-use super::ahead;
 use super::backlog::Backlog;
 use super::budget::{Budget, Charge, charge};
 use super::carry::Carry;
 use super::flow::{Flow, Outlet, Turning};
 use super::frame::Cursor;
-use super::linger::linger;
 use super::mark::Mark;
 use super::own;
 use super::reading::Reading;
@@ -232,33 +231,6 @@ impl<S> Leg<S> {
 }
 
 impl<S: Stream> Leg<S> {
-    /// Returns once the peer has gone, before the session has begun. What comes meanwhile is kept; who has said something before it ended
-    /// its side is still to be heard.
-    ///
-    /// Cancel-safe.
-    pub async fn is_left(&mut self) {
-        let Self { io: Some(io), carry, is_fresh, .. } = self else { return };
-        let ended = poll_fn(|cx| {
-            ahead::poll_end(io, cx, carry.len(), |more| {
-                carry.push(more);
-                *is_fresh = true;
-            })
-        });
-        if ended.await.is_ok() && !(carry.is_empty() && io.unread() == 0) {
-            pending::<()>().await;
-        }
-    }
-
-    /// Tells a server that has just upgraded that nobody comes, and waits for its end for as long.
-    pub async fn dismiss(self, code: u16, within: Duration) {
-        let Some(mut io) = self.io else { return };
-        let close = own::close(Side::Upstream, Some(code), "");
-        // Best effort: whoever does not take so little at once has to do without.
-        if let Ok(Ok(())) = timeout(within, io.write_all(&close)).await {
-            linger(io, within).await;
-        }
-    }
-
     /// Whether it holds nothing, and is charged for nothing.
     pub(super) fn is_empty(&mut self) -> bool {
         self.charge.is_none()

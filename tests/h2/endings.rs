@@ -111,17 +111,7 @@ async fn a_connection_that_breaks_off_ends_all_its_streams() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_is_ended_or_reset_while_its_backend_is_asked_is_a_lost_client() {
-    let (sender, mut told) = tokio::sync::mpsc::channel(1);
-    let backend = backend::scripted(move |mut stream| {
-        let sender = sender.clone();
-        async move {
-            backend::read_head(&mut stream).await;
-            sender.send(()).await.unwrap();
-            _ = stream.read_to_end(&mut Vec::new()).await;
-            sender.send(()).await.unwrap();
-        }
-    })
-    .await;
+    let (backend, mut told) = backend::silent().await;
     let mut gateway = gateway(backend);
     let mut client = Client::to(gateway.address("public")).await;
     for is_reset in [false, true] {

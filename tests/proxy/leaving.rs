@@ -16,29 +16,14 @@ use super::{guard, proxied};
 /// Nothing ends within it that does not end at once.
 const LONG: &str = "handshake_timeout = \"10m\"";
 
-/// A server that answers nothing; says that it was asked, and then that the gateway has hung up.
-async fn silent() -> (SocketAddr, Receiver<()>) {
-    let (sender, told) = mpsc::channel(16);
-    let address = backend::scripted(move |mut stream| {
-        let sender = sender.clone();
-        async move {
-            backend::read_head(&mut stream).await;
-            sender.send(()).await.unwrap();
-            _ = stream.read_to_end(&mut Vec::new()).await;
-            sender.send(()).await.unwrap();
-        }
-    });
-    (address.await, told)
-}
-
 fn told(refused: &Value) -> Value {
     json!([refused["outcome"], refused["status"], refused["code"], refused["level"]])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_while_its_backend_is_asked_is_lost_at_once_and_no_other_is_asked() {
-    let (address, mut server) = silent().await;
-    let (other, mut another) = silent().await;
+    let (address, mut server) = backend::silent().await;
+    let (other, mut another) = backend::silent().await;
     let mut gateway = Gateway::run(&proxied(&[address, other], "", LONG));
     let before = gateway.descriptors();
     for leaves in ["with a FIN", "with a reset", "behind frames"] {
@@ -68,7 +53,7 @@ async fn a_client_that_leaves_while_its_backend_is_asked_is_lost_at_once_and_no_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_behind_its_first_message_is_lost_at_once() {
-    let (address, mut server) = silent().await;
+    let (address, mut server) = backend::silent().await;
     let config = proxied(&[address], "pipeline = [\"jwt.users\"]", LONG) + &guard("sources = [\"first_message\"]");
     let mut gateway = Gateway::run(&config);
     let before = gateway.descriptors();

@@ -61,6 +61,21 @@ where
     address
 }
 
+/// A server that answers nothing; says that it was asked, and then that the gateway has hung up.
+pub async fn silent() -> (SocketAddr, mpsc::Receiver<()>) {
+    let (sender, told) = mpsc::channel(16);
+    let address = scripted(move |mut stream| {
+        let sender = sender.clone();
+        async move {
+            read_head(&mut stream).await;
+            sender.send(()).await.unwrap();
+            _ = stream.read_to_end(&mut Vec::new()).await;
+            sender.send(()).await.unwrap();
+        }
+    });
+    (address.await, told)
+}
+
 /// A server that upgrades properly, writes `glued` right behind its 101, then runs `script` on the upgraded socket.
 pub async fn upgraded<F>(glued: &'static [u8], script: impl Fn(TcpStream) -> F + Clone + Send + Sync + 'static) -> SocketAddr
 where

@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::units::{Many, Rate};
+use crate::stage::json::Field;
 use crate::stage::pipeline::Mode;
 use crate::stage::rates::KeyPart;
 use crate::stage::template::Template;
 
 use super::scalar::Scalar;
 use super::sides::Sides;
-use crate::stage::json::Field;
 
 /// `[message.NAME]`: which messages pass, by what they hold: their type, their JSON, a schema, single fields of theirs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

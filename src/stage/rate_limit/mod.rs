@@ -37,12 +37,12 @@ pub struct RateLimit {
 
 impl RateLimit {
     fn fingerprint(&self, peer: &Peer, client: Option<&Client>) -> Fingerprint {
-        // All of them together would be one client, whose limit anybody may use up.
         let parts = if client.is_some_and(|client| self.is_nobodys(client)) { &[KeyPart::ADDRESS] } else { &*self.key };
         Fingerprint::of(Key { parts, peer, client })
     }
 
-    /// Whether it is a preflight, which bears no credential, under a key that goes by who the client is.
+    /// Whether it is a preflight, which bears no credential, under a key that goes by who the client is: all of them together would be one
+    /// client, whose limit anybody may use up. They count for their addresses.
     fn is_nobodys(&self, client: &Client) -> bool {
         client.asks == Asks::Leave && self.key.iter().any(KeyPart::is_of_identity)
     }

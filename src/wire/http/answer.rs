@@ -26,11 +26,7 @@ pub struct Manner {
 /// The head as bytes, and how the body behind it is to be framed.
 pub fn encode(answer: Parts, body: Framing, manner: Manner) -> (Vec<u8>, Framing) {
     let (status, upgrades) = (answer.status, asks_to_upgrade(answer.status, &answer.headers));
-    let framing = match body {
-        Framing::Nothing | Framing::Length(_) => body,
-        Framing::Chunked | Framing::UntilEnd if manner.version == Version::HTTP_11 => Framing::Chunked,
-        Framing::Chunked | Framing::UntilEnd => Framing::UntilEnd,
-    };
+    let framing = body.toward(manner.version);
     let mut headers = fields(answer, body);
     if framing != Framing::Chunked {
         headers.remove(header::TRAILER);

@@ -25,6 +25,15 @@ impl Framing {
         !matches!(self, Self::Nothing | Self::Length(0))
     }
 
+    /// How a body that comes so is framed towards a client that speaks this version: HTTP/1.0 knows no chunks.
+    pub fn toward(self, version: Version) -> Self {
+        match self {
+            Self::Nothing | Self::Length(_) => self,
+            Self::Chunked | Self::UntilEnd if version == Version::HTTP_10 => Self::UntilEnd,
+            Self::Chunked | Self::UntilEnd => Self::Chunked,
+        }
+    }
+
     /// Of an answer, which is to a HEAD or not.
     ///
     /// # Errors
